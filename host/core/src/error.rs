@@ -1,0 +1,176 @@
+//! One error per use case.
+//!
+//! `Display` says what went wrong in the words of the specification, `source` holds the cause; the public message is
+//! the chain joined with `: ` (see [`public_message`]). Variants that hold internals ([`StoreError`], policy failures)
+//! keep them out of the chain: they are for the log.
+
+use std::error::Error;
+
+use carrara_types::manifest::{ManifestError, Refusal};
+
+use crate::ports::{PolicyFailure, StoreError};
+
+/// The text of a wrong state (rest-api.md section 4).
+pub const WRONG_STATE: &str = "server is not in expected state";
+
+/// The error and its causes, joined with `: `.
+#[must_use]
+pub fn public_message(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+/// Any cause as text; for causes whose type does not matter to the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Cause(pub String);
+
+/// The findings that refuse a manifest: the first error's text, with ` (and N more)` where there are more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused(pub Refusal);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use carrara_types::decision::Severity;
+        let mut errors = self.0.findings.iter().filter(|finding| finding.severity == Severity::Error);
+        let Some(first) = errors.next() else { return f.write_str("refused") };
+        write!(f, "{}", first.message)?;
+        match errors.count() {
+            0 => Ok(()),
+            more => write!(f, " (and {more} more)"),
+        }
+    }
+}
+
+impl Error for Refused {}
+
+/// Starting.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The sealed state opens but does not make sense.
+    #[error("loading the state")]
+    State(#[source] Cause),
+    /// A TEE is expected and gives no quote.
+    #[error("obtaining the coordinator's quote")]
+    Quote(#[source] Cause),
+    /// The CA could not be made.
+    #[error("making the certificate authority")]
+    Authority(#[source] Cause),
+}
+
+/// Setting a manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum SetManifestError {
+    /// Not in state 1 or 2.
+    #[error("{WRONG_STATE}")]
+    WrongState,
+    /// M-1..M-21.
+    #[error("unmarshaling manifest")]
+    Parse(#[from] ManifestError),
+    /// Section 3.
+    #[error("checking manifest")]
+    Refused(#[source] Refused),
+    /// M-78.
+    #[error("generating placeholder secrets from manifest")]
+    Secrets(#[source] Cause),
+    /// M-79.
+    #[error("generating recovery encryption key")]
+    RecoveryKeys(#[source] Cause),
+    /// M-53.
+    #[error("generating users from manifest")]
+    Users(#[source] Cause),
+    /// M-80.
+    #[error("running manifest template dry run")]
+    DryRun(#[source] Cause),
+    /// A policy trapped or ran out of its limits. Its `Display` is public, its reason is not.
+    #[error("checking manifest: {0}")]
+    Policy(PolicyFailure),
+    /// The state could not be written; nothing was changed.
+    #[error("the manifest could not be stored; see the coordinator's log")]
+    Store(StoreError),
+}
+
+/// Reading the manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestReadError {
+    /// The state could not be read.
+    #[error("the manifest could not be read; see the coordinator's log")]
+    Store(StoreError),
+}
+
+/// Obtaining a quote.
+#[derive(Debug, thiserror::Error)]
+pub enum QuoteError {
+    /// The TEE gave none.
+    #[error("no quote could be obtained; see the coordinator's log")]
+    Issue,
+}
+
+/// Reading secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadSecretsError {
+    ///
+    #[error("unauthorized user: client certificate did not match any MarbleRun users")]
+    Unauthorized,
+    /// Not in state 3.
+    #[error("{WRONG_STATE}")]
+    WrongState,
+    /// R-52; the whole text.
+    #[error("{0}")]
+    Denied(String),
+    /// A policy trapped or ran out of its limits.
+    #[error("{0}")]
+    Policy(PolicyFailure),
+    /// The state could not be read.
+    #[error("the secrets could not be read; see the coordinator's log")]
+    Store(StoreError),
+}
+
+/// Reading the update log.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadLogError {
+    /// Not in state 3.
+    #[error("{WRONG_STATE}")]
+    WrongState,
+    /// The state could not be read.
+    #[error("the update log could not be read; see the coordinator's log")]
+    Store(StoreError),
+}
+
+/// Activating a Marble.
+#[derive(Debug, thiserror::Error)]
+pub enum ActivateError {
+    /// G-20: FAILED_PRECONDITION.
+    #[error("cannot accept marbles in current state")]
+    WrongState,
+    /// G-21: UNAUTHENTICATED.
+    #[error("couldn't get marble TLS certificate")]
+    NoCertificate,
+    /// G-23..G-27 and admission policies: PERMISSION_DENIED.
+    #[error("marble verification failed")]
+    Verification(#[source] Cause),
+    /// G-28, X-21: INVALID_ARGUMENT.
+    #[error("invalid UUID")]
+    InvalidUuid(#[source] Cause),
+    /// G-29, section 7 of secrets-and-templates.md: INTERNAL; the whole text is public.
+    #[error("{context}")]
+    Failed {
+        /// What was being done, such as `customizing marble parameters`.
+        context: &'static str,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// G-22: INTERNAL; the state could not be read or written.
+    #[error("the activation could not be stored; see the coordinator's log")]
+    Store(StoreError),
+    /// Eight conflicts in a row: UNAVAILABLE.
+    #[error("the state changed too often meanwhile; try again")]
+    Busy,
+}

@@ -1,0 +1,226 @@
+//! The only traits of the trusted side: what the use cases ask of the world.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use carrara_types::claims::Claims;
+use carrara_types::decision::{
+    AdmissionRequest, AuthorizationRequest, Chunk, Context, Decision, Finding, Proposal, RenderError, Scope,
+    SecretInfo, Template,
+};
+use carrara_types::secret::SecretBytes;
+use time::OffsetDateTime;
+
+/// Why the store could not do something. `Display` says what and what to do; it holds no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The backend failed: disk full, I/O error.
+    #[error("writing the state: {0}")]
+    Write(String),
+    /// A record does not open or does not read.
+    #[error("reading the state: {0}")]
+    Read(String),
+    /// There is no open state.
+    #[error("the state is not open")]
+    NotOpen,
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Why a batch was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// A record that the batch depends on has changed: compute the batch again from a new snapshot.
+    #[error("the state has changed meanwhile")]
+    Conflict,
+    /// It could not be stored; nothing was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a start found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// No state: accepting a manifest (L-14).
+    Empty,
+    /// A state whose data key does not open: recovery (L-16).
+    Locked,
+    /// The whole state (L-15).
+    Open,
+}
+
+/// What one commit changes, in one transaction. Keys are the record names of `records.rs`; values are clear text here
+/// and sealed below.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Records that the batch was computed from, with the revision seen (`None` = absent).
+    pub depends: Vec<(String, Option<u64>)>,
+    /// Records to write.
+    pub puts: Vec<(String, SecretBytes)>,
+    /// Records to delete.
+    pub deletes: Vec<String>,
+    /// Lines to append to the update log: exact R-60 lines without newline, in order.
+    pub log_lines: Vec<String>,
+}
+
+/// What makes a new state (first manifest or reset).
+#[derive(Debug)]
+pub struct NewState {
+    /// 32 bytes; wrapped by the sealing key in `sealed_key`.
+    pub data_key: SecretBytes,
+    /// The clear recovery data (L-40..L-43), bound by the head.
+    pub recovery_data: Vec<u8>,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The revision of the state that includes the batch.
+    pub revision: u64,
+}
+
+/// An immutable view of the state. Records stay sealed in it and are opened on use.
+pub trait Snapshot: Send + Sync {
+    /// 0 while there is no state.
+    fn revision(&self) -> u64;
+    /// 16 random bytes chosen when the state was made; `None` while there is no state.
+    fn state_id(&self) -> Option<[u8; 16]>;
+    /// The revision that wrote the record, `None` if there is no such record.
+    fn record_revision(&self, key: &str) -> Option<u64>;
+    /// Opens a record.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`] if the record does not open.
+    fn open(&self, key: &str) -> Result<Option<SecretBytes>, StoreError>;
+    /// The names of all records that start with `prefix`, in byte order.
+    fn keys(&self, prefix: &str) -> Vec<String>;
+    /// The number of lines in the update log.
+    fn log_size(&self) -> u64;
+    /// Up to `limit` lines of the update log, from index `from`.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`] if a line does not open.
+    fn log_lines(&self, from: u64, limit: usize) -> Result<Vec<String>, StoreError>;
+}
+
+/// The sealed state. Readers never wait for writers.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// What the start found, or what the last `create` made of it.
+    fn found(&self) -> Found;
+    /// The newest committed state; an empty one unless [`Found::Open`].
+    fn snapshot(&self) -> Arc<dyn Snapshot>;
+    /// Applies the batch if all its dependencies are unchanged, together with other waiting batches, with one fsync.
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
+    /// Makes a new state of the batch and archives whatever state there was. Afterwards the store is open.
+    /// `CommitError::Conflict` if the store is open already.
+    async fn create(&self, state: NewState, batch: Batch) -> Result<Committed, CommitError>;
+}
+
+/// What a sealing key is bound to; marked in every sealed file so that one kind never opens the other's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealingKind {
+    /// A key of the TEE.
+    Tee,
+    /// Simulation: a constant.
+    Simulation,
+}
+
+/// The TEE's sealing key.
+pub trait Sealing: Send + Sync {
+    /// Which kind of key [`Sealing::key`] gives.
+    fn kind(&self) -> SealingKind;
+    /// 32 bytes that only this code (or its signer) on this machine can get.
+    ///
+    /// # Errors
+    /// Text for the log if the TEE gives none.
+    fn key(&self) -> Result<SecretBytes, String>;
+}
+
+/// Why evidence was not issued or does not verify. `Display` is the cause for the log and the caller.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct EvidenceError(pub String);
+
+/// Issues the coordinator's evidence and verifies the Marbles'.
+#[async_trait]
+pub trait Evidence: Send + Sync {
+    /// Whether evidence is simulated: quotes are empty and Marbles' quotes are not looked at (M-91).
+    fn simulated(&self) -> bool;
+    /// A quote over 32..64 bytes of report data, in Open Enclave framing; empty in simulation.
+    async fn issue(&self, report_data: &[u8]) -> Result<Vec<u8>, EvidenceError>;
+    /// Verifies a quote. Never called in simulation. A merely outdated TCB is no error but a claim.
+    async fn verify(&self, quote: &[u8], now: OffsetDateTime) -> Result<Claims, EvidenceError>;
+}
+
+/// A policy that trapped, ran out of its limits or answered nonsense: a denial of this one request.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("policy \"{policy}\" could not decide")]
+pub struct PolicyFailure {
+    /// The policy's name.
+    pub policy: String,
+    /// For the log only.
+    pub reason: String,
+}
+
+/// Why rendering ended.
+#[derive(Debug)]
+pub enum RenderFailure {
+    /// The template is at fault.
+    Template(RenderError),
+    /// The policy is at fault.
+    Policy(PolicyFailure),
+    /// No renderer of that name.
+    UnknownRenderer(String),
+}
+
+/// What a renderer may know of secrets.
+pub trait SecretCatalog: Send + Sync {
+    /// All names, sorted.
+    fn names(&self, scope: Scope) -> Vec<String>;
+    /// One secret's facts.
+    fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo>;
+}
+
+/// A policy's denial with the policy's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyDecision {
+    /// The policy that decided (the first one that denied).
+    pub policy: String,
+    /// Its decision.
+    pub decision: Decision,
+}
+
+/// The policies in force.
+#[async_trait]
+pub trait Policies: Send + Sync {
+    /// The names of the renderers that a File or Env may choose.
+    fn renderers(&self) -> Vec<String>;
+    /// All findings of all validators, `manifest-rules` first, then by name.
+    async fn validate(&self, proposal: Proposal) -> Result<Vec<Finding>, PolicyFailure>;
+    /// All authorizers must allow. Runs inline: built-in authorizers have tight limits.
+    async fn authorize(&self, request: AuthorizationRequest) -> Result<PolicyDecision, PolicyFailure>;
+    /// All admitters must allow; without one the answer is allow.
+    async fn admit(&self, request: AdmissionRequest) -> Result<PolicyDecision, PolicyFailure>;
+    /// As many results as templates, in order. Secret bytes are spliced in afterwards, by the host.
+    async fn render(
+        &self,
+        renderer: &str,
+        context: Context,
+        templates: Vec<Template>,
+        secrets: Arc<dyn SecretCatalog>,
+    ) -> Result<Vec<Vec<Chunk>>, RenderFailure>;
+}
+
+/// Host time. The host of an enclave can shift it.
+pub trait Clock: Send + Sync {
+    /// Now, in UTC.
+    fn now(&self) -> OffsetDateTime;
+}
+
+/// Randomness for keys, nonces and identifiers.
+pub trait Entropy: Send + Sync {
+    /// Fills the buffer from a cryptographically secure source.
+    fn fill(&self, buffer: &mut [u8]);
+}
