@@ -1,0 +1,65 @@
+//! Glue between `wit/` and [`crate::authorize`]: borrows what the host asked, moves what the policy answered.
+
+use bindings::carrara::policy::types::{Decision, Denial};
+use bindings::exports::carrara::policy::configuration::{Guest as Configuration, SettingsError};
+use bindings::exports::carrara::policy::role_authorizer::{Guest as RoleAuthorizer, Request};
+
+use crate::authorize::{self, Role};
+
+/// What `wit-bindgen` generates from the world.
+#[allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated: the ABI needs raw memory"
+)]
+mod bindings {
+    wit_bindgen::generate!({ path: "../../wit", world: "role-authorization" });
+    use super::Component;
+    export!(Component);
+}
+
+/// The component's exports.
+struct Component;
+
+impl Configuration for Component {
+    fn check(settings: String) -> Result<(), Vec<SettingsError>> {
+        crate::check_settings(&settings).map_err(|message| {
+            let hint = Some("Remove Settings from this entry of Policies.".to_owned());
+            vec![SettingsError { line: 1, column: 1, message: message.to_owned(), hint }]
+        })
+    }
+}
+
+impl RoleAuthorizer for Component {
+    fn authorize(request: Request) -> Decision {
+        let roles: Vec<Role<'_>> = request
+            .principal
+            .roles
+            .iter()
+            .map(|role| Role {
+                name: &role.name,
+                resource_type: &role.resource_type,
+                resource_names: &role.resource_names,
+                actions: &role.actions,
+            })
+            .collect();
+        let answer = authorize::authorize(&authorize::Request {
+            user: &request.principal.name,
+            roles: &roles,
+            action: &request.action,
+            resource_type: &request.resource_type,
+            resource_names: &request.resource_names,
+        });
+        match answer {
+            Ok(()) => Decision::Allow,
+            Err(denial) => Decision::Deny(Denial {
+                code: denial.code.to_owned(),
+                message: denial.message,
+                hint: Some(denial.hint),
+                resources: denial.resources,
+            }),
+        }
+    }
+}
