@@ -1,0 +1,164 @@
+//! `cargo xtask guests`: builds the built-in policies.
+//!
+//! Each plugin becomes `target/guests/<name>.wasm` (a component) and `target/guests/<name>.cwasm` (the same compiled ahead
+//! of time for this coordinator). Files are replaced atomically and only when they change, so that what embeds them is
+//! built again only when it must be. Nothing here runs a guest.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail, ensure};
+use carrara_wasm::Surroundings;
+use sha2::{Digest as _, Sha256};
+
+/// The target of guests: no imports but those of the worlds.
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The built-in policies and their worlds.
+const PLUGINS: [&str; 4] = ["manifest-rules", "rbac", "go-template", "liquid"];
+
+/// Options of `cargo xtask guests`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Also compile for a coordinator that runs in an enclave
+    #[arg(long)]
+    enclave: bool,
+    /// Build only these plugins
+    #[arg(value_parser = PLUGINS)]
+    plugins: Vec<String>,
+}
+
+/// Builds the guests.
+///
+/// # Errors
+/// What failed, with the remedy where there is one.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let workspace = workspace();
+    let plugins: Vec<&str> = if arguments.plugins.is_empty() {
+        PLUGINS.to_vec()
+    } else {
+        arguments.plugins.iter().map(String::as_str).collect()
+    };
+    ensure_target()?;
+    let modules = build(&workspace, &plugins)?;
+    let guests = workspace.join("target/guests");
+    fs::create_dir_all(&guests).with_context(|| format!("creating {}", guests.display()))?;
+    for plugin in plugins {
+        let module = modules.join(format!("carrara_plugin_{}.wasm", plugin.replace('-', "_")));
+        finish(plugin, &module, &guests, arguments.enclave)
+            .with_context(|| format!("building the policy {plugin}"))?;
+    }
+    Ok(())
+}
+
+/// The workspace's root: this crate lies two folders below.
+pub(crate) fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+fn ensure_target() -> anyhow::Result<()> {
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output().context("running rustc")?;
+    let sysroot = String::from_utf8(sysroot.stdout).context("reading rustc's sysroot")?;
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir() {
+        return Ok(());
+    }
+    let status = Command::new("rustup").args(["target", "add", TARGET]).status().with_context(|| {
+        format!("the Rust target {TARGET} is missing and rustup is not there to install it: install the target with your toolchain's package")
+    })?;
+    ensure!(status.success(), "`rustup target add {TARGET}` failed");
+    Ok(())
+}
+
+/// Builds the core modules in a target folder of its own, so that no other build waits for it or is waited for. Returns
+/// the folder with the modules.
+fn build(workspace: &Path, plugins: &[&str]) -> anyhow::Result<PathBuf> {
+    let target = workspace.join("target/guests-build");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace).args([
+        "build",
+        "--quiet",
+        "--lib",
+        "--profile",
+        "guest",
+        "--target",
+        TARGET,
+    ]);
+    cargo.arg("--target-dir").arg(&target);
+    // Flags for the host's code mean nothing to a guest; with them, or with this machine's paths in panic messages, its
+    // bytes would depend on who builds.
+    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(workspace));
+    for plugin in plugins {
+        cargo.args(["--package", &format!("carrara-plugin-{plugin}")]);
+    }
+    let status = cargo.status().context("running cargo")?;
+    ensure!(status.success(), "the guests do not build");
+    Ok(target.join(TARGET).join("guest"))
+}
+
+fn remapped_paths(workspace: &Path) -> String {
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+        .unwrap_or_default();
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    [remap(workspace, "carrara"), remap(&home, "cargo")].join("\u{1f}")
+}
+
+fn finish(name: &str, module: &Path, guests: &Path, enclave: bool) -> anyhow::Result<()> {
+    let module = fs::read(module).with_context(|| format!("reading {}", module.display()))?;
+    let component = component(&module)?;
+    write_if_changed(&guests.join(format!("{name}.wasm")), &component)?;
+    precompile(&guests.join(format!("{name}.cwasm")), &component, Surroundings::Process)?;
+    if enclave {
+        precompile(&guests.join(format!("{name}.enclave.cwasm")), &component, Surroundings::Enclave)?;
+    }
+    Ok(())
+}
+
+/// Makes a component of a core module; the module's custom section carries the world.
+fn component(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut encoder = wit_component::ComponentEncoder::default();
+    encoder
+        .validate(true)
+        .module(module)
+        .context("reading the module's world (does the plugin call `export!`?)")?;
+    encoder.encode().context("making a component of the module")
+}
+
+/// Compiles ahead of time unless the file was made of the same component by the same engine; its stamp says so.
+fn precompile(path: &Path, component: &[u8], surroundings: Surroundings) -> anyhow::Result<()> {
+    let stamp_path = path.with_extension("cwasm.stamp");
+    let engine = carrara_wasm::compatibility(surroundings)?;
+    let stamp = |compiled: &[u8]| {
+        format!(
+            "{} {engine} {}\n",
+            hex::encode(Sha256::digest(component)),
+            hex::encode(Sha256::digest(compiled))
+        )
+    };
+    if let (Ok(compiled), Ok(found)) = (fs::read(path), fs::read_to_string(&stamp_path))
+        && found == stamp(&compiled)
+    {
+        return Ok(());
+    }
+    let compiled = carrara_wasm::precompile(surroundings, component)?;
+    write_if_changed(path, &compiled)?;
+    write_if_changed(&stamp_path, stamp(&compiled).as_bytes())
+}
+
+/// Replaces a file in one step; leaves it, with its time, where it already holds these bytes.
+fn write_if_changed(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if fs::read(path).is_ok_and(|found| found == bytes) {
+        return Ok(());
+    }
+    let Some(folder) = path.parent() else { bail!("{} has no folder", path.display()) };
+    let mut file =
+        tempfile::NamedTempFile::new_in(folder).with_context(|| format!("writing {}", path.display()))?;
+    file.write_all(bytes).with_context(|| format!("writing {}", path.display()))?;
+    file.persist(path).with_context(|| format!("replacing {}", path.display()))?;
+    Ok(())
+}

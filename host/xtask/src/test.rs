@@ -1,0 +1,144 @@
+//! `cargo xtask test`: formatting, lints, every test and doc test, closed with one line of counts.
+//!
+//! A test that needs a system package which is not there reports itself in the file that `CARRARA_SKIPS` names, one
+//! line `test<TAB>install command` each; such a test counts as skipped, and `--no-skips` makes it a failure.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::guests;
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Fail if a test is skipped because a system package is missing
+    #[arg(long)]
+    no_skips: bool,
+    /// Only tests whose name contains this
+    filter: Option<String>,
+}
+
+/// How many tests did what.
+#[derive(Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+/// What builds of the tests' binaries have in common, so that everything is built once.
+pub(crate) const FEATURES: &str = "carrara-coordinator/simulation";
+
+/// Runs everything; an error if anything failed.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    guests::run(&guests::Arguments::default())?;
+    let root = guests::workspace_root()?;
+    let mut counts = Counts::default();
+    if arguments.filter.is_none() {
+        let clippy = ["clippy", "--workspace", "--all-targets", "--features", FEATURES, "--", "-D", "warnings"];
+        counts.check("formatting", cargo(&root).args(["fmt", "--all", "--", "--check"]))?;
+        counts.check("lints", cargo(&root).args(clippy))?;
+    }
+    counts.check("binaries", cargo(&root).args(["build", "--workspace", "--bins", "--features", FEATURES]))?;
+    let skips = root.join("target/skipped-tests");
+    let _ = std::fs::remove_file(&skips);
+    if counts.failed == 0 {
+        run_tests(&root, arguments, &skips, &mut counts)?;
+    }
+    report_skips(&skips, &mut counts)?;
+    println!("\n{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
+    if counts.failed > 0 {
+        bail!("{} failed; see above", counts.failed);
+    }
+    if arguments.no_skips && counts.skipped > 0 {
+        bail!("{} skipped, but --no-skips was given; install what is named above", counts.skipped);
+    }
+    Ok(())
+}
+
+impl Counts {
+    /// Runs a step that passes or fails as a whole.
+    fn check(&mut self, name: &str, command: &mut Command) -> anyhow::Result<()> {
+        println!("== {name}");
+        let status = command.status().with_context(|| format!("starting cargo for {name}"))?;
+        if status.success() {
+            self.passed += 1;
+        } else {
+            println!("== {name}: FAILED");
+            self.failed += 1;
+        }
+        Ok(())
+    }
+
+    /// Adds the numbers of a line such as `test result: ok. 12 passed; 0 failed; 0 ignored; ...`.
+    fn add_result_line(&mut self, line: &str) {
+        let Some(rest) = line.strip_prefix("test result: ") else { return };
+        for part in rest.split([';', '.']) {
+            let mut words = part.split_whitespace();
+            let (Some(Ok(number)), Some(what)) = (words.next().map(str::parse::<u64>), words.next()) else { continue };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.skipped += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn cargo(root: &PathBuf) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root).stdin(Stdio::null());
+    command
+}
+
+fn run_tests(root: &PathBuf, arguments: &Arguments, skips: &PathBuf, counts: &mut Counts) -> anyhow::Result<()> {
+    println!("== tests");
+    let mut command = cargo(root);
+    command.args(["test", "--workspace", "--no-fail-fast", "--features", FEATURES]);
+    command.env("CARRARA_SKIPS", skips).env("CARRARA_BIN_DIR", root.join("target/debug"));
+    if let Some(filter) = &arguments.filter {
+        command.arg(filter);
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().context("starting cargo test")?;
+    let output = child.stdout.take().context("reading cargo test's output")?;
+    for line in BufReader::new(output).lines() {
+        let line = line.context("reading cargo test's output")?;
+        counts.add_result_line(&line);
+        println!("{line}");
+    }
+    // A test binary that does not compile or crashes has no result line.
+    if !child.wait().context("waiting for cargo test")?.success() && counts.failed == 0 {
+        counts.failed += 1;
+    }
+    Ok(())
+}
+
+fn report_skips(skips: &PathBuf, counts: &mut Counts) -> anyhow::Result<()> {
+    let Ok(text) = std::fs::read_to_string(skips) else { return Ok(()) };
+    println!("\nskipped, because something is not installed:");
+    for line in text.lines() {
+        let (test, install) = line.split_once('\t').unwrap_or((line, "(no command named)"));
+        println!("  {test}: {install}");
+        counts.skipped += 1;
+        counts.passed = counts.passed.saturating_sub(1);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_are_added_up_and_other_lines_are_not() {
+        let mut counts = Counts::default();
+        counts.add_result_line("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s");
+        counts.add_result_line("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out");
+        counts.add_result_line("99 passed");
+        assert_eq!((counts.passed, counts.failed, counts.skipped), (15, 2, 1));
+    }
+}
