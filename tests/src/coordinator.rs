@@ -1,0 +1,218 @@
+//! A coordinator process: started on free ports in a folder of its own, ended with the test.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::binary;
+
+/// Longer than any start on a busy machine; only a hang reaches it.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// What to start.
+#[derive(Debug)]
+pub struct Launch {
+    folder: Arc<TempDir>,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    simulation: bool,
+}
+
+impl Default for Launch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Launch {
+    /// A coordinator in simulation in an empty folder, on free ports.
+    ///
+    /// # Panics
+    /// If no folder can be made.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = Arc::new(TempDir::new().expect("making a temporary folder"));
+        Self { folder, arguments: Vec::new(), environment: Vec::new(), simulation: true }
+    }
+
+    /// Adds a command line argument.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Leaves `--simulation` out.
+    #[must_use]
+    pub fn without_simulation(mut self) -> Self {
+        self.simulation = false;
+        self
+    }
+
+    /// The seal directory.
+    #[must_use]
+    pub fn seal_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    /// With its log, if it ends or does not listen in time.
+    #[must_use]
+    pub fn start(&self) -> Coordinator {
+        let addresses = self.folder.path().join("addresses.json");
+        let _ = std::fs::remove_file(&addresses);
+        let mut child = self.command().stderr(Stdio::piped()).spawn().expect("starting the coordinator");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = collect(child.stderr.take().expect("its standard error is a pipe"), Arc::clone(&log));
+        while !addresses.exists() {
+            if lines.recv_timeout(START_LIMIT).is_err() {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("the coordinator did not start:\n{}", log.lock().expect("the log is readable").join("\n"));
+            }
+        }
+        let text = std::fs::read_to_string(&addresses).expect("reading the addresses");
+        let value: serde_json::Value = serde_json::from_str(&text).expect("the addresses are JSON");
+        let address = |name: &str| loopback(value[name].as_str().expect("an address is a string"));
+        Coordinator { rest: address("rest"), mesh: address("mesh"), child, log, folder: Arc::clone(&self.folder) }
+    }
+
+    /// Starts it and waits until it ends by itself: for starts that must be refused.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start_and_end(&self) -> Output {
+        self.command().output().expect("starting the coordinator")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(binary("carrara-coordinator"));
+        command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
+            command.env_remove(name);
+        }
+        command.env("EDG_COORDINATOR_CLIENT_ADDR", "127.0.0.1:0").env("EDG_COORDINATOR_MESH_ADDR", "127.0.0.1:0");
+        command.env("EDG_COORDINATOR_SEAL_DIR", self.seal_dir());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.arg("--addresses-file").arg(self.folder.path().join("addresses.json"));
+        if self.simulation {
+            command.arg("--simulation");
+        }
+        command.args(&self.arguments);
+        command
+    }
+}
+
+/// A running coordinator.
+#[derive(Debug)]
+pub struct Coordinator {
+    /// The REST address.
+    pub rest: SocketAddr,
+    /// The Marbles' address.
+    pub mesh: SocketAddr,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    folder: Arc<TempDir>,
+}
+
+impl Coordinator {
+    /// A new one in an empty folder.
+    #[must_use]
+    pub fn start() -> Self {
+        Launch::new().start()
+    }
+
+    /// A place for the test's own files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// `https://HOST:PORT/path` of the REST port.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.rest)
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it logged so far.
+    ///
+    /// # Panics
+    /// If the thread that reads the log has panicked.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().expect("the log is readable").join("\n")
+    }
+
+    /// Ends it at once, as a power loss of the process would.
+    ///
+    /// # Panics
+    /// If it cannot be killed.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killing the coordinator");
+        self.child.wait().expect("waiting for the coordinator");
+    }
+
+    /// Asks it to end and waits for it.
+    ///
+    /// # Panics
+    /// If it cannot be asked.
+    pub fn terminate(&mut self) -> ExitStatus {
+        crate::succeed(Command::new("kill").args(["-TERM", &self.id().to_string()]));
+        self.child.wait().expect("waiting for the coordinator")
+    }
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Variables of the machine that would change what is tested.
+fn is_ours(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with("EDG_") || name == "OE_SIMULATION")
+}
+
+/// Where a client on this machine reaches a listener.
+fn loopback(address: &str) -> SocketAddr {
+    let mut address: SocketAddr = address.parse().expect("an address is IP:PORT");
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}
+
+/// Keeps every line and tells of each.
+fn collect(stderr: impl std::io::Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) -> Receiver<()> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            log.lock().expect("the log is writable").push(line);
+            let _ = sender.send(());
+        }
+    });
+    receiver
+}

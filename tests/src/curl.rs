@@ -1,0 +1,121 @@
+//! REST through curl: a client that is not ours.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::users::User;
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Header lines in lower case.
+    pub headers: String,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// `data` of the envelope.
+    #[must_use]
+    pub fn data(&self) -> Value {
+        self.json()["data"].clone()
+    }
+
+    /// `message` of the envelope.
+    #[must_use]
+    pub fn message(&self) -> String {
+        self.json()["message"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Whether a header line is there, such as `content-type: application/json`.
+    #[must_use]
+    pub fn has_header(&self, line: &str) -> bool {
+        self.headers.lines().any(|header| header == line)
+    }
+}
+
+/// A request; certificates of the server are not checked.
+#[derive(Debug)]
+pub struct Request {
+    command: Command,
+}
+
+impl Request {
+    /// A request of the given method.
+    #[must_use]
+    pub fn new(method: &str, url: &str) -> Self {
+        let mut command = Command::new("curl");
+        // --path-as-is: what is asked for is what is sent. No proxy: loopback only.
+        command.args(["--silent", "--show-error", "--insecure", "--include", "--noproxy", "*", "--path-as-is", "--max-time", "60"]);
+        if method == "HEAD" {
+            command.arg("--head");
+        } else {
+            command.args(["--request", method]);
+        }
+        command.arg(url);
+        Self { command }
+    }
+
+    /// GET.
+    #[must_use]
+    pub fn get(url: &str) -> Self {
+        Self::new("GET", url)
+    }
+
+    /// POST with a body.
+    #[must_use]
+    pub fn post(url: &str, body: impl AsRef<[u8]>) -> Self {
+        let mut request = Self::new("POST", url);
+        let file = tempfile::NamedTempFile::new().expect("making a body file");
+        std::fs::write(file.path(), body).expect("writing the body");
+        let (_, path) = file.keep().expect("keeping the body file");
+        request.command.arg("--data-binary").arg(format!("@{}", path.display()));
+        request
+    }
+
+    /// With a user's certificate.
+    #[must_use]
+    pub fn as_user(mut self, user: &User) -> Self {
+        self.command.arg("--cert").arg(&user.certificate_file).arg("--key").arg(&user.key_file);
+        self
+    }
+
+    /// With any further option of curl.
+    #[must_use]
+    pub fn option(mut self, option: &str) -> Self {
+        self.command.arg(option);
+        self
+    }
+
+    /// Sends it.
+    ///
+    /// # Panics
+    /// If curl fails; a status of any kind is no failure.
+    #[must_use]
+    pub fn send(mut self) -> Answer {
+        let text = crate::succeed(&mut self.command);
+        // Skips interim answers such as `100 Continue`.
+        let mut rest = text.as_str();
+        loop {
+            let (head, body) = rest.split_once("\r\n\r\n").expect("an answer has a head");
+            let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok()).expect("a head has a status");
+            if status < 200 {
+                rest = body;
+                continue;
+            }
+            return Answer { status, headers: head.to_lowercase().replace('\r', ""), body: body.to_owned() };
+        }
+    }
+}
