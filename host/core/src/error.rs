@@ -8,7 +8,7 @@ use std::error::Error;
 
 use carrara_types::manifest::{ManifestError, Refusal};
 
-use crate::ports::{PolicyFailure, StoreError};
+use crate::ports::{EvidenceError, PolicyFailure, StoreError};
 
 /// The text of a wrong state (rest-api.md section 4).
 pub const WRONG_STATE: &str = "server is not in expected state";
@@ -96,6 +96,31 @@ pub enum SetManifestError {
     Store(StoreError),
 }
 
+/// Setting the manifest that the start names (X-26).
+#[derive(Debug, thiserror::Error)]
+pub enum StartupManifestError {
+    /// A manifest is set, and it is another one.
+    #[error(
+        "the state holds another manifest (fingerprint {0}): remove the startup manifest, or update the manifest over \
+         the REST API"
+    )]
+    Different(String),
+    /// The state does not open.
+    #[error("the coordinator is in recovery: a startup manifest is never applied there; recover first")]
+    Recovery,
+    /// Nobody would receive the recovery secrets.
+    #[error(
+        "the startup manifest has recovery keys: name a file for the recovery secrets, or remove the keys"
+    )]
+    RecoveryKeys,
+    /// The state could not be read.
+    #[error("reading the manifest in force")]
+    Read(#[from] ManifestReadError),
+    /// It is refused.
+    #[error("setting the startup manifest")]
+    Set(#[from] SetManifestError),
+}
+
 /// Reading the manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestReadError {
@@ -109,7 +134,7 @@ pub enum ManifestReadError {
 pub enum QuoteError {
     /// The TEE gave none.
     #[error("no quote could be obtained; see the coordinator's log")]
-    Issue,
+    Issue(EvidenceError),
 }
 
 /// Reading secrets.

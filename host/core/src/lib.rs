@@ -3,18 +3,44 @@
 //! Knows neither sockets nor files nor WebAssembly: stores, evidence, policies, time and randomness come through
 //! [`ports`]. Every use case reads a snapshot, decides without holding a lock, computes one batch and commits it.
 
+mod access;
+mod activate;
+pub mod authority;
+mod ca_key;
+mod catalog;
+pub mod certificate;
+pub mod derive;
+mod digest_signature;
 pub mod error;
+pub mod generate;
+mod key_pair;
+mod log;
+mod matching;
 pub mod outcome;
+mod phase;
 pub mod ports;
+mod read_secrets;
+mod records;
+pub mod recovery_shares;
+mod render;
+mod set_manifest;
+pub mod shamir;
+mod splice;
+mod startup_manifest;
+mod status;
+mod ttls;
+mod view;
 
 use std::sync::Arc;
 
-use error::{ActivateError, ManifestReadError, QuoteError, ReadLogError, ReadSecretsError, SetManifestError, StartError};
-use outcome::{
-    Activation, ActivationRequest, ManifestAnswer, ManifestSet, QuoteAnswer, ReadableSecret, Status, TlsIdentity,
-    TlsPort,
-};
-use ports::{Clock, Entropy, Evidence, Policies, Store};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use time::OffsetDateTime;
+
+use authority::Authority;
+use error::{Cause, StartError};
+use outcome::{TlsIdentity, TlsPort};
+use ports::{Clock, Entropy, Evidence, Found, Policies, Store, StoreError};
+use view::{Epoch, Live, View};
 
 /// The world as the use cases see it.
 #[derive(Clone)]
@@ -38,10 +64,21 @@ pub struct Settings {
     pub dns_names: Vec<String>,
 }
 
-/// The coordinator: one public method per use case.
+/// A quote with the root certificate that it is over; made at start and kept (lifecycle.md section 11).
+struct RootQuote {
+    root: Vec<u8>,
+    quote: Vec<u8>,
+}
+
+/// The coordinator: one public method per use case, each in its own file.
 pub struct Coordinator {
     ports: Ports,
-    settings: Settings,
+    /// The CA of a state that is not set yet (L-14, L-16); becomes the state's when a manifest is set.
+    temporary: Arc<Live>,
+    /// What follows from the newest manifest and CA, made again when those records change.
+    epoch: ArcSwapOption<Epoch>,
+    quote: ArcSwap<RootQuote>,
+    setting: tokio::sync::Mutex<()>,
 }
 
 impl Coordinator {
@@ -50,84 +87,69 @@ impl Coordinator {
     /// # Errors
     /// The state cannot be used or no quote can be had.
     pub async fn start(ports: Ports, settings: Settings) -> Result<Self, StartError> {
-        Ok(Self { ports, settings })
+        let snapshot = ports.store.snapshot();
+        let (epoch, temporary) = if ports.store.found() == Found::Open {
+            let epoch = Epoch::load(snapshot.as_ref(), &ports.policies.renderers())
+                .map_err(|error| StartError::State(Cause(error.to_string())))?;
+            let live = Arc::clone(&epoch.live);
+            (Some(Arc::new(epoch)), live)
+        } else {
+            let authority =
+                Authority::generate(&settings.dns_names, ports.clock.now(), ports.entropy.as_ref())
+                    .map_err(StartError::Authority)?;
+            (None, Arc::new(Live::new(authority)))
+        };
+        let root = temporary.authority.root_der().to_vec();
+        let quote = status::issue(ports.evidence.as_ref(), &root, &[])
+            .await
+            .map_err(|error| StartError::Quote(Cause(error.to_string())))?;
+        Ok(Self {
+            ports,
+            temporary,
+            epoch: ArcSwapOption::new(epoch),
+            quote: ArcSwap::from_pointee(RootQuote { root, quote }),
+            setting: tokio::sync::Mutex::new(()),
+        })
     }
 
-    /// The state (rest-api.md, status).
-    #[must_use]
-    pub fn status(&self) -> Status {
-        Status { code: 2, message: "" }
-    }
-
-    /// The certificate and key that a port presents now; looked up per handshake (R-1, G-10).
+    /// The certificate and key that a port presents now; looked up per handshake (R-1, G-10). The same pointer as
+    /// long as nothing has changed.
     #[must_use]
     pub fn tls_identity(&self, port: TlsPort) -> Arc<TlsIdentity> {
-        let _ = (port, &self.ports, &self.settings);
-        Arc::new(TlsIdentity { certificate: Vec::new(), key: carrara_types::secret::SecretBytes::new("tls key", Vec::new()) })
+        self.live().identity(port)
     }
 
-    /// The manifest in force (R-30..R-32); `None` before one is set.
-    ///
-    /// # Errors
-    /// The state cannot be read.
-    pub fn manifest(&self) -> Result<Option<ManifestAnswer>, ManifestReadError> {
-        Ok(None)
+    /// The newest state with its epoch; `None` unless a manifest is set and the state is open.
+    fn view(&self) -> Result<Option<View>, StoreError> {
+        if self.ports.store.found() != Found::Open {
+            return Ok(None);
+        }
+        let snapshot = self.ports.store.snapshot();
+        if let Some(epoch) = self.epoch.load_full()
+            && epoch.is_of(snapshot.as_ref())
+        {
+            return Ok(Some(View { snapshot, epoch }));
+        }
+        let epoch = Arc::new(Epoch::load(snapshot.as_ref(), &self.ports.policies.renderers())?);
+        self.epoch.store(Some(Arc::clone(&epoch)));
+        Ok(Some(View { snapshot, epoch }))
     }
 
-    /// Sets the first manifest, or a new one in recovery (lifecycle.md section 5).
-    ///
-    /// # Errors
-    /// The manifest is refused, the state is wrong, or it cannot be stored. Nothing was changed.
-    pub async fn set_manifest(&self, manifest: &[u8]) -> Result<ManifestSet, SetManifestError> {
-        let _ = manifest;
-        Err(SetManifestError::WrongState)
+    /// The CA in force: the state's, or the temporary one.
+    fn live(&self) -> Arc<Live> {
+        // A state that cannot be read now was readable at start: the last known CA goes on.
+        match self.view() {
+            Ok(Some(view)) => Arc::clone(&view.epoch.live),
+            _ => self
+                .epoch
+                .load_full()
+                .map_or_else(|| Arc::clone(&self.temporary), |epoch| Arc::clone(&epoch.live)),
+        }
     }
 
-    /// The CA certificates and a quote over the root. A nonce makes a fresh quote.
-    ///
-    /// # Errors
-    /// No quote can be had.
-    pub async fn quote(&self, nonce: Option<&[u8]>) -> Result<QuoteAnswer, QuoteError> {
-        let _ = nonce;
-        Err(QuoteError::Issue)
-    }
-
-    /// Secrets by name for the user whose certificate (DER) the connection proved (R-50..R-52, R-54).
-    ///
-    /// # Errors
-    /// Not a user, wrong state, not permitted; all or nothing.
-    pub async fn read_secrets(
-        &self,
-        peer: Option<&[u8]>,
-        names: &[String],
-    ) -> Result<Vec<ReadableSecret>, ReadSecretsError> {
-        let _ = (peer, names);
-        Err(ReadSecretsError::WrongState)
-    }
-
-    /// Whether the certificate (DER) is a user's: the 401 that comes before any other answer.
-    ///
-    /// # Errors
-    /// [`ReadSecretsError::Unauthorized`] if not.
-    pub fn authenticate(&self, peer: Option<&[u8]>) -> Result<(), ReadSecretsError> {
-        let _ = peer;
-        Err(ReadSecretsError::Unauthorized)
-    }
-
-    /// All lines of the update log.
-    ///
-    /// # Errors
-    /// Wrong state, or the state cannot be read.
-    pub fn update_log(&self) -> Result<Vec<String>, ReadLogError> {
-        Err(ReadLogError::WrongState)
-    }
-
-    /// Activates a Marble (marble-api.md section 3).
-    ///
-    /// # Errors
-    /// G-20..G-29, in that order.
-    pub async fn activate(&self, request: ActivationRequest) -> Result<Activation, ActivateError> {
-        let _ = request;
-        Err(ActivateError::WrongState)
+    /// Host time, but never below the last committed time (architecture, Trust).
+    fn now(&self, view: &View) -> Result<OffsetDateTime, StoreError> {
+        let now = self.ports.clock.now();
+        Ok(records::last_time(view.snapshot.as_ref())?.map_or(now, |last| last.max(now)))
     }
 }

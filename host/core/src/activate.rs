@@ -1,0 +1,363 @@
+//! Activating a Marble: evidence, admission, identity, parameters (marble-api.md sections 3 to 7).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use carrara_types::claims::Claims;
+use carrara_types::decision::{AdmissionRequest, Decision};
+use carrara_types::manifest::{AcceptedManifest, Marble, Package};
+use carrara_types::secret::SecretBytes;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::Coordinator;
+use crate::authority::MarbleRequest;
+use crate::catalog::{Catalog, UserDefined};
+use crate::error::{ActivateError, Cause};
+use crate::matching;
+use crate::outcome::{Activation, ActivationRequest};
+use crate::ports::{Batch, CommitError, PolicyDecision};
+use crate::records;
+use crate::render::{self, Rendered, Slot};
+use crate::splice::{self, Vault};
+use crate::ttls::{self, Credentials, TtlsPlan};
+use crate::view::View;
+
+/// A commit in conflict is computed again this often; more means that the state changes faster than a Marble starts.
+const ATTEMPTS: usize = 8;
+
+/// Who asks for admission, after the host's own checks.
+struct Applicant<'a> {
+    marble: &'a Marble,
+    request: &'a ActivationRequest,
+    names: &'a MarbleRequest,
+    claims: Option<&'a Claims>,
+    uuid: &'a str,
+}
+
+impl Coordinator {
+    /// Activates a Marble (marble-api.md section 3).
+    ///
+    /// # Errors
+    /// G-20..G-29, in that order.
+    pub async fn activate(&self, request: ActivationRequest) -> Result<Activation, ActivateError> {
+        let view = self.view().map_err(ActivateError::Store)?.ok_or(ActivateError::WrongState)?;
+        let peer = request.peer_certificate.as_deref().ok_or(ActivateError::NoCertificate)?;
+        let now = self.now(&view).map_err(ActivateError::Store)?;
+        let manifest = Arc::clone(&view.epoch.manifest);
+        let (marble, package) =
+            entitled(&manifest, &request.marble_type).map_err(ActivateError::Verification)?;
+        let claims = self.verify(&manifest, package, &request.quote, peer, now).await?;
+        check_limit(&view, marble, &request.marble_type)?;
+        let uuid = parse_uuid(&request.uuid).map_err(ActivateError::InvalidUuid)?;
+        let certificate_request = MarbleRequest::parse(&request.csr).map_err(issuing)?;
+        let applicant = Applicant {
+            marble,
+            request: &request,
+            names: &certificate_request,
+            claims: claims.as_ref(),
+            uuid: &uuid,
+        };
+        self.admit(&view, &applicant, now).await?;
+
+        let identity = view
+            .epoch
+            .live
+            .authority
+            .issue_marble(&certificate_request, &request.marble_type, &uuid, now, self.ports.entropy.as_ref())
+            .map_err(issuing)?;
+        let rendered = self.render(&view, marble, now).await?;
+        let slow = needs_slow_secrets(&manifest, &rendered);
+        let entropy = Arc::clone(&self.ports.entropy);
+        let vault = Vault::new(view, identity, request.marble_type.clone(), uuid, now, entropy);
+        let activation = if slow {
+            let argv = marble.parameters.argv.clone();
+            tokio::task::spawn_blocking(move || assemble(vault, rendered, argv))
+                .await
+                .map_err(|_| customizing(&"ended unexpectedly"))?
+        } else {
+            assemble(vault, rendered, marble.parameters.argv.clone())
+        }?;
+        self.count(&request.marble_type).await?;
+        Ok(activation)
+    }
+
+    /// G-25, G-26, M-91. `None` in simulation.
+    async fn verify(
+        &self,
+        manifest: &AcceptedManifest,
+        package: &Package,
+        quote: &[u8],
+        peer: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<Option<Claims>, ActivateError> {
+        let evidence = &self.ports.evidence;
+        if evidence.simulated() {
+            return Ok(None);
+        }
+        let invalid = |text: &dyn std::fmt::Display| {
+            ActivateError::Verification(Cause(format!("invalid quote: {text}")))
+        };
+        if quote.is_empty() {
+            return Err(invalid(&"the Marble sent none, but this coordinator does not simulate"));
+        }
+        let claims = evidence.verify(quote, now).await.map_err(|error| invalid(&error))?;
+        matching::match_package(package, &claims, peer).map_err(|text| invalid(&text))?;
+        if !matching::match_infrastructure(manifest.infrastructures.values(), &claims) {
+            return Err(ActivateError::Verification(Cause("invalid infrastructure".to_owned())));
+        }
+        Ok(Some(claims))
+    }
+
+    /// The admission policies, asked after the host's own checks (policy.md, Texts).
+    async fn admit(
+        &self,
+        view: &View,
+        applicant: &Applicant<'_>,
+        now: OffsetDateTime,
+    ) -> Result<(), ActivateError> {
+        let Applicant { marble, request, names, claims, uuid } = applicant;
+        let counted = marble.max_activations > 0;
+        let activations = records::activation_count(view.snapshot.as_ref(), &request.marble_type);
+        let question = AdmissionRequest {
+            context: view.context(now),
+            marble_type: request.marble_type.clone(),
+            package_name: marble.package.clone(),
+            uuid: (*uuid).to_owned(),
+            evidence: claims.map(matching::evidence_facts),
+            dns_names: names.dns_names().to_vec(),
+            ip_addresses: names.ip_addresses().iter().map(ToString::to_string).collect(),
+            activations: if counted { Some(activations.map_err(ActivateError::Store)?) } else { None },
+            max_activations: counted.then_some(marble.max_activations),
+        };
+        let answer = self
+            .ports
+            .policies
+            .admit(question)
+            .await
+            .map_err(|failure| ActivateError::Verification(Cause(failure.to_string())))?;
+        match admission_refusal(answer) {
+            None => Ok(()),
+            Some(cause) => Err(ActivateError::Verification(cause)),
+        }
+    }
+
+    async fn render(
+        &self,
+        view: &View,
+        marble: &Marble,
+        now: OffsetDateTime,
+    ) -> Result<Rendered, ActivateError> {
+        let manifest = Arc::clone(&view.epoch.manifest);
+        let plan = TtlsPlan::of(&manifest, marble);
+        let catalog: Arc<Catalog<AcceptedManifest>> =
+            Arc::new(Catalog { manifest, user_defined: UserDefined::Stored(Arc::clone(&view.snapshot)) });
+        render::render_marble(self.ports.policies.as_ref(), &view.context(now), marble, plan, catalog)
+            .await
+            .map_err(|fault| customizing(&fault.in_activation()))
+    }
+
+    /// Counts the activation where the manifest in force limits it (M-92), exactly: the limit is checked again on
+    /// what the commit depends on.
+    async fn count(&self, marble_type: &str) -> Result<(), ActivateError> {
+        for _ in 0..ATTEMPTS {
+            let view = self.view().map_err(ActivateError::Store)?.ok_or(ActivateError::WrongState)?;
+            let manifest = Arc::clone(&view.epoch.manifest);
+            let (marble, _) = entitled(&manifest, marble_type).map_err(ActivateError::Verification)?;
+            if marble.max_activations == 0 {
+                return Ok(());
+            }
+            let count = check_limit(&view, marble, marble_type)?;
+            let key = records::activations(marble_type);
+            let mut batch = Batch { depends: view.dependencies(), ..Batch::default() };
+            batch.depends.push((key.clone(), view.snapshot.record_revision(&key)));
+            records::put(&mut batch, key, (count + 1).to_le_bytes().to_vec());
+            records::put_time(&mut batch, self.now(&view).map_err(ActivateError::Store)?);
+            match self.ports.store.commit(batch).await {
+                Ok(_) => return Ok(()),
+                Err(CommitError::Conflict) => {}
+                Err(CommitError::Store(error)) => return Err(ActivateError::Store(error)),
+            }
+        }
+        Err(ActivateError::Busy)
+    }
+}
+
+/// The Marble and its package (G-23, G-24).
+fn entitled<'a>(
+    manifest: &'a AcceptedManifest,
+    marble_type: &str,
+) -> Result<(&'a Marble, &'a Package), Cause> {
+    let marble =
+        manifest.marbles.get(marble_type).ok_or_else(|| Cause("unknown marble type requested".to_owned()))?;
+    let package = manifest
+        .packages
+        .get(&marble.package)
+        .ok_or_else(|| Cause(format!("undefined package {:?}", marble.package)))?;
+    Ok((marble, package))
+}
+
+/// The count so far, refused at the limit (G-27, M-92).
+fn check_limit(view: &View, marble: &Marble, marble_type: &str) -> Result<u64, ActivateError> {
+    if marble.max_activations == 0 {
+        return Ok(0);
+    }
+    let count =
+        records::activation_count(view.snapshot.as_ref(), marble_type).map_err(ActivateError::Store)?;
+    if count >= marble.max_activations {
+        let limit = marble.max_activations;
+        let text = format!("reached max activations count ({limit}) for marble type {marble_type:?}");
+        return Err(ActivateError::Verification(Cause(text)));
+    }
+    Ok(count)
+}
+
+/// The canonical form of any form that marble-api.md section 5 accepts; the nil UUID is refused (X-21).
+fn parse_uuid(text: &str) -> Result<String, Cause> {
+    let bare = match text.len() {
+        45 if text.get(..9).is_some_and(|prefix| prefix.eq_ignore_ascii_case("urn:uuid:")) => text.get(9..),
+        38 if text.starts_with('{') && text.ends_with('}') => text.get(1..37),
+        36 | 32 => Some(text),
+        length => return Err(Cause(format!("invalid UUID length: {length}"))),
+    };
+    let uuid = bare.and_then(|bare| Uuid::try_parse(bare).ok()).ok_or_else(|| {
+        Cause("invalid UUID format: expected xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx".to_owned())
+    })?;
+    if uuid.is_nil() {
+        return Err(Cause("the nil UUID does not identify a Marble; choose a random one".to_owned()));
+    }
+    Ok(uuid.hyphenated().to_string())
+}
+
+fn admission_refusal(answer: PolicyDecision) -> Option<Cause> {
+    let Decision::Deny(denial) = answer.decision else { return None };
+    let hint = denial.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+    Some(Cause(format!("policy {:?}: {}{hint}", answer.policy, denial.message)))
+}
+
+fn issuing(source: Cause) -> ActivateError {
+    ActivateError::Failed { context: "issuing the marble certificate", source }
+}
+
+fn customizing(cause: &dyn std::fmt::Display) -> ActivateError {
+    ActivateError::Failed { context: "customizing marble parameters", source: Cause(cause.to_string()) }
+}
+
+/// Whether a secret that must be made now takes long.
+fn needs_slow_secrets(manifest: &AcceptedManifest, rendered: &Rendered) -> bool {
+    use carrara_types::decision::Chunk;
+    let slow = |name: &str| manifest.secrets.get(name).is_some_and(splice::is_slow);
+    let referenced = rendered.slots.iter().flat_map(|(_, chunks)| chunks);
+    referenced
+        .filter_map(|chunk| if let Chunk::Secret(r) = chunk { Some(r.name.as_str()) } else { None })
+        .any(slow)
+        || rendered.ttls.iter().flat_map(TtlsPlan::secrets).any(slow)
+}
+
+/// Puts secrets into the parameters and adds what every Marble receives (S-80, S-81).
+fn assemble(mut vault: Vault, rendered: Rendered, argv: Vec<String>) -> Result<Activation, ActivateError> {
+    let mut activation = Activation { argv, ..Activation::default() };
+    let mut ttls_texts = BTreeMap::new();
+    for (slot, chunks) in rendered.slots {
+        let place = match &slot {
+            Slot::File(path) => format!("file {path:?}"),
+            Slot::Env(name) => format!("env variable {name:?}"),
+            Slot::Ttls(_) => format!("env variable {:?}", ttls::VARIABLE),
+        };
+        let bytes = vault
+            .splice(chunks)
+            .map_err(|cause| customizing(&format!("parsing secrets for {place}: {cause}")))?;
+        match slot {
+            Slot::File(path) => _ = activation.files.insert(path, bytes),
+            Slot::Env(name) => _ = activation.env.insert(name, bytes),
+            Slot::Ttls(index) => {
+                _ = ttls_texts.insert(index, String::from_utf8_lossy(bytes.expose()).into_owned())
+            }
+        }
+    }
+    let own = own_credentials(&vault);
+    add_predefined(&mut activation, &vault, &own);
+    if let Some(plan) = rendered.ttls {
+        let root = splice::pem("CERTIFICATE", vault.view.epoch.live.authority.marble_root_der());
+        let json = plan
+            .json(&ttls_texts, &root, |name| {
+                if name.is_empty() {
+                    return Ok(Credentials { certificate: own.certificate.clone(), key: own.key.clone() });
+                }
+                let (certificate, key) = vault.certificate_and_key(name)?;
+                Ok(Credentials { certificate, key })
+            })
+            .map_err(|cause| customizing(&format!("TLS configuration: {cause}")))?;
+        activation.env.insert(ttls::VARIABLE.to_owned(), SecretBytes::new("TTLS", json.into_bytes()));
+    }
+    Ok(activation)
+}
+
+fn own_credentials(vault: &Vault) -> Credentials {
+    Credentials {
+        certificate: splice::pem("CERTIFICATE", &vault.identity.leaf_der),
+        key: splice::pem("PRIVATE KEY", vault.identity.key_pkcs8.expose()),
+    }
+}
+
+/// S-80: set after the manifest's own variables, overriding same names (X-67).
+fn add_predefined(activation: &mut Activation, vault: &Vault, own: &Credentials) {
+    let authority = &vault.view.epoch.live.authority;
+    let certificate = |der: &[u8]| splice::pem("CERTIFICATE", der);
+    let chain = own.certificate.clone() + &certificate(authority.intermediate_der());
+    for (name, text) in [
+        ("MARBLE_PREDEFINED_ROOT_CA", certificate(authority.marble_root_der())),
+        ("MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN", chain),
+        ("MARBLE_PREDEFINED_PRIVATE_KEY", own.key.clone()),
+        ("MARBLE_PREDEFINED_COORDINATOR_ROOT_CA", certificate(authority.root_der())),
+    ] {
+        activation.env.insert(name.to_owned(), SecretBytes::new(name, text.into_bytes()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // marble-api.md section 5, G-28
+    #[test]
+    fn every_accepted_form_of_a_uuid_has_one_canonical_form() {
+        let canonical = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+        for form in [
+            canonical,
+            "6BA7B810-9DAD-11D1-80B4-00C04FD430C8",
+            "urn:uuid:6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+            "URN:UUID:6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+            "{6ba7b810-9dad-11d1-80b4-00c04fd430c8}",
+            "6ba7b8109dad11d180b400c04fd430c8",
+        ] {
+            assert_eq!(parse_uuid(form).unwrap(), canonical, "{form}");
+        }
+    }
+
+    // G-28, X-21
+    #[test]
+    fn what_is_no_uuid_and_the_nil_uuid_are_refused() {
+        assert_eq!(parse_uuid("abc").unwrap_err().0, "invalid UUID length: 3");
+        assert!(parse_uuid("").is_err());
+        assert!(parse_uuid("zba7b810-9dad-11d1-80b4-00c04fd430c8").is_err());
+        assert!(parse_uuid("(6ba7b810-9dad-11d1-80b4-00c04fd430c8)").is_err());
+        assert!(parse_uuid("00000000-0000-0000-0000-000000000000").unwrap_err().0.contains("nil UUID"));
+    }
+
+    // policy.md, Texts
+    #[test]
+    fn a_refused_admission_names_the_policy_its_message_and_hint() {
+        let denial = carrara_types::decision::Denial {
+            code: "x".into(),
+            message: "not on Sundays".into(),
+            hint: Some("come tomorrow".into()),
+            resources: Vec::new(),
+        };
+        let answer = PolicyDecision { policy: "hours".into(), decision: Decision::Deny(denial) };
+        assert_eq!(admission_refusal(answer).unwrap().0, r#"policy "hours": not on Sundays (come tomorrow)"#);
+        assert!(
+            admission_refusal(PolicyDecision { policy: "p".into(), decision: Decision::Allow }).is_none()
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! Whether verified claims match what the manifest allows (M-81..M-90). Looks at claims only, never at raw evidence.
+
+use carrara_types::claims::{Claims, Identity, SgxIdentity, Tee};
+use carrara_types::decision::{EvidenceFacts, Fact, Value};
+use carrara_types::manifest::{Infrastructure, Package};
+use sha2::{Digest, Sha256};
+
+/// Whether the claims satisfy the package and are bound to the peer's certificate.
+///
+/// # Errors
+/// What does not match, for the text of G-25.
+pub(crate) fn match_package(
+    package: &Package,
+    claims: &Claims,
+    peer_certificate: &[u8],
+) -> Result<(), String> {
+    match_report_data(claims, peer_certificate)?;
+    match_tcb(package, claims)?;
+    // M-84
+    if package.debug != claims.debug {
+        return Err(format!("debug is {}, but the package demands {}", claims.debug, package.debug));
+    }
+    let Identity::Sgx(identity) = &claims.identity;
+    match_identity(package, identity)
+}
+
+/// Whether the platform is one of the manifest's, where it names any (M-90 with X-4).
+pub(crate) fn match_infrastructure<'a>(
+    mut infrastructures: impl ExactSizeIterator<Item = &'a Infrastructure>,
+    claims: &Claims,
+) -> bool {
+    infrastructures.len() == 0 || infrastructures.any(|entry| platform_is(entry, claims))
+}
+
+/// The claims as admission policies see them.
+pub(crate) fn evidence_facts(claims: &Claims) -> EvidenceFacts {
+    let Identity::Sgx(identity) = &claims.identity;
+    let fact = |name: &str, value| Fact { name: name.to_owned(), value };
+    EvidenceFacts {
+        tee: claims.tee.name().to_owned(),
+        debug: claims.debug,
+        tcb_status: claims.tcb_status.clone(),
+        advisories: claims.advisories.clone().unwrap_or_default(),
+        identity: vec![
+            fact("unique-id", Value::Bytes(identity.unique_id.to_vec())),
+            fact("signer-id", Value::Bytes(identity.signer_id.to_vec())),
+            fact("product-id", Value::Number(identity.product_id)),
+            fact("security-version", Value::Number(identity.security_version)),
+        ],
+    }
+}
+
+/// M-83: the first 32 bytes are the SHA-256 of the certificate; the rest is not looked at.
+fn match_report_data(claims: &Claims, peer_certificate: &[u8]) -> Result<(), String> {
+    let expected = Sha256::digest(peer_certificate);
+    match claims.report_data.get(..32) {
+        Some(bound) if bound == expected.as_slice() => Ok(()),
+        _ => Err("report data does not match the certificate's hash".to_owned()),
+    }
+}
+
+/// M-81, M-82.
+fn match_tcb(package: &Package, claims: &Claims) -> Result<(), String> {
+    const ALWAYS: &str = "UpToDate";
+    const HARDENING: &str = "SWHardeningNeeded";
+    let status = claims.tcb_status.as_str();
+    let accepted = if package.accepted_tcb_statuses.is_empty() {
+        status == HARDENING
+    } else {
+        package.accepted_tcb_statuses.iter().any(|accepted| accepted == status)
+    };
+    if status != ALWAYS && !accepted {
+        return Err(format!("TCB status {status} is not accepted by the package"));
+    }
+    if status != HARDENING || package.accepted_advisories.is_empty() {
+        return Ok(());
+    }
+    let Some(advisories) = &claims.advisories else {
+        return Err("the advisories of the TCB status could not be read".to_owned());
+    };
+    let known =
+        |id: &String| package.accepted_advisories.iter().any(|accepted| accepted.eq_ignore_ascii_case(id));
+    match advisories.iter().find(|id| !known(id)) {
+        None => Ok(()),
+        Some(id) => Err(format!("advisory {id} is not accepted by the package")),
+    }
+}
+
+/// M-85..M-87. A package without any identity matches nothing, unless it is a debug package (M-35).
+fn match_identity(package: &Package, identity: &SgxIdentity) -> Result<(), String> {
+    if !package.debug && package.unique_id.is_empty() && package.signer_id.is_empty() {
+        return Err("the package has no identity for sgx".to_owned());
+    }
+    for (name, wanted, measured) in [
+        ("UniqueID", &package.unique_id, &identity.unique_id),
+        ("SignerID", &package.signer_id, &identity.signer_id),
+    ] {
+        let measured = hex::encode(measured);
+        if !wanted.is_empty() && !wanted.eq_ignore_ascii_case(&measured) {
+            return Err(format!("{name} is {measured}, but the package demands {wanted}"));
+        }
+    }
+    if let Some(wanted) = package.product_id
+        && wanted != identity.product_id
+    {
+        return Err(format!("ProductID is {}, but the package demands {wanted}", identity.product_id));
+    }
+    match package.security_version {
+        Some(least) if identity.security_version < least => Err(format!(
+            "SecurityVersion is {}, but the package demands at least {least}",
+            identity.security_version
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// every field that the entry sets must equal what the quote proves; what cannot be checked matches nothing.
+fn platform_is(entry: &Infrastructure, claims: &Claims) -> bool {
+    let platform = &claims.platform;
+    claims.tee == Tee::Sgx
+        && (entry.cpu_svn.is_empty() || entry.cpu_svn == platform.cpu_svn)
+        && entry.qe_svn.is_none_or(|svn| svn == platform.qe_svn)
+        && entry.pce_svn.is_none_or(|svn| svn == platform.pce_svn)
+        && (entry.root_ca.is_empty() || entry.root_ca == platform.root_ca_sha256)
+}
+
+#[cfg(test)]
+#[path = "matching_tests.rs"]
+mod tests;

@@ -1,0 +1,204 @@
+//! The records of the sealed state: their names (L-34) and their encodings.
+//!
+//! Every encoding starts with a version byte, but for what is stored as clients know it (the manifest's bytes, DER).
+
+use carrara_types::secret::SecretBytes;
+
+use crate::error::Cause;
+use crate::generate::SecretValue;
+use crate::ports::{Batch, Snapshot, StoreError};
+
+/// The uploaded bytes (M-1).
+pub(crate) const MANIFEST: &str = "manifest";
+/// DER ECDSA.
+pub(crate) const MANIFEST_SIGNATURE: &str = "manifestSignature";
+/// 32 bytes (S-24).
+pub(crate) const ROOT_SECRET: &str = "rootSecret";
+/// 32 bytes (S-40).
+pub(crate) const PREVIOUS_ROOT_SECRET: &str = "previousRootSecret";
+/// DER.
+pub(crate) const ROOT_CERTIFICATE: &str = "certificate:coordinatorRootCert";
+/// DER.
+pub(crate) const INTERMEDIATE_CERTIFICATE: &str = "certificate:coordinatorIntermediateCert";
+/// DER.
+pub(crate) const MARBLE_ROOT_CERTIFICATE: &str = "certificate:marbleRootCert";
+/// As [`crate::authority::AuthorityRecords`] holds it.
+pub(crate) const ROOT_KEY: &str = "privateKey:coordinatorRootKey";
+/// As [`crate::authority::AuthorityRecords`] holds it.
+pub(crate) const INTERMEDIATE_KEY: &str = "privateKey:coordinatorIntermediateKey";
+/// Unix milliseconds of the newest commit, i64 LE: time never runs below it.
+const LAST_TIME: &str = "lastTime";
+
+/// The first byte of encodings made here.
+const VERSION: u8 = 1;
+
+/// The current value of a shared or user-defined secret; absent while a user-defined one is unset.
+pub(crate) fn secret(name: &str) -> String {
+    format!("secret:{name}")
+}
+
+/// The previous value of a secret where it differs from the current one; for a generated secret without this record
+/// the previous value is the current one (S-40).
+pub(crate) fn previous_secret(name: &str) -> String {
+    format!("previousSecret:{name}")
+}
+
+/// How often a Marble type was activated, u64 LE (M-92).
+pub(crate) fn activations(marble_type: &str) -> String {
+    format!("activations:{marble_type}")
+}
+
+/// Adds a record to a batch.
+pub(crate) fn put(batch: &mut Batch, key: impl Into<String>, bytes: Vec<u8>) {
+    batch.puts.push((key.into(), SecretBytes::new("record", bytes)));
+}
+
+/// Records the time of a commit.
+pub(crate) fn put_time(batch: &mut Batch, now: time::OffsetDateTime) {
+    let milliseconds = i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
+    put(batch, LAST_TIME, milliseconds.to_le_bytes().to_vec());
+}
+
+/// The time of the newest commit.
+pub(crate) fn last_time(snapshot: &dyn Snapshot) -> Result<Option<time::OffsetDateTime>, StoreError> {
+    let Some(bytes) = snapshot.open(LAST_TIME)? else { return Ok(None) };
+    let milliseconds = i64::from_le_bytes(fixed(LAST_TIME, bytes.expose())?);
+    let nanoseconds = i128::from(milliseconds) * 1_000_000;
+    time::OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)
+        .map(Some)
+        .map_err(|_| StoreError::Read(format!("record `{LAST_TIME}` holds no time")))
+}
+
+/// A record that must be there.
+pub(crate) fn required(snapshot: &dyn Snapshot, key: &str) -> Result<SecretBytes, StoreError> {
+    snapshot.open(key)?.ok_or_else(|| StoreError::Read(format!("record `{key}` is missing")))
+}
+
+/// The stored count of activations.
+pub(crate) fn activation_count(snapshot: &dyn Snapshot, marble_type: &str) -> Result<u64, StoreError> {
+    let key = activations(marble_type);
+    match snapshot.open(&key)? {
+        Some(bytes) => Ok(u64::from_le_bytes(fixed(&key, bytes.expose())?)),
+        None => Ok(0),
+    }
+}
+
+/// The value of a secret record, `None` if there is no such record.
+pub(crate) fn read_secret(snapshot: &dyn Snapshot, key: &str) -> Result<Option<SecretValue>, StoreError> {
+    let Some(bytes) = snapshot.open(key)? else { return Ok(None) };
+    decode_secret(bytes.expose())
+        .map(Some)
+        .map_err(|cause| StoreError::Read(format!("record `{key}`: {cause}")))
+}
+
+/// Version, validity in days (u64 LE), then certificate, private and public part: one byte (1 = present), and if
+/// present length (u32 LE) and bytes.
+pub(crate) fn encode_secret(value: &SecretValue) -> Vec<u8> {
+    let parts = [
+        value.certificate.as_deref(),
+        value.private.as_ref().map(SecretBytes::expose),
+        value.public.as_ref().map(SecretBytes::expose),
+    ];
+    let length: usize = parts.iter().flatten().map(|part| part.len() + 4).sum();
+    // Exact capacity: growing would leave copies of the secret behind.
+    let mut bytes = Vec::with_capacity(1 + 8 + parts.len() + length);
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&value.valid_for.to_le_bytes());
+    for part in parts {
+        match part {
+            Some(part) => {
+                bytes.push(1);
+                bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
+                bytes.extend_from_slice(part);
+            }
+            None => bytes.push(0),
+        }
+    }
+    bytes
+}
+
+fn decode_secret(mut rest: &[u8]) -> Result<SecretValue, Cause> {
+    let [version] = take::<1>(&mut rest)?;
+    if version != VERSION {
+        return Err(Cause(format!("version {version} is newer than this coordinator")));
+    }
+    let valid_for = u64::from_le_bytes(take(&mut rest)?);
+    let certificate = decode_part(&mut rest)?;
+    let private = decode_part(&mut rest)?.map(|bytes| SecretBytes::new("secret", bytes));
+    let public = decode_part(&mut rest)?.map(|bytes| SecretBytes::new("secret", bytes));
+    Ok(SecretValue { certificate, private, public, valid_for })
+}
+
+fn decode_part(rest: &mut &[u8]) -> Result<Option<Vec<u8>>, Cause> {
+    if take::<1>(rest)? == [0] {
+        return Ok(None);
+    }
+    let length = u32::from_le_bytes(take(rest)?) as usize;
+    let (part, tail) = rest.split_at_checked(length).ok_or_else(|| Cause("is cut short".to_owned()))?;
+    *rest = tail;
+    Ok(Some(part.to_vec()))
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Cause> {
+    let (head, tail) = rest.split_first_chunk::<N>().ok_or_else(|| Cause("is cut short".to_owned()))?;
+    *rest = tail;
+    Ok(*head)
+}
+
+fn fixed<const N: usize>(key: &str, bytes: &[u8]) -> Result<[u8; N], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Read(format!("record `{key}` has a wrong length")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_survives_its_encoding_with_absent_and_empty_parts_kept_apart() {
+        let value = SecretValue {
+            certificate: Some(vec![1, 2]),
+            private: Some(SecretBytes::new("p", Vec::new())),
+            public: None,
+            valid_for: 365,
+        };
+        let read = decode_secret(&encode_secret(&value)).unwrap();
+        assert_eq!(read.certificate, Some(vec![1, 2]));
+        assert!(read.private.unwrap().is_empty());
+        assert!(read.public.is_none());
+        assert_eq!(read.valid_for, 365);
+    }
+
+    #[test]
+    fn a_secret_cut_anywhere_is_refused() {
+        let value = SecretValue {
+            certificate: Some(vec![9; 5]),
+            private: Some(SecretBytes::new("p", vec![7; 3])),
+            public: Some(SecretBytes::new("p", vec![7; 3])),
+            valid_for: 0,
+        };
+        let bytes = encode_secret(&value);
+        for length in 0..bytes.len() {
+            assert!(decode_secret(&bytes[..length]).is_err(), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_named() {
+        assert!(decode_secret(&[2]).unwrap_err().0.contains("version 2"));
+    }
+
+    // A golden: states that were written once must be read for ever.
+    #[test]
+    fn the_encoding_of_a_secret_does_not_change() {
+        let value = SecretValue {
+            certificate: None,
+            private: Some(SecretBytes::new("p", vec![0xaa])),
+            public: Some(SecretBytes::new("p", vec![0xbb])),
+            valid_for: 1,
+        };
+        assert_eq!(
+            hex::encode(encode_secret(&value)),
+            "0101000000000000000001010000 00aa0101000000bb".replace(' ', "")
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! Setting a manifest: parse, both judgements, secrets, recovery data, dry run, one commit (lifecycle.md section 5).
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use carrara_types::decision::{Change, Finding, Proposal, Severity};
+use carrara_types::manifest::safe::Known;
+use carrara_types::manifest::{AcceptedManifest, ParsedManifest};
+use carrara_types::secret::SecretBytes;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use crate::Coordinator;
+use crate::authority::AuthorityRecords;
+use crate::catalog::{Catalog, UserDefined};
+use crate::error::{Cause, Refused, SetManifestError};
+use crate::generate::{self, SecretValue, Source};
+use crate::log;
+use crate::outcome::ManifestSet;
+use crate::phase::Phase;
+use crate::ports::{Batch, CommitError, Entropy, NewState};
+use crate::records;
+use crate::recovery_shares::{self, Recovery};
+use crate::render;
+use crate::ttls::TtlsPlan;
+use crate::view::{self, Live};
+
+/// What is computed off the async workers.
+struct Computed {
+    material: Material,
+    recovery: Recovery,
+}
+
+/// What goes into the records.
+struct Material {
+    root_secret: SecretBytes,
+    shared: Vec<(String, SecretValue)>,
+    signature: Vec<u8>,
+    authority: AuthorityRecords,
+}
+
+impl Coordinator {
+    /// Sets the first manifest, or a new one in recovery, which archives the old state.
+    ///
+    /// # Errors
+    /// The manifest is refused, the state is wrong, or it cannot be stored. Nothing was changed.
+    pub async fn set_manifest(&self, bytes: &[u8]) -> Result<ManifestSet, SetManifestError> {
+        // One at a time: the work below is unauthenticated and expensive.
+        let _turn = self.setting.lock().await;
+        let phase = Phase::of(self.ports.store.found());
+        if !phase.accepts_manifest() {
+            return Err(SetManifestError::WrongState);
+        }
+        let now = self.ports.clock.now();
+        let manifest = Arc::new(self.judge(bytes, phase, now).await?);
+        let live = Arc::clone(&self.temporary);
+        let computed = self.compute(Arc::clone(&manifest), Arc::clone(&live), bytes.to_vec(), now).await?;
+        self.dry_run(&manifest, now).await?;
+
+        let Computed { material, recovery: Recovery { data_key, recovery_data, secrets } } = computed;
+        let batch = initial_batch(bytes, material, phase, now);
+        match self.ports.store.create(NewState { data_key, recovery_data }, batch).await {
+            Ok(_) => Ok(ManifestSet { recovery_secrets: secrets, warnings: manifest.warnings().to_vec() }),
+            Err(CommitError::Conflict) => Err(SetManifestError::WrongState),
+            Err(CommitError::Store(error)) => Err(SetManifestError::Store(error)),
+        }
+    }
+
+    /// The host's own list and the validators both judge; their findings are reported together.
+    async fn judge(
+        &self,
+        bytes: &[u8],
+        phase: Phase,
+        now: OffsetDateTime,
+    ) -> Result<AcceptedManifest, SetManifestError> {
+        let parsed = ParsedManifest::parse(bytes)?;
+        let proposal = Proposal {
+            context: carrara_types::decision::Context {
+                now: view::unix_seconds(now),
+                revision: 0,
+                facts: Vec::new(),
+            },
+            change: if phase == Phase::Recovery { Change::Reset } else { Change::Initial },
+            manifest: parsed.normalised_json(),
+            manifest_sha256: Sha256::digest(bytes).into(),
+            current: None,
+            current_versions: Vec::new(),
+            proposer: None,
+        };
+        let findings = self.ports.policies.validate(proposal).await.map_err(SetManifestError::Policy)?;
+        let renderers = self.ports.policies.renderers();
+        let known = Known { renderers: Some(&renderers), coordinator_names: self.temporary.names() };
+        AcceptedManifest::judge(parsed, findings, &known).map_err(|refusal| refused(Refused(refusal)))
+    }
+
+    /// Makes secrets and recovery data and signs the manifest, off the async workers.
+    async fn compute(
+        &self,
+        manifest: Arc<AcceptedManifest>,
+        live: Arc<Live>,
+        bytes: Vec<u8>,
+        now: OffsetDateTime,
+    ) -> Result<Computed, SetManifestError> {
+        let entropy = Arc::clone(&self.ports.entropy);
+        let work = move || {
+            let entropy = entropy.as_ref();
+            let mut root = vec![0; 32];
+            entropy.fill(&mut root);
+            let root_secret = SecretBytes::new("root secret", root);
+            let shared = make_secrets(&manifest, &root_secret, &live, now, entropy)
+                .map_err(SetManifestError::Secrets)?;
+            let recovery = recovery_shares::make_recovery(
+                &manifest.recovery_keys,
+                manifest.config.recovery_threshold,
+                entropy,
+            )
+            .map_err(SetManifestError::RecoveryKeys)?;
+            let signature = live.authority.sign_fingerprint(&bytes).map_err(SetManifestError::Secrets)?;
+            let authority = live.authority.to_records().map_err(SetManifestError::Secrets)?;
+            Ok(Computed { material: Material { root_secret, shared, signature, authority }, recovery })
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| SetManifestError::Secrets(Cause("generation ended unexpectedly".to_owned())))?
+    }
+
+    /// Renders every template of every Marble once with dummies for what users will upload (S-60..S-62).
+    async fn dry_run(
+        &self,
+        manifest: &Arc<AcceptedManifest>,
+        now: OffsetDateTime,
+    ) -> Result<(), SetManifestError> {
+        let catalog: Arc<Catalog<AcceptedManifest>> =
+            Arc::new(Catalog { manifest: Arc::clone(manifest), user_defined: UserDefined::Dummies });
+        let context =
+            carrara_types::decision::Context { now: view::unix_seconds(now), revision: 0, facts: Vec::new() };
+        for (name, marble) in &manifest.marbles {
+            if let Some(variable) = marble.parameters.env.iter().find(|(_, file)| file.data.contains(&0)) {
+                let text =
+                    format!("in Marble {name}: env variable: {}: content contains null bytes", variable.0);
+                return Err(SetManifestError::DryRun(Cause(text)));
+            }
+            let plan = TtlsPlan::of(manifest.deref(), marble);
+            render::render_marble(self.ports.policies.as_ref(), &context, marble, plan, catalog.clone())
+                .await
+                .map_err(|fault| SetManifestError::DryRun(fault.in_dry_run(name)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The stage whose prefix a refusal has follows from the rule of its first error (manifest.md section 7).
+fn refused(refused: Refused) -> SetManifestError {
+    let first: Option<&Finding> =
+        refused.0.findings.iter().find(|finding| finding.severity == Severity::Error);
+    let cause = Cause(refused.to_string());
+    match first.map(|finding| finding.code.as_str()) {
+        Some("M-53") => SetManifestError::Users(cause),
+        Some("M-79") => SetManifestError::RecoveryKeys(cause),
+        Some(code) if code == "M-78" || code.starts_with("S-") => SetManifestError::Secrets(cause),
+        _ => SetManifestError::Refused(refused),
+    }
+}
+
+/// The shared secrets; certificates that will be made for each Marble are made once as a test (M-78).
+fn make_secrets(
+    manifest: &AcceptedManifest,
+    root_secret: &SecretBytes,
+    live: &Live,
+    now: OffsetDateTime,
+    entropy: &dyn Entropy,
+) -> Result<Vec<(String, SecretValue)>, Cause> {
+    let mut shared = Vec::new();
+    let test_uuid = uuid::Uuid::nil().to_string();
+    for (name, definition) in manifest.secrets.iter().filter(|(_, definition)| !definition.user_defined) {
+        if definition.shared {
+            let value = generate::generate(name, definition, Source::Shared, &live.authority, now, entropy)?;
+            shared.push((name.clone(), value));
+        } else if definition.kind.is_certificate() {
+            let source = Source::Private { root_secret, uuid: &test_uuid, marble_type: None };
+            generate::generate(name, definition, source, &live.authority, now, entropy)?;
+        }
+    }
+    Ok(shared)
+}
+
+fn initial_batch(bytes: &[u8], material: Material, phase: Phase, now: OffsetDateTime) -> Batch {
+    let Material { root_secret, shared, signature, authority } = material;
+    let mut batch = Batch::default();
+
+    records::put(&mut batch, records::MANIFEST, bytes.to_vec());
+    records::put(&mut batch, records::MANIFEST_SIGNATURE, signature);
+    let root_fingerprint = hex::encode(Sha256::digest(&authority.root_certificate));
+    records::put(&mut batch, records::ROOT_CERTIFICATE, authority.root_certificate);
+    records::put(&mut batch, records::INTERMEDIATE_CERTIFICATE, authority.intermediate_certificate);
+    records::put(&mut batch, records::MARBLE_ROOT_CERTIFICATE, authority.marble_root_certificate);
+    batch.puts.push((records::ROOT_KEY.to_owned(), authority.root_key));
+    batch.puts.push((records::INTERMEDIATE_KEY.to_owned(), authority.intermediate_key));
+    batch.puts.push((records::ROOT_SECRET.to_owned(), root_secret.duplicate()));
+    batch.puts.push((records::PREVIOUS_ROOT_SECRET.to_owned(), root_secret));
+    for (name, value) in &shared {
+        records::put(&mut batch, records::secret(name), records::encode_secret(value));
+    }
+    records::put_time(&mut batch, now);
+    if phase == Phase::Recovery {
+        batch.log_lines.push(log::previous_state_archived(now, &root_fingerprint));
+    }
+    batch.log_lines.push(log::initial_manifest_set(now));
+    batch
+}

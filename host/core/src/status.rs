@@ -1,0 +1,64 @@
+//! What anyone may ask: the state, the manifest, the quote, the update log.
+
+use sha2::{Digest, Sha256};
+
+use crate::Coordinator;
+use crate::error::{ManifestReadError, QuoteError, ReadLogError};
+use crate::outcome::{ManifestAnswer, QuoteAnswer, Status};
+use crate::phase::Phase;
+use crate::ports::{Evidence, EvidenceError};
+use crate::splice::pem;
+
+impl Coordinator {
+    /// The state (rest-api.md, status).
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Phase::of(self.ports.store.found()).status()
+    }
+
+    /// The manifest in force (R-30..R-32); `None` before one is set.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn manifest(&self) -> Result<Option<std::sync::Arc<ManifestAnswer>>, ManifestReadError> {
+        let view = self.view().map_err(ManifestReadError::Store)?;
+        Ok(view.map(|view| std::sync::Arc::clone(&view.epoch.answer)))
+    }
+
+    /// The CA certificates and a quote over the root. A nonce that is not empty makes a fresh quote.
+    ///
+    /// # Errors
+    /// No quote can be had.
+    pub async fn quote(&self, nonce: Option<&[u8]>) -> Result<QuoteAnswer, QuoteError> {
+        let live = self.live();
+        let root = live.authority.root_der();
+        let certificates = pem("CERTIFICATE", live.authority.intermediate_der()) + &pem("CERTIFICATE", root);
+        let kept = self.quote.load_full();
+        let evidence = self.ports.evidence.as_ref();
+        let quote = match nonce.filter(|nonce| !nonce.is_empty()) {
+            None if kept.root == root => kept.quote.clone(),
+            nonce => issue(evidence, root, nonce.unwrap_or_default()).await.map_err(QuoteError::Issue)?,
+        };
+        Ok(QuoteAnswer { certificates, quote: (!evidence.simulated()).then_some(quote) })
+    }
+
+    /// All lines of the update log.
+    ///
+    /// # Errors
+    /// Wrong state, or the state cannot be read.
+    pub fn update_log(&self) -> Result<Vec<String>, ReadLogError> {
+        let view = self.view().map_err(ReadLogError::Store)?.ok_or(ReadLogError::WrongState)?;
+        let limit = usize::try_from(view.snapshot.log_size()).unwrap_or(usize::MAX);
+        view.snapshot.log_lines(0, limit).map_err(ReadLogError::Store)
+    }
+}
+
+/// A quote over SHA-256(DER root certificate ++ nonce); empty in simulation.
+pub(crate) async fn issue(
+    evidence: &dyn Evidence,
+    root: &[u8],
+    nonce: &[u8],
+) -> Result<Vec<u8>, EvidenceError> {
+    let digest = Sha256::new().chain_update(root).chain_update(nonce).finalize();
+    evidence.issue(&digest).await
+}

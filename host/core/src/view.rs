@@ -1,0 +1,169 @@
+//! What a use case works on: an immutable snapshot with everything that follows from it made once per manifest.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use carrara_types::decision::{Context, HeldRole, Principal};
+use carrara_types::manifest::names::certificate_der;
+use carrara_types::manifest::safe::Known;
+use carrara_types::manifest::{AcceptedManifest, ParsedManifest};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use crate::authority::{Authority, AuthorityRecords};
+use crate::outcome::{ManifestAnswer, TlsIdentity, TlsPort};
+use crate::ports::{Snapshot, StoreError};
+use crate::records;
+
+/// The live CA with the identities that the ports present.
+pub(crate) struct Live {
+    pub(crate) authority: Authority,
+    rest: Arc<TlsIdentity>,
+    mesh: Arc<TlsIdentity>,
+    names: Vec<String>,
+}
+
+impl Live {
+    pub(crate) fn new(authority: Authority) -> Self {
+        let (rest, mesh) = (Arc::new(authority.rest_identity()), Arc::new(authority.mesh_identity()));
+        let own = authority.coordinator_names();
+        let names =
+            own.dns_names.iter().cloned().chain(own.ip_addresses.iter().map(ToString::to_string)).collect();
+        Self { authority, rest, mesh, names }
+    }
+
+    /// The coordinator's own DNS names and addresses (L-12).
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Shared, so that a listener can tell by the pointer that nothing has changed.
+    pub(crate) fn identity(&self, port: TlsPort) -> Arc<TlsIdentity> {
+        Arc::clone(match port {
+            TlsPort::Rest => &self.rest,
+            TlsPort::Mesh => &self.mesh,
+        })
+    }
+}
+
+/// The records whose revisions say that an [`Epoch`] is still the one in force.
+type EpochKey = ([u8; 16], u64, u64);
+
+/// What follows from the manifest and the CA in force.
+pub(crate) struct Epoch {
+    key: EpochKey,
+    pub(crate) manifest: Arc<AcceptedManifest>,
+    pub(crate) answer: Arc<ManifestAnswer>,
+    pub(crate) live: Arc<Live>,
+    users: HashMap<[u8; 32], Arc<Principal>>,
+}
+
+/// A snapshot of an open state with its epoch.
+#[derive(Clone)]
+pub(crate) struct View {
+    pub(crate) snapshot: Arc<dyn Snapshot>,
+    pub(crate) epoch: Arc<Epoch>,
+}
+
+impl View {
+    /// The user of a client certificate (DER), by equality of the DER; expiry is not looked at (rest-api.md section 5).
+    pub(crate) fn user(&self, certificate: &[u8]) -> Option<Arc<Principal>> {
+        let digest: [u8; 32] = Sha256::digest(certificate).into();
+        self.epoch.users.get(&digest).map(Arc::clone)
+    }
+
+    /// What every policy question carries.
+    pub(crate) fn context(&self, now: OffsetDateTime) -> Context {
+        Context { now: unix_seconds(now), revision: self.snapshot.revision(), facts: Vec::new() }
+    }
+
+    /// What every batch depends on: the manifest and the CA that it was computed from.
+    pub(crate) fn dependencies(&self) -> Vec<(String, Option<u64>)> {
+        [records::MANIFEST, records::INTERMEDIATE_CERTIFICATE]
+            .map(|key| (key.to_owned(), self.snapshot.record_revision(key)))
+            .into()
+    }
+}
+
+impl Epoch {
+    /// Whether this epoch is the snapshot's.
+    pub(crate) fn is_of(&self, snapshot: &dyn Snapshot) -> bool {
+        epoch_key(snapshot) == Some(self.key)
+    }
+
+    /// Reads the epoch of an open state.
+    ///
+    /// # Errors
+    /// A record is missing or does not make sense.
+    pub(crate) fn load(snapshot: &dyn Snapshot, renderers: &[String]) -> Result<Self, StoreError> {
+        let key = epoch_key(snapshot).ok_or_else(|| {
+            StoreError::Read("the state holds no manifest or no certificate authority".to_owned())
+        })?;
+        let live = Arc::new(Live::new(load_authority(snapshot)?));
+        let bytes = records::required(snapshot, records::MANIFEST)?.expose().to_vec();
+        let known = Known { renderers: Some(renderers), coordinator_names: live.names() };
+        let manifest = ParsedManifest::parse(&bytes)
+            .map_err(|error| StoreError::Read(format!("the stored manifest does not parse: {error}")))
+            .and_then(|parsed| {
+                AcceptedManifest::restore(parsed, &known)
+                    .map_err(|_| StoreError::Read("the stored manifest is not safe".to_owned()))
+            })?;
+        let signature = records::required(snapshot, records::MANIFEST_SIGNATURE)?.expose().to_vec();
+        let answer = Arc::new(ManifestAnswer {
+            fingerprint: hex::encode(Sha256::digest(&bytes)),
+            manifest: bytes,
+            signature,
+        });
+        let users = principals(&manifest)?;
+        Ok(Self { key, manifest: Arc::new(manifest), answer, live, users })
+    }
+}
+
+/// Unix seconds; 0 before 1970.
+pub(crate) fn unix_seconds(now: OffsetDateTime) -> u64 {
+    u64::try_from(now.unix_timestamp()).unwrap_or(0)
+}
+
+fn epoch_key(snapshot: &dyn Snapshot) -> Option<EpochKey> {
+    Some((
+        snapshot.state_id()?,
+        snapshot.record_revision(records::MANIFEST)?,
+        snapshot.record_revision(records::INTERMEDIATE_CERTIFICATE)?,
+    ))
+}
+
+fn load_authority(snapshot: &dyn Snapshot) -> Result<Authority, StoreError> {
+    let certificate = |key| records::required(snapshot, key).map(|bytes| bytes.expose().to_vec());
+    let parts = AuthorityRecords {
+        root_certificate: certificate(records::ROOT_CERTIFICATE)?,
+        intermediate_certificate: certificate(records::INTERMEDIATE_CERTIFICATE)?,
+        marble_root_certificate: certificate(records::MARBLE_ROOT_CERTIFICATE)?,
+        root_key: records::required(snapshot, records::ROOT_KEY)?,
+        intermediate_key: records::required(snapshot, records::INTERMEDIATE_KEY)?,
+    };
+    Authority::from_records(parts)
+        .map_err(|cause| StoreError::Read(format!("the stored certificate authority does not load: {cause}")))
+}
+
+/// The manifest's users by the SHA-256 of their certificates' DER. A safe manifest has no two with the same (M-52).
+fn principals(manifest: &AcceptedManifest) -> Result<HashMap<[u8; 32], Arc<Principal>>, StoreError> {
+    let mut users = HashMap::with_capacity(manifest.users.len());
+    for (name, user) in &manifest.users {
+        let der = certificate_der(&user.certificate).ok_or_else(|| {
+            StoreError::Read(format!("the stored manifest's user {name} has no certificate"))
+        })?;
+        let certificate_sha256: [u8; 32] = Sha256::digest(&der).into();
+        let roles = user.roles.iter().filter_map(|role| {
+            let declared = manifest.roles.get(role)?;
+            Some(HeldRole {
+                name: role.clone(),
+                resource_type: declared.resource_type.clone(),
+                resource_names: declared.resource_names.clone(),
+                actions: declared.actions.clone(),
+            })
+        });
+        let principal = Principal { name: name.clone(), certificate_sha256, roles: roles.collect() };
+        users.insert(certificate_sha256, Arc::new(principal));
+    }
+    Ok(users)
+}
