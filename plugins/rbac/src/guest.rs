@@ -26,7 +26,7 @@ struct Component;
 impl Configuration for Component {
     fn check(settings: String) -> Result<(), Vec<SettingsError>> {
         crate::check_settings(&settings).map_err(|message| {
-            let hint = Some("Remove Settings from this entry of Policies.".to_owned());
+            let hint = Some("remove Settings from this entry of Policies".to_owned());
             vec![SettingsError { line: 1, column: 1, message: message.to_owned(), hint }]
         })
     }
