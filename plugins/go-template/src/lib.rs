@@ -1,1 +1,43 @@
-//! Placeholder.
+//! The built-in renderer `go-template`: Go's text/template over secrets that it never sees.
+//!
+//! A template says where a secret goes and how it is written; the result is text and places, and the host puts the
+//! bytes in after this has ended. So nothing here can print, compare or measure a secret, and whatever would is refused
+//! with a text that says what to use. The language and the texts of errors are Go's.
+//!
+//! [`render`] is plain Rust, tested natively; the glue to `wit/` is compiled for WebAssembly only.
+
+mod ast;
+mod exec;
+mod failure;
+mod functions;
+#[cfg(target_arch = "wasm32")]
+mod guest;
+mod lex;
+mod parse;
+mod print;
+pub mod secrets;
+mod settings;
+mod text;
+mod value;
+
+pub use failure::Failure;
+pub use settings::check_settings;
+
+use carrara_types::decision::{Chunk, Target};
+use secrets::Secrets;
+
+/// Renders one template. Data without `{{` is returned as it is, and no secret is asked for.
+pub fn render(text: &[u8], target: Target, secrets: &dyn Secrets) -> Result<Vec<Chunk>, Failure> {
+    if !text.windows(2).any(|pair| pair == b"{{") {
+        return Ok(if text.is_empty() { Vec::new() } else { vec![Chunk::Text(text.to_vec())] });
+    }
+    let is_function = match target {
+        Target::File => functions::is_file_function,
+        Target::Env => functions::is_env_function,
+    };
+    let trees = parse::parse(text, is_function)?;
+    exec::execute(text, &trees, secrets)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! Evaluates pipelines, commands, fields and calls.
+
+use std::fmt;
+use std::rc::Rc;
+
+use carrara_types::decision::{Part, Scope};
+
+use super::State;
+use crate::ast::{Command, Expr, ExprKind, Pipe};
+use crate::failure::Failure;
+use crate::functions::{Arity, function};
+use crate::text::Number;
+use crate::value::{Handle, INSPECTED, Value};
+
+impl<'a> State<'a, '_> {
+    pub(super) fn pipeline(&mut self, dot: &Value, pipe: &'a Pipe) -> Result<Value, Failure> {
+        self.at(pipe.pos, pipe);
+        let mut last = None;
+        for command in &pipe.commands {
+            last = Some(self.command(dot, command, last)?);
+        }
+        let value = last.unwrap_or(Value::Nil);
+        for variable in &pipe.variables {
+            if pipe.assigns {
+                self.assign(variable, value.clone())?;
+            } else {
+                self.variables.push((variable, value.clone()));
+            }
+        }
+        Ok(value)
+    }
+
+    /// `last` is the value of the stage before, which becomes the last argument.
+    fn command(&mut self, dot: &Value, command: &'a Command, last: Option<Value>) -> Result<Value, Failure> {
+        let Some((first, args)) = command.args.split_first() else {
+            return Ok(Value::Nil);
+        };
+        match &first.kind {
+            ExprKind::Identifier(name) => {
+                self.at(first.pos, first);
+                return self.call(dot, name, (command.pos, command), args, last);
+            }
+            ExprKind::Field(_) | ExprKind::Chain(..) => return self.operand(dot, first, args, last.as_ref()),
+            ExprKind::Variable(names) if names.len() > 1 => {
+                return self.operand(dot, first, args, last.as_ref());
+            }
+            ExprKind::Pipe(_) => {}
+            _ => self.at(first.pos, first),
+        }
+        if !args.is_empty() || last.is_some() {
+            return Err(self.fail(format!("can't give argument to non-function {first}")));
+        }
+        match &first.kind {
+            ExprKind::Nil => Err(self.fail("nil is not a command")),
+            ExprKind::Pipe(pipe) => self.pipeline(dot, pipe),
+            _ => self.operand(dot, first, &[], None),
+        }
+    }
+
+    /// An argument, or a command that is no function call.
+    fn operand(
+        &mut self,
+        dot: &Value,
+        expr: &'a Expr,
+        args: &'a [Expr],
+        last: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        self.at(expr.pos, expr);
+        let has_args = !args.is_empty() || last.is_some();
+        match &expr.kind {
+            ExprKind::Bool(value) => Ok(Value::Bool(*value)),
+            ExprKind::Number { value: Number::Int(value), .. } => Ok(Value::Int(*value)),
+            ExprKind::Number { value: Number::Float(value), .. } => Ok(Value::Float(*value)),
+            ExprKind::Number { literal, .. } => Err(self.fail(format!("{literal} overflows int"))),
+            ExprKind::String { value, .. } => Ok(Value::bytes(value)),
+            ExprKind::Dot => Ok(dot.clone()),
+            ExprKind::Nil => Ok(Value::Nil),
+            ExprKind::Identifier(name) => self.call(dot, name, (expr.pos, expr), &[], None),
+            ExprKind::Pipe(pipe) => self.pipeline(dot, pipe),
+            ExprKind::Field(names) => self.fields(dot.clone(), names, has_args),
+            ExprKind::Variable(names) => match names.split_first() {
+                None => Ok(Value::Nil),
+                Some((name, fields)) => {
+                    let value = self.variable(name)?;
+                    self.fields(value, fields, has_args)
+                }
+            },
+            ExprKind::Chain(base, names) => {
+                let value = self.operand(dot, base, &[], None)?;
+                self.fields(value, names, has_args)
+            }
+        }
+    }
+
+    fn variable(&self, name: &str) -> Result<Value, Failure> {
+        let found = self.variables.iter().rev().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.clone()).ok_or_else(|| self.fail(format!("undefined variable: {name}")))
+    }
+
+    fn fields(&self, base: Value, names: &[String], has_args: bool) -> Result<Value, Failure> {
+        let mut value = base;
+        for (index, name) in names.iter().enumerate() {
+            let of_map = matches!(value, Value::Secrets(_));
+            value = self.field(&value, name)?;
+            if has_args && index + 1 == names.len() {
+                let cause = if of_map {
+                    format!("{name} is not a method but has arguments")
+                } else {
+                    format!("{name} has arguments but cannot be invoked as function")
+                };
+                return Err(self.fail(cause));
+            }
+        }
+        Ok(value)
+    }
+
+    fn field(&self, value: &Value, name: &str) -> Result<Value, Failure> {
+        let found = match (value, name) {
+            (Value::Missing | Value::Nil, _) => Some(Value::Missing),
+            (Value::Data, "Secrets") => Some(Value::Secrets(Scope::Current)),
+            (Value::Data, "Previous") => Some(Value::Previous),
+            (Value::Data, "MarbleRun") => Some(Value::Reserved),
+            (Value::Previous, "Secrets") => Some(Value::Secrets(Scope::Previous)),
+            (Value::Secrets(scope), _) => Some(self.world.secret(*scope, name).unwrap_or(Value::Missing)),
+            (Value::Reserved, _) => self.world.secret(Scope::Reserved, name),
+            (Value::Secret(handle), _) => secret_field(handle, name),
+            (Value::Part(handle, Part::Certificate), "Raw") => Some(Value::Der(Rc::clone(handle))),
+            _ => None,
+        };
+        found.ok_or_else(|| self.fail(format!("can't evaluate field {name} in type {}", value.type_name())))
+    }
+
+    /// Calls a function; `node` is what an error of the function is reported at.
+    fn call(
+        &mut self,
+        dot: &Value,
+        name: &str,
+        node: (usize, &'a dyn fmt::Display),
+        args: &'a [Expr],
+        last: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let Some(function) = function(name) else {
+            let name = crate::text::quote(name.as_bytes());
+            return Err(self.fail(format!("{name} is not a defined function")));
+        };
+        let given = args.len() + usize::from(last.is_some());
+        match function.arity {
+            Arity::Exactly(wanted) if given != wanted => {
+                return Err(self.fail(format!("wrong number of args for {name}: want {wanted} got {given}")));
+            }
+            Arity::AtLeast(wanted) if given < wanted => {
+                return Err(self.fail(format!(
+                    "wrong number of args for {name}: want at least {wanted} got {}",
+                    args.len()
+                )));
+            }
+            _ => {}
+        }
+        if let Some(decisive) = function.short_circuit {
+            return self.logic(dot, decisive, args, last);
+        }
+        let mut values = Vec::with_capacity(given);
+        for arg in args {
+            values.push(self.operand(dot, arg, &[], None)?);
+        }
+        if name == "printf" {
+            self.check_format(values.first().or(last.as_ref()), args.first())?;
+        }
+        values.extend(last);
+        (function.run)(self.world, &values).map_err(|cause| {
+            self.at(node.0, node.1);
+            self.fail(format!("error calling {name}: {cause}"))
+        })
+    }
+
+    /// `and` and `or`: the first value whose truth is `decisive`, else the last one.
+    fn logic(
+        &mut self,
+        dot: &Value,
+        decisive: bool,
+        args: &'a [Expr],
+        last: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let mut value = Value::Nil;
+        for arg in args {
+            value = self.operand(dot, arg, &[], None)?;
+            if self.truth(&value) == decisive {
+                return Ok(value);
+            }
+        }
+        Ok(last.unwrap_or(value))
+    }
+
+    /// The first argument of `printf` must be a string.
+    fn check_format(&self, format: Option<&Value>, expr: Option<&Expr>) -> Result<(), Failure> {
+        match (format, expr) {
+            (Some(Value::Bytes(_)) | None, _) => Ok(()),
+            (Some(value), _) if !value.is_plain() => Err(self.fail(INSPECTED)),
+            (_, Some(Expr { kind: ExprKind::Bool(_) | ExprKind::Number { .. } | ExprKind::Nil, .. })) => {
+                let found = expr.map(ToString::to_string).unwrap_or_default();
+                Err(self.fail(format!("expected string; found {found}")))
+            }
+            (Some(value), _) => {
+                let found = value.type_name();
+                Err(self.fail(format!("wrong type for value; expected string; got {found}")))
+            }
+        }
+    }
+}
+
+fn secret_field(handle: &Rc<Handle>, name: &str) -> Option<Value> {
+    let info = &handle.info;
+    Some(match name {
+        "Cert" => Value::Part(Rc::clone(handle), Part::Certificate),
+        "Public" => Value::Part(Rc::clone(handle), Part::Public),
+        "Private" => Value::Part(Rc::clone(handle), Part::Private),
+        "Type" => Value::bytes(&info.kind),
+        "Size" => Value::Int(i64::from(info.size)),
+        "Shared" => Value::Bool(info.shared),
+        "UserDefined" => Value::Bool(info.user_defined),
+        "ValidFor" => Value::Int(i64::from(info.valid_for)),
+        _ => return None,
+    })
+}

@@ -1,0 +1,203 @@
+//! The functions that templates can call. Those of Go refuse whatever would look into a secret; [`encode`] has those
+//! that write one.
+
+mod compare;
+mod encode;
+mod escape;
+
+use carrara_types::decision::Part;
+
+use crate::exec::World;
+use crate::print;
+use crate::value::{INSPECTED, Value};
+
+/// How many arguments a function takes.
+#[derive(Clone, Copy)]
+pub(crate) enum Arity {
+    Exactly(usize),
+    AtLeast(usize),
+}
+
+/// A function; its error is the cause alone.
+pub(crate) struct Function {
+    pub(crate) arity: Arity,
+    /// `and` and `or` stop at the first value of this truth; their `run` is never called.
+    pub(crate) short_circuit: Option<bool>,
+    pub(crate) run: Run,
+}
+
+type Run = fn(&World<'_>, &[Value]) -> Result<Value, String>;
+
+/// Whether a file's template may call it.
+pub(crate) fn is_file_function(name: &str) -> bool {
+    name != "string" && function(name).is_some()
+}
+
+/// Whether an environment variable's template may call it.
+pub(crate) fn is_env_function(name: &str) -> bool {
+    name != "raw" && function(name).is_some()
+}
+
+/// A function by name.
+pub(crate) fn function(name: &str) -> Option<Function> {
+    use Arity::{AtLeast, Exactly};
+    let (arity, run): (Arity, Run) = match name {
+        "pem" => (Exactly(1), encode::pem),
+        "hex" => (Exactly(1), encode::hex),
+        "base64" => (Exactly(1), encode::base64),
+        "raw" => (Exactly(1), encode::raw),
+        "string" => (Exactly(1), encode::string),
+        "and" | "or" => {
+            return Some(Function { arity: AtLeast(1), short_circuit: Some(name == "or"), run: last });
+        }
+        "not" => (Exactly(1), not),
+        "len" => (Exactly(1), len),
+        "index" => (AtLeast(1), index),
+        "slice" => (AtLeast(1), slice),
+        "print" => (AtLeast(0), print_values),
+        "println" => (AtLeast(0), println),
+        "printf" => (AtLeast(1), printf),
+        "html" => (AtLeast(0), escape::html),
+        "js" => (AtLeast(0), escape::js),
+        "urlquery" => (AtLeast(0), escape::urlquery),
+        "eq" => (AtLeast(1), compare::eq),
+        "ne" => (Exactly(2), compare::ne),
+        "lt" => (Exactly(2), compare::lt),
+        "le" => (Exactly(2), compare::le),
+        "gt" => (Exactly(2), compare::gt),
+        "ge" => (Exactly(2), compare::ge),
+        _ => return None,
+    };
+    Some(Function { arity, short_circuit: None, run })
+}
+
+/// A secret is true when it exists, a part when it is set; nothing else is told about either.
+pub(crate) fn truth(world: &World<'_>, value: &Value) -> bool {
+    match value {
+        Value::Missing | Value::Nil => false,
+        Value::Data | Value::Previous | Value::Reserved | Value::Secret(_) | Value::Fragments(_) => true,
+        Value::Secrets(scope) => !world.names(*scope).is_empty(),
+        Value::Part(handle, part) => handle.info.parts.contains(part),
+        Value::Der(handle) => handle.info.parts.contains(&Part::Certificate),
+        Value::Bool(value) => *value,
+        Value::Int(value) => *value != 0,
+        Value::Float(value) => *value != 0.0,
+        Value::Bytes(value) => !value.is_empty(),
+    }
+}
+
+/// Refuses arguments that are secrets or lead to them.
+fn plain(args: &[Value]) -> Result<(), String> {
+    if args.iter().all(Value::is_plain) { Ok(()) } else { Err(INSPECTED.to_owned()) }
+}
+
+fn last(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+    Ok(args.last().cloned().unwrap_or(Value::Nil))
+}
+
+fn not(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
+    Ok(Value::Bool(!args.first().is_some_and(|value| truth(world, value))))
+}
+
+fn len(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
+    let length = match args.first() {
+        Some(Value::Secrets(scope)) => world.names(*scope).len(),
+        Some(Value::Bytes(bytes)) => bytes.len(),
+        Some(Value::Nil) | None => return Err("len of nil pointer".to_owned()),
+        Some(value) if value.is_plain() => return Err(format!("len of type {}", value.type_name())),
+        Some(_) => return Err(INSPECTED.to_owned()),
+    };
+    Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
+}
+
+fn index(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
+    let Some((item, keys)) = args.split_first() else {
+        return Err("index of untyped nil".to_owned());
+    };
+    let mut value = item.clone();
+    for key in keys {
+        value = match (&value, key) {
+            (Value::Secrets(scope), Value::Bytes(name)) => {
+                let name = std::str::from_utf8(name).ok();
+                name.and_then(|name| world.secret(*scope, name)).unwrap_or(Value::Missing)
+            }
+            (Value::Secrets(_), Value::Nil) => {
+                return Err("value is nil; should be of type string".to_owned());
+            }
+            (Value::Secrets(_), key) if key.is_plain() => {
+                return Err(format!("value has type {}; should be string", key.type_name()));
+            }
+            (Value::Bytes(bytes), key) if key.is_plain() => {
+                let at = position(key, bytes.len(), false)?;
+                let byte = bytes.get(at).copied().ok_or_else(|| format!("index out of range: {at}"))?;
+                Value::Int(i64::from(byte))
+            }
+            (Value::Nil, _) => return Err("index of untyped nil".to_owned()),
+            (Value::Missing, _) => Value::Missing,
+            (Value::Data | Value::Previous | Value::Reserved, _) => {
+                return Err(format!("can't index item of type {}", value.type_name()));
+            }
+            (value, _) if value.is_plain() => {
+                return Err(format!("can't index item of type {}", value.type_name()));
+            }
+            _ => return Err(INSPECTED.to_owned()),
+        };
+    }
+    Ok(value)
+}
+
+fn slice(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+    plain(args)?;
+    let bytes = match args.first() {
+        Some(Value::Bytes(bytes)) => bytes,
+        Some(Value::Nil) | None => return Err("slice of untyped nil".to_owned()),
+        Some(value) => return Err(format!("can't slice item of type {}", value.type_name())),
+    };
+    let keys = args.get(1..).unwrap_or_default();
+    if keys.len() > 3 {
+        return Err(format!("too many slice indexes: {}", keys.len()));
+    }
+    if keys.len() == 3 {
+        return Err("cannot 3-index slice a string".to_owned());
+    }
+    let start = keys.first().map_or(Ok(0), |key| position(key, bytes.len(), true))?;
+    let end = keys.get(1).map_or(Ok(bytes.len()), |key| position(key, bytes.len(), true))?;
+    let part = bytes.get(start..end).ok_or_else(|| format!("invalid slice index: {start} > {end}"))?;
+    Ok(Value::bytes(part))
+}
+
+/// An index into something of `length`; `end` allows the length itself.
+fn position(key: &Value, length: usize, end: bool) -> Result<usize, String> {
+    match key {
+        Value::Int(value) => usize::try_from(*value)
+            .ok()
+            .filter(|at| *at < length || (end && *at == length))
+            .ok_or_else(|| format!("index out of range: {value}")),
+        Value::Nil => Err("cannot index slice/array with nil".to_owned()),
+        other => Err(format!("cannot index slice/array with type {}", other.type_name())),
+    }
+}
+
+/// One encoded secret passes unchanged: nobody looks at it.
+fn print_values(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+    if let [only @ Value::Fragments(_)] = args {
+        return Ok(only.clone());
+    }
+    plain(args)?;
+    Ok(Value::bytes(print::sprint(args)))
+}
+
+fn println(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+    plain(args)?;
+    let words: Vec<Vec<u8>> = args.iter().map(print::display).collect();
+    let mut line = words.join(&b' ');
+    line.push(b'\n');
+    Ok(Value::bytes(line))
+}
+
+fn printf(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+    match args.split_first() {
+        Some((Value::Bytes(format), values)) => print::sprintf(format, values),
+        _ => Err(INSPECTED.to_owned()),
+    }
+}

@@ -1,0 +1,437 @@
+//! Splits a template into tokens, as Go's text/template does: text outside `{{` and `}}`, words inside.
+//!
+//! Works on bytes: data that is not UTF-8 passes unchanged. Tokens hold positions, never text, so that positions in
+//! errors are exact. The first lexical error ends the list; the parser reports it when it gets there.
+
+use crate::text::{char_at, describe_char, is_alphanumeric, is_space, quote};
+
+/// What a token is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Kind {
+    /// A lexical error with its text.
+    Error(String),
+    Bool,
+    /// A character that is punctuation in an action, such as `,`.
+    Char,
+    CharConstant,
+    Assign,
+    Declare,
+    Eof,
+    Field,
+    Identifier,
+    LeftDelim,
+    LeftParen,
+    Number,
+    Pipe,
+    RawString,
+    RightDelim,
+    RightParen,
+    Space,
+    String,
+    Text,
+    Variable,
+    Dot,
+    Nil,
+    Keyword(Keyword),
+}
+
+/// The words that control the flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keyword {
+    Block,
+    Break,
+    Continue,
+    Define,
+    Else,
+    End,
+    If,
+    Range,
+    Template,
+    With,
+}
+
+/// A token: `start..end` in the template's bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// All tokens of a template; the last one is `Eof` or `Error`.
+pub(crate) fn tokens(input: &[u8]) -> Vec<Token> {
+    let mut lexer = Lexer { input, pos: 0, start: 0, depth: 0, tokens: Vec::new() };
+    lexer.run();
+    lexer.tokens
+}
+
+const LEFT: &[u8] = b"{{";
+const RIGHT: &[u8] = b"}}";
+
+/// Where the lexer is.
+enum State {
+    Text,
+    Inside,
+    End,
+}
+
+struct Lexer<'a> {
+    input: &'a [u8],
+    pos: usize,
+    start: usize,
+    depth: usize,
+    tokens: Vec<Token>,
+}
+
+impl Lexer<'_> {
+    fn run(&mut self) {
+        let mut state = State::Text;
+        loop {
+            state = match state {
+                State::Text => self.text(),
+                State::Inside => self.inside(),
+                State::End => return,
+            };
+        }
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.input.get(self.pos..).unwrap_or_default()
+    }
+
+    fn word(&self) -> &[u8] {
+        self.input.get(self.start..self.pos).unwrap_or_default()
+    }
+
+    fn emit(&mut self, kind: Kind) {
+        self.tokens.push(Token { kind, start: self.start, end: self.pos });
+        self.start = self.pos;
+    }
+
+    fn fail(&mut self, message: impl Into<String>) -> State {
+        self.tokens.push(Token { kind: Kind::Error(message.into()), start: self.start, end: self.pos });
+        State::End
+    }
+
+    fn peek(&self) -> Option<char> {
+        char_at(self.input, self.pos).map(|(c, _)| c)
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let (c, width) = char_at(self.input, self.pos)?;
+        self.pos += width;
+        Some(c)
+    }
+
+    fn text(&mut self) -> State {
+        let Some(offset) = find(self.rest(), LEFT) else {
+            self.pos = self.input.len();
+            if self.pos > self.start {
+                self.emit(Kind::Text);
+            }
+            self.emit(Kind::Eof);
+            return State::End;
+        };
+        let delim = self.pos + offset;
+        let after = self.input.get(delim + LEFT.len()..).unwrap_or_default();
+        let trims = matches!(after, [b'-', space, ..] if is_space(*space));
+        self.pos = delim;
+        if trims {
+            while self.pos > self.start && self.input.get(self.pos - 1).is_some_and(|last| is_space(*last)) {
+                self.pos -= 1;
+            }
+        }
+        if self.pos > self.start {
+            self.emit(Kind::Text);
+        }
+        self.pos = delim;
+        self.start = delim;
+        self.left_delim(trims)
+    }
+
+    fn left_delim(&mut self, trims: bool) -> State {
+        let marker = if trims { 2 } else { 0 };
+        self.pos += LEFT.len();
+        if self.input.get(self.pos + marker..).unwrap_or_default().starts_with(b"/*") {
+            self.pos += marker;
+            self.start = self.pos;
+            return self.comment();
+        }
+        self.emit(Kind::LeftDelim);
+        self.pos += marker;
+        self.start = self.pos;
+        self.depth = 0;
+        State::Inside
+    }
+
+    fn comment(&mut self) -> State {
+        self.pos += 2;
+        let Some(end) = find(self.rest(), b"*/") else {
+            return self.fail("unclosed comment");
+        };
+        self.pos += end + 2;
+        match self.right_delim() {
+            None => self.fail("comment ends before closing delimiter"),
+            Some(trims) => {
+                self.pos += RIGHT.len() + if trims { 2 } else { 0 };
+                self.skip_trimmed(trims);
+                State::Text
+            }
+        }
+    }
+
+    /// Whether a closing delimiter starts here, and whether it trims.
+    fn right_delim(&self) -> Option<bool> {
+        match self.rest() {
+            [space, b'-', b'}', b'}', ..] if is_space(*space) => Some(true),
+            [b'}', b'}', ..] => Some(false),
+            _ => None,
+        }
+    }
+
+    fn skip_trimmed(&mut self, trims: bool) {
+        while trims && self.input.get(self.pos).is_some_and(|next| is_space(*next)) {
+            self.pos += 1;
+        }
+        self.start = self.pos;
+    }
+
+    fn close_action(&mut self, trims: bool) -> State {
+        if trims {
+            self.pos += 2;
+            self.start = self.pos;
+        }
+        self.pos += RIGHT.len();
+        self.emit(Kind::RightDelim);
+        self.skip_trimmed(trims);
+        State::Text
+    }
+
+    fn inside(&mut self) -> State {
+        if let Some(trims) = self.right_delim() {
+            return if self.depth == 0 { self.close_action(trims) } else { self.fail("unclosed left paren") };
+        }
+        let Some(c) = self.next() else {
+            return self.fail("unclosed action");
+        };
+        match c {
+            ' ' | '\t' | '\r' | '\n' => self.space(),
+            '=' => self.one(Kind::Assign),
+            ':' if self.peek() == Some('=') => {
+                self.pos += 1;
+                self.one(Kind::Declare)
+            }
+            ':' => self.fail("expected :="),
+            '|' => self.one(Kind::Pipe),
+            '"' => self.quoted(b'"', Kind::String, "unterminated quoted string"),
+            '\'' => self.quoted(b'\'', Kind::CharConstant, "unterminated character constant"),
+            '`' => self.raw_quoted(),
+            '$' => self.field_or_variable(Kind::Variable),
+            '.' if !self.peek().is_some_and(|next| next.is_ascii_digit()) => {
+                self.field_or_variable(Kind::Field)
+            }
+            '.' | '+' | '-' | '0'..='9' => self.number(),
+            '(' => {
+                self.depth += 1;
+                self.one(Kind::LeftParen)
+            }
+            ')' => match self.depth.checked_sub(1) {
+                None => self.fail("unexpected right paren"),
+                Some(depth) => {
+                    self.depth = depth;
+                    self.one(Kind::RightParen)
+                }
+            },
+            c if is_alphanumeric(c) => self.identifier(),
+            c if c.is_ascii_graphic() => self.one(Kind::Char),
+            c => self.fail(format!("unrecognized character in action: {}", describe_char(c))),
+        }
+    }
+
+    fn one(&mut self, kind: Kind) -> State {
+        self.emit(kind);
+        State::Inside
+    }
+
+    /// A run of white space; its last one belongs to a trimming delimiter that follows.
+    fn space(&mut self) -> State {
+        while self.input.get(self.pos).is_some_and(|next| is_space(*next)) {
+            self.pos += 1;
+        }
+        if self.rest().starts_with(b"-}}") {
+            self.pos -= 1;
+            if self.pos == self.start {
+                return State::Inside;
+            }
+        }
+        self.one(Kind::Space)
+    }
+
+    fn at_terminator(&self) -> bool {
+        match self.peek() {
+            None => true,
+            Some(c) => {
+                matches!(c, ' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(')
+                    || self.rest().starts_with(RIGHT)
+            }
+        }
+    }
+
+    fn bad_character(&mut self) -> State {
+        let message = self.peek().map(|c| format!("bad character {}", describe_char(c)));
+        self.fail(message.unwrap_or_default())
+    }
+
+    fn skip_word(&mut self) {
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.next();
+        }
+    }
+
+    fn field_or_variable(&mut self, kind: Kind) -> State {
+        if self.at_terminator() {
+            return self.one(if kind == Kind::Field { Kind::Dot } else { kind });
+        }
+        self.skip_word();
+        if self.at_terminator() { self.one(kind) } else { self.bad_character() }
+    }
+
+    fn identifier(&mut self) -> State {
+        self.skip_word();
+        if !self.at_terminator() {
+            return self.bad_character();
+        }
+        let kind = match self.word() {
+            b"true" | b"false" => Kind::Bool,
+            b"nil" => Kind::Nil,
+            b"block" => Kind::Keyword(Keyword::Block),
+            b"break" => Kind::Keyword(Keyword::Break),
+            b"continue" => Kind::Keyword(Keyword::Continue),
+            b"define" => Kind::Keyword(Keyword::Define),
+            b"else" => Kind::Keyword(Keyword::Else),
+            b"end" => Kind::Keyword(Keyword::End),
+            b"if" => Kind::Keyword(Keyword::If),
+            b"range" => Kind::Keyword(Keyword::Range),
+            b"template" => Kind::Keyword(Keyword::Template),
+            b"with" => Kind::Keyword(Keyword::With),
+            _ => Kind::Identifier,
+        };
+        self.one(kind)
+    }
+
+    fn quoted(&mut self, end: u8, kind: Kind, unterminated: &str) -> State {
+        loop {
+            match self.next() {
+                Some('\\') if !matches!(self.peek(), None | Some('\n')) => {
+                    self.next();
+                }
+                None | Some('\n' | '\\') => return self.fail(unterminated),
+                Some(c) if c == char::from(end) => return self.one(kind),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn raw_quoted(&mut self) -> State {
+        loop {
+            match self.next() {
+                None => return self.fail("unterminated raw quoted string"),
+                Some('`') => return self.one(Kind::RawString),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn accept(&mut self, valid: &str) -> bool {
+        let accepted = self.peek().is_some_and(|c| valid.contains(c));
+        if accepted {
+            self.pos += 1;
+        }
+        accepted
+    }
+
+    fn accept_run(&mut self, valid: &str) {
+        while self.accept(valid) {}
+    }
+
+    fn number(&mut self) -> State {
+        self.pos = self.start;
+        self.accept("+-");
+        let (mut digits, mut exponent) = ("0123456789_", "eE");
+        if self.accept("0") {
+            if self.accept("xX") {
+                (digits, exponent) = ("0123456789abcdefABCDEF_", "pP");
+            } else if self.accept("oO") {
+                (digits, exponent) = ("01234567_", "");
+            } else if self.accept("bB") {
+                (digits, exponent) = ("01_", "");
+            }
+        }
+        self.accept_run(digits);
+        if self.accept(".") {
+            self.accept_run(digits);
+        }
+        if self.accept(exponent) {
+            self.accept("+-");
+            self.accept_run("0123456789_");
+        }
+        if self.peek().is_some_and(is_alphanumeric) {
+            self.next();
+            let message = format!("bad number syntax: {}", quote(self.word()));
+            return self.fail(message);
+        }
+        self.one(Kind::Number)
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(text: &str) -> Vec<Kind> {
+        tokens(text.as_bytes()).into_iter().map(|token| token.kind).collect()
+    }
+
+    fn texts(text: &str) -> Vec<&str> {
+        let texts = tokens(text.as_bytes()).into_iter().filter(|token| token.kind == Kind::Text);
+        texts.map(|token| &text[token.start..token.end]).collect()
+    }
+
+    // S-70
+    #[test]
+    fn trim_markers_remove_adjacent_white_space() {
+        assert_eq!(texts("a \n\t{{- .X -}} \r\n b"), ["a", "b"]);
+        assert_eq!(texts("a {{- /* c */ -}} b"), ["a", "b"]);
+        assert_eq!(texts("a {{ .X }} b"), ["a ", " b"]);
+    }
+
+    // S-70: a marker needs a space between the dash and the content.
+    #[test]
+    fn a_dash_without_a_space_is_no_trim_marker() {
+        assert_eq!(texts("a {{-3}} b"), ["a ", " b"]);
+    }
+
+    // S-72
+    #[test]
+    fn a_name_with_a_dash_is_a_bad_character() {
+        assert_eq!(kinds("{{ .my-key }}").last(), Some(&Kind::Error("bad character U+002D '-'".to_owned())));
+    }
+
+    // S-72
+    #[test]
+    fn underscores_and_unicode_letters_are_part_of_names() {
+        let expected = [Kind::LeftDelim, Kind::Space, Kind::Field, Kind::Space, Kind::RightDelim, Kind::Eof];
+        assert_eq!(kinds("{{ ._schlüssel_1 }}"), expected);
+    }
+
+    // S-76
+    #[test]
+    fn an_unclosed_action_is_an_error_and_closing_braces_alone_are_text() {
+        assert_eq!(kinds("{{ .x").last(), Some(&Kind::Error("unclosed action".to_owned())));
+        assert_eq!(kinds("a }} b"), [Kind::Text, Kind::Eof]);
+    }
+}

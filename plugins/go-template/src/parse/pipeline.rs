@@ -1,0 +1,198 @@
+//! Pipelines, commands and operands.
+
+use super::Parser;
+use crate::ast::{Command, Expr, ExprKind, Pipe};
+use crate::failure::Failure;
+use crate::lex::{Kind, Token};
+use crate::text::{Number, number, quote, unquote, unquote_char};
+
+impl Parser<'_> {
+    /// Everything up to `end`, which is consumed.
+    pub(super) fn pipeline(&mut self, context: &str, end: &Kind) -> Result<Pipe, Failure> {
+        let pos = self.peek_word().start;
+        let mut pipe = Pipe { pos, assigns: false, variables: Vec::new(), commands: Vec::new() };
+        while self.declaration(context, &mut pipe)? {}
+        loop {
+            let token = self.take_word();
+            match token.kind {
+                ref kind if kind == end => {
+                    self.check_pipeline(&pipe, context)?;
+                    return Ok(pipe);
+                }
+                Kind::Bool
+                | Kind::CharConstant
+                | Kind::Dot
+                | Kind::Field
+                | Kind::Identifier
+                | Kind::Number
+                | Kind::Nil
+                | Kind::RawString
+                | Kind::String
+                | Kind::Variable
+                | Kind::LeftParen => {
+                    self.next -= 1;
+                    let command = self.command()?;
+                    pipe.commands.push(command);
+                }
+                _ => return Err(self.unexpected(&token, context)),
+            }
+        }
+    }
+
+    /// Reads `$x :=`, `$x =` or `$x,`; true where another variable must follow.
+    fn declaration(&mut self, context: &str, pipe: &mut Pipe) -> Result<bool, Failure> {
+        let variable = self.peek_word();
+        if variable.kind != Kind::Variable {
+            return Ok(false);
+        }
+        let start = self.next;
+        self.take_word();
+        let next = self.peek_word();
+        let comma = next.kind == Kind::Char && self.word(&next) == b",";
+        if !comma && !matches!(next.kind, Kind::Assign | Kind::Declare) {
+            self.next = start;
+            return Ok(false);
+        }
+        self.take_word();
+        pipe.assigns = next.kind == Kind::Assign;
+        let name = self.name(&variable);
+        pipe.variables.push(name.clone());
+        self.variables.push(name);
+        if !comma {
+            return Ok(false);
+        }
+        if context != "range" || pipe.variables.len() >= 2 {
+            return Err(self.error(&format!("too many declarations in {context}")));
+        }
+        match self.peek_word().kind {
+            Kind::Variable | Kind::RightDelim | Kind::RightParen => Ok(true),
+            _ => Err(self.error("range can only initialize variables")),
+        }
+    }
+
+    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), Failure> {
+        if pipe.commands.is_empty() {
+            return Err(self.error(&format!("missing value for {context}")));
+        }
+        for (index, command) in pipe.commands.iter().enumerate().skip(1) {
+            if command.args.first().is_some_and(|first| !first.kind.is_executable()) {
+                return Err(self.error(&format!("non executable command in pipeline stage {}", index + 1)));
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self) -> Result<Command, Failure> {
+        let mut command = Command { pos: self.peek_word().start, args: Vec::new() };
+        loop {
+            self.peek_word();
+            if let Some(operand) = self.operand()? {
+                command.args.push(operand);
+            }
+            let token = self.take();
+            match token.kind {
+                Kind::Space => continue,
+                Kind::RightDelim | Kind::RightParen => self.next -= 1,
+                Kind::Pipe => {}
+                _ => return Err(self.unexpected(&token, "operand")),
+            }
+            break;
+        }
+        if command.args.is_empty() {
+            return Err(self.error("empty command"));
+        }
+        Ok(command)
+    }
+
+    /// A term and the fields that follow it.
+    fn operand(&mut self) -> Result<Option<Expr>, Failure> {
+        let Some(term) = self.term()? else {
+            return Ok(None);
+        };
+        let first = self.peek();
+        if first.kind != Kind::Field {
+            return Ok(Some(term));
+        }
+        let mut fields = Vec::new();
+        while self.peek().kind == Kind::Field {
+            let field = self.take();
+            fields.push(self.field_name(&field));
+        }
+        // Go reports a chain of fields at its second one.
+        let pos = first.start;
+        let kind = match term.kind {
+            ExprKind::Field(mut names) => {
+                names.append(&mut fields);
+                ExprKind::Field(names)
+            }
+            ExprKind::Variable(mut names) => {
+                names.append(&mut fields);
+                ExprKind::Variable(names)
+            }
+            ExprKind::Pipe(_) | ExprKind::Identifier(_) | ExprKind::Chain(..) => {
+                ExprKind::Chain(Box::new(term), fields)
+            }
+            _ => {
+                let text = quote(term.to_string().as_bytes());
+                return Err(self.error(&format!("unexpected . after term {text}")));
+            }
+        };
+        Ok(Some(Expr { pos, kind }))
+    }
+
+    fn field_name(&self, token: &Token) -> String {
+        let name = self.name(token);
+        name.strip_prefix('.').map_or(name.clone(), str::to_owned)
+    }
+
+    fn term(&mut self) -> Result<Option<Expr>, Failure> {
+        let token = self.take_word();
+        let kind = match token.kind {
+            Kind::Identifier => {
+                let name = self.name(&token);
+                if !(self.is_function)(&name) {
+                    return Err(self.error(&format!("function {} not defined", quote(name.as_bytes()))));
+                }
+                ExprKind::Identifier(name)
+            }
+            Kind::Dot => ExprKind::Dot,
+            Kind::Nil => ExprKind::Nil,
+            Kind::Variable => {
+                let name = self.name(&token);
+                if !self.variables.contains(&name) {
+                    return Err(self.error(&format!("undefined variable {}", quote(name.as_bytes()))));
+                }
+                ExprKind::Variable(vec![name])
+            }
+            Kind::Field => ExprKind::Field(vec![self.field_name(&token)]),
+            Kind::Bool => ExprKind::Bool(self.word(&token) == b"true"),
+            Kind::CharConstant | Kind::Number => self.number(&token)?,
+            Kind::String | Kind::RawString => {
+                let value = unquote(self.word(&token)).ok_or_else(|| self.error("invalid syntax"))?;
+                ExprKind::String { value, literal: self.name(&token) }
+            }
+            Kind::LeftParen => {
+                let pipe =
+                    self.deeper(|parser| parser.pipeline("parenthesized pipeline", &Kind::RightParen))?;
+                ExprKind::Pipe(Box::new(pipe))
+            }
+            _ => {
+                self.next -= 1;
+                return Ok(None);
+            }
+        };
+        Ok(Some(Expr { pos: token.start, kind }))
+    }
+
+    fn number(&self, token: &Token) -> Result<ExprKind, Failure> {
+        let literal = self.name(token);
+        if token.kind == Kind::CharConstant {
+            let value = unquote_char(self.word(token))
+                .ok_or_else(|| self.error(&format!("malformed character constant: {literal}")))?;
+            return Ok(ExprKind::Number { value: Number::Int(i64::from(value)), literal });
+        }
+        let value = number(&literal)
+            .ok_or_else(|| self.error(&format!("illegal number syntax: {}", quote(literal.as_bytes()))))?;
+        Ok(ExprKind::Number { value, literal })
+    }
+}
