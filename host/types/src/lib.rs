@@ -5,5 +5,6 @@
 
 pub mod claims;
 pub mod decision;
+pub mod encoding;
 pub mod manifest;
 pub mod secret;

@@ -4,17 +4,25 @@
 //! M-1..M-21; [`SafeManifest`] passed the host's own list; [`AcceptedManifest`] was accepted by the validators too and
 //! is the only one that use cases take.
 
+mod fields;
 pub mod file;
+pub mod findings;
 pub mod json;
+pub mod names;
+mod normal;
 pub mod parsed;
+mod position;
+mod read;
 pub mod safe;
 pub mod secret;
+mod text;
 
 use std::collections::BTreeMap;
 
 pub use file::{File, FileEncoding};
+pub use findings::{merge, order_findings};
 pub use parsed::{ManifestError, ParsedManifest, Position};
-pub use safe::{AcceptedManifest, Refusal, SafeManifest};
+pub use safe::{AcceptedManifest, Known, Refusal, SafeManifest, host_findings};
 pub use secret::{CertificateTemplate, SecretDefinition, SecretKind};
 
 /// Allowed enclaves (manifest.md 2.1).

@@ -1,1 +1,312 @@
 //! Reads JSON by the rules M-1..M-10 and X-9, keeping positions.
+//!
+//! The result is a tree that borrows from the text. It keeps duplicate members and the order of members, so that who
+//! reads it can refuse duplicates. It judges no meaning: that is `fields`. Nesting is read with a stack of its own, so
+//! that no input exhausts the thread's.
+
+use std::borrow::Cow;
+
+use super::text::Scanner;
+
+/// How deep objects and arrays may be nested; M-6a demands at least 201.
+pub const MAX_DEPTH: usize = 512;
+
+/// A value and where it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node<'t> {
+    /// Byte offset of its first character.
+    pub offset: usize,
+    /// What it is.
+    pub value: Value<'t>,
+}
+
+/// A JSON value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value<'t> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// As it is written.
+    Number(&'t str),
+    /// Unescaped.
+    String(Cow<'t, str>),
+    /// `[...]`
+    Array(Vec<Node<'t>>),
+    /// `{...}`, in order, with duplicates.
+    Object(Vec<Member<'t>>),
+}
+
+/// A member of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member<'t> {
+    /// Byte offset of the key.
+    pub offset: usize,
+    /// The key, unescaped.
+    pub key: Cow<'t, str>,
+    /// Its value.
+    pub node: Node<'t>,
+}
+
+/// Why a text is no JSON.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SyntaxError {
+    /// Starts like Go's text for the same mistake.
+    pub message: String,
+    /// Byte offset of the first wrong character, or the text's length.
+    pub offset: usize,
+}
+
+/// Reads one JSON value that is the whole text.
+///
+/// # Errors
+/// The first place where the text is no JSON, or nesting deeper than [`MAX_DEPTH`].
+pub fn parse(bytes: &[u8]) -> Result<Node<'_>, SyntaxError> {
+    let mut scanner = Scanner::new(bytes);
+    let mut open: Vec<Open<'_>> = Vec::new();
+    loop {
+        scanner.skip_space();
+        if open.len() >= MAX_DEPTH && matches!(scanner.peek(), Some(b'{' | b'[')) {
+            return Err(scanner.error(format!("exceeded max depth of {MAX_DEPTH} levels")));
+        }
+        let done = match begin(&mut scanner)? {
+            Begun::Done(node) => node,
+            Begun::Open(container) => {
+                open.push(container);
+                continue;
+            }
+        };
+        if let Some(root) = attach(&mut scanner, &mut open, done)? {
+            return Ok(root);
+        }
+    }
+}
+
+/// What the beginning of a value showed.
+enum Begun<'t> {
+    Done(Node<'t>),
+    Open(Open<'t>),
+}
+
+/// An array or object whose end has not been read.
+enum Open<'t> {
+    Array { offset: usize, items: Vec<Node<'t>> },
+    Object { offset: usize, members: Vec<Member<'t>>, key_offset: usize, key: Cow<'t, str> },
+}
+
+impl<'t> Open<'t> {
+    fn add(&mut self, node: Node<'t>) {
+        match self {
+            Self::Array { items, .. } => items.push(node),
+            Self::Object { members, key, key_offset, .. } => {
+                members.push(Member { offset: *key_offset, key: std::mem::take(key), node });
+            }
+        }
+    }
+
+    fn close(self) -> Node<'t> {
+        match self {
+            Self::Array { offset, items } => Node { offset, value: Value::Array(items) },
+            Self::Object { offset, members, .. } => Node { offset, value: Value::Object(members) },
+        }
+    }
+}
+
+/// Reads a scalar or an empty container whole, of other containers the opening bracket and the first key.
+fn begin<'t>(scanner: &mut Scanner<'t>) -> Result<Begun<'t>, SyntaxError> {
+    let offset = scanner.offset();
+    let value = match scanner.peek() {
+        Some(b'{') => {
+            scanner.bump();
+            scanner.skip_space();
+            if !scanner.take(b'}') {
+                let (key_offset, key) = scanner.key()?;
+                return Ok(Begun::Open(Open::Object { offset, members: Vec::new(), key_offset, key }));
+            }
+            Value::Object(Vec::new())
+        }
+        Some(b'[') => {
+            scanner.bump();
+            scanner.skip_space();
+            if !scanner.take(b']') {
+                return Ok(Begun::Open(Open::Array { offset, items: Vec::new() }));
+            }
+            Value::Array(Vec::new())
+        }
+        Some(b'"') => Value::String(scanner.string()?),
+        Some(b'-' | b'0'..=b'9') => Value::Number(scanner.number()?),
+        Some(b't') => scanner.literal("true").map(|()| Value::Bool(true))?,
+        Some(b'f') => scanner.literal("false").map(|()| Value::Bool(false))?,
+        Some(b'n') => scanner.literal("null").map(|()| Value::Null)?,
+        _ => return Err(scanner.unexpected("looking for beginning of value")),
+    };
+    Ok(Begun::Done(Node { offset, value }))
+}
+
+/// Puts a finished value into the innermost open container and closes what ends here. The root, once it is complete.
+fn attach<'t>(
+    scanner: &mut Scanner<'t>,
+    open: &mut Vec<Open<'t>>,
+    mut done: Node<'t>,
+) -> Result<Option<Node<'t>>, SyntaxError> {
+    while let Some(mut container) = open.pop() {
+        container.add(done);
+        scanner.skip_space();
+        match (&mut container, scanner.peek()) {
+            (Open::Array { .. }, Some(b',')) => {
+                scanner.bump();
+                open.push(container);
+                return Ok(None);
+            }
+            (Open::Object { key, key_offset, .. }, Some(b',')) => {
+                scanner.bump();
+                scanner.skip_space();
+                (*key_offset, *key) = scanner.key()?;
+                open.push(container);
+                return Ok(None);
+            }
+            (Open::Array { .. }, Some(b']')) | (Open::Object { .. }, Some(b'}')) => {
+                scanner.bump();
+                done = container.close();
+            }
+            (Open::Array { .. }, _) => return Err(scanner.unexpected("after array element")),
+            (Open::Object { .. }, _) => return Err(scanner.unexpected("after object key:value pair")),
+        }
+    }
+    scanner.skip_space();
+    if scanner.peek().is_some() {
+        return Err(scanner.unexpected("after top-level value"));
+    }
+    Ok(Some(done))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &[u8]) -> (String, usize) {
+        let error = parse(text).unwrap_err();
+        (error.message, error.offset)
+    }
+
+    fn string(text: &[u8]) -> String {
+        match parse(text).unwrap().value {
+            Value::String(text) => text.into_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn values_keep_their_offsets_and_members_their_order() {
+        let node = parse(b" {\"b\": [1, -2.5e3, true], \"a\": null, \"b\": \"x\"} ").unwrap();
+        let Value::Object(members) = &node.value else { panic!() };
+        let keys: Vec<_> = members.iter().map(|member| (member.key.as_ref(), member.offset)).collect();
+        assert_eq!(keys, [("b", 2), ("a", 26), ("b", 37)]);
+        let Value::Array(items) = &members[0].node.value else { panic!() };
+        assert_eq!(items[1], Node { offset: 11, value: Value::Number("-2.5e3") });
+        assert_eq!(members[1].node.value, Value::Null);
+    }
+
+    // manifest.md section 7
+    #[test]
+    fn an_empty_or_cut_text_is_an_unexpected_end() {
+        for text in [
+            "",
+            " \n",
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":1",
+            "{\"a\":1,",
+            "[",
+            "[1,",
+            "\"a",
+            "tru",
+            "-",
+            "1.",
+            "1e",
+        ] {
+            assert_eq!(
+                refusal(text.as_bytes()),
+                ("unexpected end of JSON input".to_owned(), text.len()),
+                "{text}"
+            );
+        }
+        assert_eq!(refusal(b"\"\\u12").0, "unexpected end of JSON input");
+        assert_eq!(refusal(b"\"\\").0, "unexpected end of JSON input");
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_where_it_goes_wrong() {
+        let cases: &[(&str, &str, usize)] = &[
+            ("[1,]", "invalid character ']' looking for beginning of value", 3),
+            ("{\"a\":1,}", "invalid character '}' looking for beginning of object key string", 7),
+            ("{a:1}", "invalid character 'a' looking for beginning of object key string", 1),
+            ("{\"a\" 1}", "invalid character '1' after object key", 5),
+            ("{\"a\":1 \"b\":2}", "invalid character '\"' after object key:value pair", 7),
+            ("[1 2]", "invalid character '2' after array element", 3),
+            ("[1}", "invalid character '}' after array element", 2),
+            ("truE", "invalid character 'E' in literal true (expecting 'e')", 3),
+            ("01", "invalid character '1' after top-level value", 1),
+            ("+1", "invalid character '+' looking for beginning of value", 0),
+            ("-a", "invalid character 'a' in numeric literal", 1),
+            ("1.a", "invalid character 'a' after decimal point in numeric literal", 2),
+            ("1ea", "invalid character 'a' in exponent of numeric literal", 2),
+            ("\"\\x\"", "invalid character 'x' in string escape code", 2),
+            ("\"\\u12g4\"", "invalid character 'g' in \\u hexadecimal character escape", 5),
+            ("\"a\nb\"", "invalid character '\\n' in string literal", 2),
+            ("NaN", "invalid character 'N' looking for beginning of value", 0),
+            ("// x", "invalid character '/' looking for beginning of value", 0),
+        ];
+        for (text, message, offset) in cases {
+            assert_eq!(refusal(text.as_bytes()), ((*message).to_owned(), *offset), "{text}");
+        }
+    }
+
+    // M-6
+    #[test]
+    fn trailing_bytes_and_a_byte_order_mark_are_refused_but_white_space_is_not() {
+        assert!(parse(b"{} \r\n\t").is_ok());
+        assert_eq!(refusal(b"{} x"), ("invalid character 'x' after top-level value".to_owned(), 3));
+        assert_eq!(refusal(b"{}{}").1, 2);
+        assert_eq!(refusal(b"{}\0").1, 2);
+        let (message, offset) = refusal(b"\xEF\xBB\xBF{}");
+        assert!(message.contains("byte order mark"), "{message}");
+        assert_eq!(offset, 0);
+    }
+
+    // M-6a
+    #[test]
+    fn nesting_is_read_up_to_the_limit_and_not_beyond() {
+        let nested = |levels: usize| [vec![b'['; levels], vec![b']'; levels]].concat();
+        for levels in [1, 201, MAX_DEPTH] {
+            assert!(parse(&nested(levels)).is_ok(), "{levels}");
+        }
+        let (message, offset) = refusal(&nested(MAX_DEPTH + 1));
+        assert!(message.starts_with("exceeded max depth"), "{message}");
+        assert_eq!(offset, MAX_DEPTH);
+        let objects = "{\"a\":".repeat(201) + "1" + &"}".repeat(201);
+        assert!(parse(objects.as_bytes()).is_ok());
+        assert!(parse(&vec![b'['; 1 << 20]).is_err());
+    }
+
+    // M-7
+    #[test]
+    fn what_is_not_unicode_becomes_replacement_characters() {
+        assert_eq!(string(b"\"a\xFFb\""), "a\u{FFFD}b");
+        assert_eq!(string(b"\"\xE2\x82x\""), "\u{FFFD}\u{FFFD}x");
+        assert_eq!(string(b"\"\xE2\x82\""), "\u{FFFD}\u{FFFD}");
+        assert_eq!(string(b"\"\\ud800\""), "\u{FFFD}");
+        assert_eq!(string(b"\"\\udc00x\""), "\u{FFFD}x");
+        assert_eq!(string(b"\"\\ud800\\u0041\""), "\u{FFFD}A");
+        assert_eq!(string(b"\"\\ud800\\ud83d\\ude00\""), "\u{FFFD}\u{1F600}");
+        assert_eq!(string(b"\"\\ud83d\\ude00\xFF\\n\""), "\u{1F600}\u{FFFD}\n");
+    }
+
+    #[test]
+    fn escapes_are_read() {
+        assert_eq!(string(br#""\"\\\/\b\f\n\r\t\u00e9""#), "\"\\/\u{8}\u{c}\n\r\t\u{e9}");
+        assert_eq!(string("\"\u{e9}\u{7f}\"".as_bytes()), "\u{e9}\u{7f}");
+    }
+}

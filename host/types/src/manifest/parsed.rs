@@ -1,18 +1,15 @@
 //! A manifest that was read (M-1..M-21), whatever it says.
+//!
+//! Nothing here judges whether the manifest makes sense: that is `safe` and the validators.
 
 use std::collections::BTreeMap;
 
+use super::fields::{At, Mistake, Warnings, clipped};
+pub use super::position::Position;
+use super::position::Source;
 use super::{Config, Infrastructure, Marble, Package, Role, SecretDefinition, TlsTag, User};
+use super::{json, normal, read};
 use crate::decision::Finding;
-
-/// A place in the uploaded text; both count from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Line.
-    pub line: usize,
-    /// Column, in characters.
-    pub column: usize,
-}
 
 /// Why a text is no manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +21,8 @@ pub struct ManifestError {
     pub position: Option<Position>,
 }
 
-/// A manifest that was read.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// A manifest that was read. Two are equal if they say the same, however they are written.
+#[derive(Debug, Clone, Default)]
 pub struct ParsedManifest {
     /// Allowed enclaves.
     pub packages: BTreeMap<String, Package>,
@@ -47,28 +44,84 @@ pub struct ParsedManifest {
     pub config: Config,
     /// Whether a non-empty `Policies` section is present.
     pub has_policies: bool,
-    /// Unknown fields, as warnings.
+    /// Unknown fields, as warnings; their paths are pointers into the uploaded text.
     pub warnings: Vec<Finding>,
+    source: Source,
 }
 
 impl ParsedManifest {
-    /// Reads the uploaded bytes.
+    /// Reads the uploaded bytes. Its time grows linearly with them.
     ///
     /// # Errors
     /// The first thing that M-1..M-21 or X-9 refuse, with its place.
-    pub fn parse(_bytes: &[u8]) -> Result<Self, ManifestError> {
-        Err(ManifestError { message: "unexpected end of JSON input".to_owned(), position: None })
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let root = json::parse(bytes).map_err(|error| {
+            let position = Position::of(bytes, error.offset);
+            let Position { line, column } = position;
+            ManifestError {
+                message: format!("{} (line {line}, column {column})", error.message),
+                position: Some(position),
+            }
+        })?;
+        let mut warnings = Warnings::default();
+        let mut manifest =
+            read::manifest(&At::root(&root), &mut warnings).map_err(|mistake| refusal(bytes, &mistake))?;
+        manifest.warnings = warnings.into_findings();
+        manifest.source = Source::new(bytes);
+        Ok(manifest)
     }
 
-    /// The same manifest with canonical field names, no duplicates, defaults left out: what validators read.
+    /// The same manifest with canonical field names, no duplicates, defaults left out: what validators read. Bytes are
+    /// base64 strings, Files always objects; reading it again gives an equal manifest.
     #[must_use]
     pub fn normalised_json(&self) -> String {
-        String::new()
+        normal::manifest(self)
     }
 
-    /// Where a pointer (RFC 6901) into the normalised manifest stands in the uploaded text.
+    /// Where a pointer (RFC 6901) into the normalised manifest stands in the uploaded text; where it names something
+    /// that was left out there, its nearest ancestor. `None` for a manifest that was not parsed.
     #[must_use]
-    pub fn locate(&self, _pointer: &str) -> Option<Position> {
-        None
+    pub fn locate(&self, pointer: &str) -> Option<Position> {
+        self.source.locate(pointer)
     }
+}
+
+impl PartialEq for ParsedManifest {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            packages,
+            infrastructures,
+            marbles,
+            users,
+            secrets,
+            recovery_keys,
+            roles,
+            tls,
+            config,
+            has_policies,
+            warnings: _,
+            source: _,
+        } = self;
+        *packages == other.packages
+            && *infrastructures == other.infrastructures
+            && *marbles == other.marbles
+            && *users == other.users
+            && *secrets == other.secrets
+            && *recovery_keys == other.recovery_keys
+            && *roles == other.roles
+            && *tls == other.tls
+            && *config == other.config
+            && *has_policies == other.has_policies
+    }
+}
+
+fn refusal(bytes: &[u8], mistake: &Mistake) -> ManifestError {
+    let position = Position::of(bytes, mistake.offset);
+    let Position { line, column } = position;
+    let place = match mistake.pointer.as_str() {
+        "" => "the manifest itself".to_owned(),
+        pointer => clipped(pointer),
+    };
+    let message = format!("{} (at {place}, line {line}, column {column})", mistake.message);
+    ManifestError { message, position: Some(position) }
 }

@@ -1,7 +1,26 @@
-//! What the host alone guarantees of a manifest, whatever a validator lets pass.
+//! What the host alone guarantees of a manifest, whatever a validator lets pass (architecture, "Acceptable and safe").
+//!
+//! Each rule has the specification's text and code, so that a validator which finds the same is not reported twice.
+//! Rules that only keep a manifest tidy are the validators'.
 
-use super::ParsedManifest;
-use crate::decision::Finding;
+mod config;
+mod own_names;
+mod references;
+mod secrets;
+mod users;
+
+use super::position::escape;
+use super::{ParsedManifest, merge};
+use crate::decision::{Finding, Severity};
+
+/// What the host knows beyond the manifest.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// Renderers that a File or Env may choose; `None` = not judged.
+    pub renderers: Option<&'a [String]>,
+    /// The coordinator's own DNS names and IP addresses; `localhost`, 127.0.0.1 and ::1 are never counted among them.
+    pub coordinator_names: &'a [String],
+}
 
 /// A manifest that passed the host's own list.
 #[derive(Debug)]
@@ -23,18 +42,26 @@ pub struct Refusal {
     pub findings: Vec<Finding>,
 }
 
-/// Judges a manifest by the host's own list.
+/// Judges a manifest by the host's own list; ordered, each finding once. Warnings of the reading are not among them.
 #[must_use]
-pub fn host_findings(_manifest: &ParsedManifest) -> Vec<Finding> {
-    Vec::new()
+pub fn host_findings(manifest: &ParsedManifest, known: &Known<'_>) -> Vec<Finding> {
+    let mut found = Found::default();
+    references::judge(manifest, known, &mut found);
+    users::judge(manifest, &mut found);
+    secrets::judge(manifest, &mut found);
+    own_names::judge(manifest, known.coordinator_names, &mut found);
+    config::judge(manifest, &mut found);
+    merge(found.findings)
 }
 
 impl SafeManifest {
+    /// Judges by the host's own list alone.
+    ///
     /// # Errors
-    /// The host's findings, merged with `validators`', if one of them is an error.
-    pub fn check(manifest: ParsedManifest) -> Result<Self, Refusal> {
-        let findings = host_findings(&manifest);
-        if findings.is_empty() { Ok(Self { manifest }) } else { Err(Refusal { findings }) }
+    /// The host's findings, if one of them is an error.
+    pub fn check(manifest: ParsedManifest, known: &Known<'_>) -> Result<Self, Refusal> {
+        let findings = host_findings(&manifest, known);
+        if has_error(&findings) { Err(Refusal { findings }) } else { Ok(Self { manifest }) }
     }
 
     /// The manifest that was checked.
@@ -45,20 +72,31 @@ impl SafeManifest {
 }
 
 impl AcceptedManifest {
-    /// Joins both judgements.
+    /// Joins what the reader, the host and the validators found.
     ///
     /// # Errors
     /// The merged findings, if one of them is an error.
-    pub fn judge(manifest: ParsedManifest, validators: Vec<Finding>) -> Result<Self, Refusal> {
-        Ok(Self { manifest, warnings: validators })
+    pub fn judge(
+        manifest: ParsedManifest,
+        validators: Vec<Finding>,
+        known: &Known<'_>,
+    ) -> Result<Self, Refusal> {
+        let mut findings = manifest.warnings.clone();
+        findings.extend(host_findings(&manifest, known));
+        findings.extend(validators);
+        let findings = merge(findings);
+        if has_error(&findings) {
+            return Err(Refusal { findings });
+        }
+        Ok(Self { manifest, warnings: findings })
     }
 
     /// A manifest that was accepted before and comes from the sealed state.
     ///
     /// # Errors
     /// The host's findings, if one of them is an error.
-    pub fn restore(manifest: ParsedManifest) -> Result<Self, Refusal> {
-        Self::judge(manifest, Vec::new())
+    pub fn restore(manifest: ParsedManifest, known: &Known<'_>) -> Result<Self, Refusal> {
+        Self::judge(manifest, Vec::new(), known)
     }
 
     /// What to tell the caller.
@@ -75,3 +113,30 @@ impl std::ops::Deref for AcceptedManifest {
         &self.manifest
     }
 }
+
+fn has_error(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
+}
+
+/// Collects findings.
+#[derive(Default)]
+struct Found {
+    findings: Vec<Finding>,
+}
+
+impl Found {
+    /// An error whose text says all that is to say.
+    fn error(&mut self, code: &str, path: &[&str], message: String) {
+        self.add(Severity::Error, code, path, message, "");
+    }
+
+    /// A finding; an empty hint is none.
+    fn add(&mut self, severity: Severity, code: &str, path: &[&str], message: String, hint: &str) {
+        let path = path.iter().fold(String::new(), |path, token| path + "/" + &escape(token));
+        let hint = (!hint.is_empty()).then(|| hint.to_owned());
+        self.findings.push(Finding { severity, code: code.to_owned(), path, message, hint });
+    }
+}
+
+#[cfg(test)]
+mod tests;

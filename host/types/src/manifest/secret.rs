@@ -70,6 +70,20 @@ pub struct SecretDefinition {
     pub cert: Option<CertificateTemplate>,
 }
 
+impl Default for SecretDefinition {
+    /// Nothing is set, as `null` in a manifest leaves it (M-4): no safe manifest has such a secret.
+    fn default() -> Self {
+        Self {
+            kind: SecretKind::Unknown(String::new()),
+            size: 0,
+            shared: false,
+            user_defined: false,
+            valid_for: 0,
+            cert: None,
+        }
+    }
+}
+
 /// An object identifier's arcs.
 pub type Oid = Vec<u64>;
 

@@ -1,0 +1,344 @@
+//! Reads typed fields out of JSON (M-2..M-4, M-8..M-10, X-9).
+//!
+//! `null` is every field's default (M-4). A wrong type, a duplicate and a number out of range are errors that name
+//! the field and its place; an unknown field is a warning with the nearest known name.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::json::{Member, Node, Value};
+use super::position::{escape, fold};
+use crate::decision::{Finding, Severity};
+use crate::encoding::decode_base64;
+
+/// Unknown fields beyond this number are counted only: nobody reads more, and the text is a stranger's.
+const MAX_WARNINGS: usize = 100;
+
+/// Names longer than this, in characters, are cut where they are shown, and no nearest name is looked for.
+const MAX_SHOWN: usize = 100;
+
+/// Why a field cannot be read.
+#[derive(Debug)]
+pub(super) struct Mistake {
+    pub(super) message: String,
+    pub(super) pointer: String,
+    pub(super) offset: usize,
+}
+
+pub(super) type Read<T> = Result<T, Mistake>;
+
+/// A value and the way to it.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    node: &'a Node<'a>,
+    /// Where an error about it is shown: its key, or itself where it has none.
+    offset: usize,
+    path: Path<'a>,
+}
+
+/// The way to a value, written out only when something is wrong.
+#[derive(Clone, Copy)]
+struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    token: Token<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Token<'a> {
+    Root,
+    Name(&'a str),
+    Index(usize),
+}
+
+/// The warnings of one reading.
+#[derive(Default)]
+pub(super) struct Warnings {
+    findings: Vec<Finding>,
+    more: usize,
+}
+
+impl<'a> At<'a> {
+    pub(super) fn root(node: &'a Node<'a>) -> Self {
+        Self { node, offset: node.offset, path: Path { parent: None, token: Token::Root } }
+    }
+
+    fn member(&'a self, name: &'a str, member: &'a Member<'a>) -> At<'a> {
+        let path = Path { parent: Some(&self.path), token: Token::Name(name) };
+        At { node: &member.node, offset: member.node.offset, path }
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        self.node.value == Value::Null
+    }
+
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self.node.value, Value::Object(_))
+    }
+
+    /// Whether it is an object with members.
+    pub(super) fn has_members(&self) -> bool {
+        matches!(&self.node.value, Value::Object(members) if !members.is_empty())
+    }
+
+    pub(super) fn mistake(&self, message: impl Into<String>) -> Mistake {
+        Mistake { message: message.into(), pointer: self.path.pointer(), offset: self.offset }
+    }
+
+    fn expected(&self, what: &str) -> Mistake {
+        let found = match self.node.value {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        };
+        self.mistake(format!("expected {what}, found {found}"))
+    }
+
+    pub(super) fn boolean(&self) -> Read<bool> {
+        match self.node.value {
+            Value::Bool(value) => Ok(value),
+            Value::Null => Ok(false),
+            _ => Err(self.expected("true or false")),
+        }
+    }
+
+    /// The text itself; `None` for null.
+    pub(super) fn optional_text(&self) -> Read<Option<&'a str>> {
+        match &self.node.value {
+            Value::String(text) => Ok(Some(text)),
+            Value::Null => Ok(None),
+            _ => Err(self.expected("a string")),
+        }
+    }
+
+    pub(super) fn text(&self) -> Read<String> {
+        self.optional_text().map(|text| text.unwrap_or_default().to_owned())
+    }
+
+    /// A plain integer in the type's range (M-8); `None` for null.
+    pub(super) fn optional_integer<T: std::str::FromStr>(&self, range: &str) -> Read<Option<T>> {
+        match self.node.value {
+            Value::Null => Ok(None),
+            Value::Number(raw) => match raw.parse() {
+                Ok(number) => Ok(Some(number)),
+                Err(_) => Err(self.mistake(format!("{} is not {range}", clipped(raw)))),
+            },
+            _ => Err(self.expected(range)),
+        }
+    }
+
+    pub(super) fn optional_unsigned(&self) -> Read<Option<u64>> {
+        self.optional_integer("an integer from 0 to 18446744073709551615, without fraction or exponent")
+    }
+
+    pub(super) fn unsigned(&self) -> Read<u64> {
+        self.optional_unsigned().map(Option::unwrap_or_default)
+    }
+
+    pub(super) fn optional_u16(&self) -> Read<Option<u16>> {
+        self.optional_integer("an integer from 0 to 65535, without fraction or exponent")
+    }
+
+    pub(super) fn integer(&self) -> Read<i64> {
+        let number = self.optional_integer("an integer of 64 bits, without fraction or exponent")?;
+        Ok(number.unwrap_or_default())
+    }
+
+    /// Bytes: a base64 string or a list of integers from 0 to 255 (M-9).
+    pub(super) fn bytes(&self) -> Read<Vec<u8>> {
+        match &self.node.value {
+            Value::String(text) => decode_base64(text).map_err(|error| self.mistake(error.to_string())),
+            Value::Array(_) => self.list(|item| {
+                let byte = item.optional_integer("an integer from 0 to 255, without fraction or exponent")?;
+                Ok(byte.unwrap_or_default())
+            }),
+            Value::Null => Ok(Vec::new()),
+            _ => Err(self.expected("a base64 string or a list of integers from 0 to 255")),
+        }
+    }
+
+    /// A list; `None` for null.
+    pub(super) fn optional_list<T>(&self, read: impl Fn(&At<'_>) -> Read<T>) -> Read<Option<Vec<T>>> {
+        let items = match &self.node.value {
+            Value::Array(items) => items,
+            Value::Null => return Ok(None),
+            _ => return Err(self.expected("a list")),
+        };
+        let mut values = Vec::with_capacity(items.len());
+        for (index, node) in items.iter().enumerate() {
+            let path = Path { parent: Some(&self.path), token: Token::Index(index) };
+            values.push(read(&At { node, offset: node.offset, path })?);
+        }
+        Ok(Some(values))
+    }
+
+    pub(super) fn list<T>(&self, read: impl Fn(&At<'_>) -> Read<T>) -> Read<Vec<T>> {
+        self.optional_list(read).map(Option::unwrap_or_default)
+    }
+
+    /// Like [`Self::list`], for items that may have unknown fields.
+    pub(super) fn list_of_objects<T: Default>(
+        &self,
+        warnings: &mut Warnings,
+        read: impl Fn(&At<'_>, &mut Warnings) -> Read<T>,
+    ) -> Read<Vec<T>> {
+        let warnings = std::cell::RefCell::new(warnings);
+        self.list(|item| read(item, &mut warnings.borrow_mut()))
+    }
+
+    pub(super) fn texts(&self) -> Read<Vec<String>> {
+        self.list(|item| item.text())
+    }
+
+    /// A map from names that the user chose (case-sensitive) to values.
+    pub(super) fn map<T>(
+        &self,
+        warnings: &mut Warnings,
+        read: impl Fn(&At<'_>, &mut Warnings) -> Read<T>,
+    ) -> Read<BTreeMap<String, T>> {
+        let members = match &self.node.value {
+            Value::Object(members) => members,
+            Value::Null => return Ok(BTreeMap::new()),
+            _ => return Err(self.expected("an object")),
+        };
+        let mut values = BTreeMap::new();
+        for member in members {
+            let at = self.member(&member.key, member);
+            if values.insert(member.key.to_string(), read(&at, warnings)?).is_some() {
+                return Err(duplicate(&at, member, "is given twice"));
+            }
+        }
+        Ok(values)
+    }
+
+    /// The fields of an object, in the text's order, each with its canonical name. `ignored` are known fields that
+    /// have no effect.
+    pub(super) fn fields(
+        &self,
+        names: &'static [&'static str],
+        ignored: &'static [&'static str],
+        warnings: &mut Warnings,
+        mut take: impl FnMut(&'static str, &At<'_>, &mut Warnings) -> Read<()>,
+    ) -> Read<()> {
+        let members = match &self.node.value {
+            Value::Object(members) => members,
+            Value::Null => return Ok(()),
+            _ => return Err(self.expected("an object")),
+        };
+        let mut seen = Seen::default();
+        for member in members {
+            let known = canonical(names, ignored, &member.key);
+            let at = self.member(known.map_or(&*member.key, |(_, name)| name), member);
+            if !seen.first(known.map(|(index, _)| index), &member.key) {
+                return Err(duplicate(
+                    &at,
+                    member,
+                    "is given twice (field names are the same in either case)",
+                ));
+            }
+            match known {
+                Some((index, name)) if index < names.len() => take(name, &at, warnings)?,
+                Some(_) => {}
+                None => warnings.unknown(&at, &member.key, names),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Path<'_> {
+    fn pointer(&self) -> String {
+        let mut tokens = Vec::new();
+        let mut path = Some(self);
+        while let Some(here) = path {
+            match here.token {
+                Token::Root => {}
+                Token::Name(name) => tokens.push(escape(name)),
+                Token::Index(index) => tokens.push(index.to_string()),
+            }
+            path = here.parent;
+        }
+        tokens.iter().rev().fold(String::new(), |pointer, token| pointer + "/" + token)
+    }
+}
+
+impl Warnings {
+    fn unknown(&mut self, at: &At<'_>, name: &str, names: &[&'static str]) {
+        if self.findings.len() >= MAX_WARNINGS {
+            self.more += 1;
+            return;
+        }
+        self.findings.push(Finding {
+            severity: Severity::Warning,
+            code: "X-9".to_owned(),
+            path: at.path.pointer(),
+            message: format!("unknown field {} is ignored", clipped(name)),
+            hint: nearest(name, names).map(|known| format!("did you mean {known}?")),
+        });
+    }
+
+    pub(super) fn into_findings(mut self) -> Vec<Finding> {
+        if self.more > 0 {
+            self.findings.push(Finding {
+                severity: Severity::Warning,
+                code: "X-9".to_owned(),
+                path: String::new(),
+                message: format!("{} more unknown fields are ignored", self.more),
+                hint: None,
+            });
+        }
+        self.findings
+    }
+}
+
+/// A text of the manifest as it is shown: never longer than a line.
+pub(super) fn clipped(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+    }
+}
+
+fn duplicate(at: &At<'_>, member: &Member<'_>, why: &str) -> Mistake {
+    let message = format!("duplicate key: {} {why}; keep one of them", clipped(&member.key));
+    Mistake { offset: member.offset, ..at.mistake(message) }
+}
+
+/// The fields of one object that were met.
+#[derive(Default)]
+struct Seen {
+    known: u128,
+    unknown: HashSet<String>,
+}
+
+impl Seen {
+    fn first(&mut self, known: Option<usize>, key: &str) -> bool {
+        let Some(index) = known else { return self.unknown.insert(fold(key)) };
+        let bit = 1_u128.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or_default();
+        let first = self.known & bit == 0;
+        self.known |= bit;
+        first
+    }
+}
+
+/// The field that a key names, with its index in both lists together (which have less than 128 names). Exact case is
+/// tried first (M-2).
+fn canonical(names: &[&'static str], ignored: &[&'static str], key: &str) -> Option<(usize, &'static str)> {
+    let all = || names.iter().chain(ignored).copied().enumerate();
+    let alike = |key: &str| all().find(|(_, name)| name.eq_ignore_ascii_case(key));
+    all()
+        .find(|(_, name)| *name == key)
+        .or_else(|| if key.is_ascii() { alike(key) } else { alike(&fold(key)) })
+}
+
+/// The known name that was probably meant.
+fn nearest(name: &str, names: &[&'static str]) -> Option<&'static str> {
+    if name.len() > MAX_SHOWN {
+        return None;
+    }
+    let name = fold(name);
+    let near = |known: &&'static str| strsim::damerau_levenshtein(&name, &fold(known));
+    let best = names.iter().min_by_key(|known| near(known))?;
+    (near(best) <= best.len() / 3).then_some(*best)
+}

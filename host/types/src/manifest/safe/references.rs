@@ -1,0 +1,81 @@
+//! Identities and references: packages, TLS tags and renderers of Marbles, secrets of TLS tags.
+
+use std::collections::BTreeSet;
+
+use super::{Found, Known};
+use crate::decision::Severity;
+use crate::manifest::{Marble, Package, ParsedManifest};
+
+pub(super) fn judge(manifest: &ParsedManifest, known: &Known<'_>, found: &mut Found) {
+    for (name, marble) in &manifest.marbles {
+        if !manifest.packages.contains_key(&marble.package) {
+            let message = format!("manifest does not contain marble package {}", marble.package);
+            found.error("M-32", &["Marbles", name, "Package"], message);
+        }
+        for (index, tag) in marble.tls.iter().enumerate() {
+            if !manifest.tls.contains_key(tag) {
+                let message = format!("manifest misses TLS entry for {tag}");
+                found.error("M-37", &["Marbles", name, "TLS", &index.to_string()], message);
+            }
+        }
+        if let Some(renderers) = known.renderers {
+            judge_renderers(name, marble, renderers, found);
+        }
+    }
+    let used: BTreeSet<&str> = manifest.marbles.values().map(|marble| marble.package.as_str()).collect();
+    for (name, package) in &manifest.packages {
+        judge_identity(name, package, used.contains(name.as_str()), found);
+    }
+    for (name, tag) in &manifest.tls {
+        for (index, entry) in tag.incoming.iter().enumerate() {
+            if !entry.cert.is_empty() && !manifest.secrets.contains_key(&entry.cert) {
+                let message = format!("TLS.Incoming.{name} references undefined secret {}", entry.cert);
+                found.error("M-41", &["TLS", name, "Incoming", &index.to_string(), "Cert"], message);
+            }
+        }
+    }
+}
+
+/// M-33, M-34: a package without identity would match any enclave. Warnings where the package says so itself (M-35)
+/// or where no Marble uses it (M-36, X-8).
+fn judge_identity(name: &str, package: &Package, used: bool, found: &mut Found) {
+    let severity = if used && !package.debug { Severity::Error } else { Severity::Warning };
+    let missing = if package.signer_id.is_empty() {
+        Some("SignerID")
+    } else if package.product_id.is_none() {
+        Some("ProductID")
+    } else {
+        package.security_version.is_none().then_some("SecurityVersion")
+    };
+    let any =
+        !package.signer_id.is_empty() || package.product_id.is_some() || package.security_version.is_some();
+    let path = ["Packages", name];
+    match missing {
+        _ if !package.unique_id.is_empty() && any => {
+            let message = format!(
+                "manifest specifies both UniqueID *and* SignerID/ProductID/SecurityVersion in package {name}"
+            );
+            found.add(severity, "M-33", &path, message, "keep either UniqueID or the three others");
+        }
+        Some(field) if package.unique_id.is_empty() => {
+            let message = format!("manifest misses value for {field} in package {name}");
+            let hint = "give UniqueID, or SignerID, ProductID and SecurityVersion";
+            found.add(severity, "M-34", &path, message, hint);
+        }
+        _ => {}
+    }
+}
+
+fn judge_renderers(name: &str, marble: &Marble, renderers: &[String], found: &mut Found) {
+    let parameters = &marble.parameters;
+    let files = parameters.files.iter().map(|(key, file)| ("Files", "file", key, file));
+    let env = parameters.env.iter().map(|(key, file)| ("Env", "env variable", key, file));
+    for (section, kind, key, file) in files.chain(env) {
+        if let Some(renderer) = file.renderer.as_ref().filter(|renderer| !renderers.contains(renderer)) {
+            let message = format!("in Marble {name}: {kind} {key}: unknown renderer {renderer}");
+            let hint = format!("known renderers: {}", renderers.join(", "));
+            let path = ["Marbles", name, "Parameters", section, key, "Renderer"];
+            found.add(Severity::Error, "renderer", &path, message, &hint);
+        }
+    }
+}
