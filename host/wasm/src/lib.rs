@@ -3,7 +3,46 @@
 //! A policy has no ambient authority: no WASI, no clock, no files, no network; it may write bounded lines to the log, and
 //! a renderer may place secrets that it cannot see. Every call runs in a fresh instance with bounded time, memory and
 //! output. A policy that traps, exceeds a limit or answers nonsense denies that one request and nothing else.
+//!
+//! The request's path: `host` (which policies) -> `pool` (on which thread) -> `policies` (which function) -> `call` (a
+//! fresh instance with its limits) -> `worlds` (words in, words out). Before that, once per policy: `inspect` and `loader`.
 
 mod engine;
+mod world;
+
+#[cfg(feature = "builtin")]
+mod builtin;
+#[cfg(feature = "host")]
+mod call;
+#[cfg(feature = "host")]
+mod clock;
+#[cfg(feature = "host")]
+mod host;
+#[cfg(feature = "host")]
+mod inspect;
+#[cfg(feature = "host")]
+pub mod limits;
+#[cfg(feature = "host")]
+mod loader;
+#[cfg(feature = "host")]
+mod policies;
+#[cfg(feature = "host")]
+mod pool;
+#[cfg(feature = "host")]
+mod text;
+#[cfg(feature = "host")]
+mod worlds;
 
 pub use engine::{EngineError, Surroundings, compatibility, precompile};
+pub use world::{UnknownWorld, VERSION, World};
+
+#[cfg(feature = "host")]
+pub use host::{HostError, PolicyHost, PolicyInfo, PolicySource};
+#[cfg(feature = "host")]
+pub use inspect::Surface;
+#[cfg(feature = "host")]
+pub use limits::Limits;
+#[cfg(feature = "host")]
+pub use loader::{LoadError, digest};
+#[cfg(feature = "host")]
+pub use worlds::configuration::SettingsError;

@@ -156,8 +156,8 @@ fn write_if_changed(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         return Ok(());
     }
     let Some(folder) = path.parent() else { bail!("{} has no folder", path.display()) };
-    let mut file =
-        tempfile::NamedTempFile::new_in(folder).with_context(|| format!("writing {}", path.display()))?;
+    let readable = fs::Permissions::from_mode(0o644);
+    let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder).with_context(|| format!("writing {}", path.display()))?;
     file.write_all(bytes).with_context(|| format!("writing {}", path.display()))?;
     file.persist(path).with_context(|| format!("replacing {}", path.display()))?;
     Ok(())

@@ -1,0 +1,218 @@
+//! Looks at a component without compiling it: what it imports and exports, and whether compiling it is bounded.
+
+use wasmparser::{ComponentExternalKind, Encoding, FunctionBody, Parser, Payload};
+
+use crate::limits::{MAX_COMPONENT_BYTES, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_NESTED_MODULES};
+use crate::loader::LoadError;
+use crate::text::clean;
+use crate::world::{VERSION, World};
+
+/// The package of all interfaces.
+const PACKAGE: &str = "carrara:policy";
+
+/// Names that an error repeats are cut here.
+const SHOWN_NAME_BYTES: usize = 128;
+
+/// The names on a component's surface.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surface {
+    /// What it asks of its host.
+    pub imports: Vec<String>,
+    /// What it offers.
+    pub exports: Vec<String>,
+}
+
+impl Surface {
+    /// Reads a component's surface and refuses what cannot be a policy or would be costly to compile.
+    ///
+    /// # Errors
+    /// [`LoadError`] for what is too large, is no component or imports what no policy may.
+    pub fn read(component: &[u8]) -> Result<Self, LoadError> {
+        if component.len() > MAX_COMPONENT_BYTES {
+            return Err(LoadError::TooLarge { bytes: component.len(), limit: MAX_COMPONENT_BYTES });
+        }
+        let surface = Self::parse(component)?;
+        match surface.imports.iter().find(|import| !allowed(import)) {
+            Some(import) => Err(LoadError::ForbiddenImport(clean(import, SHOWN_NAME_BYTES))),
+            None => Ok(surface),
+        }
+    }
+
+    /// The worlds whose interfaces the component exports.
+    #[must_use]
+    pub fn worlds(&self) -> Vec<World> {
+        World::ALL.into_iter().filter(|world| self.fits(*world).is_ok()).collect()
+    }
+
+    /// Whether the component exports what the world needs, by name and version.
+    ///
+    /// # Errors
+    /// [`LoadError::MissingExport`] or [`LoadError::WrongVersion`] for the first interface that is not there.
+    pub fn fits(&self, world: World) -> Result<(), LoadError> {
+        ["configuration", world.interface()]
+            .into_iter()
+            .try_for_each(|interface| self.offers(interface, world))
+    }
+
+    fn offers(&self, interface: &str, world: World) -> Result<(), LoadError> {
+        let wanted = format!("{PACKAGE}/{interface}");
+        let mut other = None;
+        for export in &self.exports {
+            let (name, version) = split(export);
+            if name == wanted {
+                if compatible(version) {
+                    return Ok(());
+                }
+                other = Some(clean(version, SHOWN_NAME_BYTES));
+            }
+        }
+        match other {
+            Some(found) => Err(LoadError::WrongVersion { interface: wanted, found, offered: VERSION }),
+            None => {
+                Err(LoadError::MissingExport { interface: wanted, offered: VERSION, world: world.name() })
+            }
+        }
+    }
+
+    fn parse(component: &[u8]) -> Result<Self, LoadError> {
+        let (mut surface, mut depth, mut nested) = (Self::default(), 0_usize, 0_usize);
+        for payload in Parser::new(0).parse_all(component) {
+            match payload.map_err(malformed)? {
+                Payload::Version { encoding, .. } => {
+                    if depth == 0 && encoding != Encoding::Component {
+                        return Err(LoadError::CoreModule);
+                    }
+                    depth += 1;
+                    nested += 1;
+                    if nested > MAX_NESTED_MODULES {
+                        return Err(LoadError::TooManyModules(MAX_NESTED_MODULES));
+                    }
+                }
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::CodeSectionEntry(body) => bounded(&body)?,
+                Payload::ComponentImportSection(imports) if depth == 1 => {
+                    for import in imports {
+                        surface.imports.push(import.map_err(malformed)?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(exports) if depth == 1 => {
+                    for export in exports {
+                        let export = export.map_err(malformed)?;
+                        if export.kind == ComponentExternalKind::Instance {
+                            surface.exports.push(export.name.name.to_owned());
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(surface)
+    }
+}
+
+/// A policy may import the words, the log and the secrets' handles of this package's version 1, nothing else.
+fn allowed(import: &str) -> bool {
+    let (name, version) = split(import);
+    let interface = name.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/'));
+    matches!(interface, Some("types" | "host" | "secrets")) && compatible(version)
+}
+
+fn split(name: &str) -> (&str, &str) {
+    name.split_once('@').unwrap_or((name, ""))
+}
+
+/// Version 1 grows by functions only: any 1.x may fit, and a function that is missing here is found when it is linked.
+fn compatible(version: &str) -> bool {
+    let major = |version: &str| version.split_once('.').map(|(major, _)| major.to_owned());
+    !version.contains('-') && major(version) == major(VERSION)
+}
+
+fn bounded(body: &FunctionBody<'_>) -> Result<(), LoadError> {
+    let bytes = body.range().len();
+    if bytes > MAX_FUNCTION_BYTES {
+        return Err(LoadError::FunctionTooLarge { bytes, limit: MAX_FUNCTION_BYTES });
+    }
+    let mut locals = 0_u32;
+    for group in body.get_locals_reader().map_err(malformed)? {
+        locals = locals.saturating_add(group.map_err(malformed)?.0);
+    }
+    if locals > MAX_FUNCTION_LOCALS {
+        return Err(LoadError::TooManyLocals { locals, limit: MAX_FUNCTION_LOCALS });
+    }
+    Ok(())
+}
+
+fn malformed(error: wasmparser::BinaryReaderError) -> LoadError {
+    LoadError::Malformed(clean(&error.to_string(), SHOWN_NAME_BYTES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_three_interfaces_of_version_1_may_be_imported() {
+        for import in
+            ["carrara:policy/types@1.0.0", "carrara:policy/host@1.7.2", "carrara:policy/secrets@1.0.0"]
+        {
+            assert!(allowed(import), "{import}");
+        }
+        for import in [
+            "carrara:policy/host@2.0.0",
+            "carrara:policy/host@0.1.0",
+            "carrara:policy/host@10.0.0",
+            "carrara:policy/host@1.0.0-rc",
+            "carrara:policy/host",
+            "carrara:policy/hosts@1.0.0",
+            "carrara:policyhost@1.0.0",
+            "wasi:cli/environment@0.2.0",
+            "env",
+        ] {
+            assert!(!allowed(import), "{import}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_component_is_refused() {
+        assert!(matches!(Surface::read(b"(component)"), Err(LoadError::Malformed(_))));
+        assert!(matches!(Surface::read(b""), Err(LoadError::Malformed(_))));
+        assert!(matches!(Surface::read(b"\0asm\x01\0\0\0"), Err(LoadError::CoreModule)));
+        let large = vec![0; MAX_COMPONENT_BYTES + 1];
+        assert!(matches!(Surface::read(&large), Err(LoadError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn a_function_with_too_many_locals_is_refused_before_compiling() {
+        let component = |count: usize| {
+            let locals = "(local i32) ".repeat(count);
+            wat::parse_str(format!("(component (core module (func {locals})))")).unwrap()
+        };
+        assert!(Surface::read(&component(10_000)).is_ok());
+        assert!(matches!(
+            Surface::read(&component(10_001)),
+            Err(LoadError::TooManyLocals { locals: 10_001, .. })
+        ));
+    }
+
+    #[test]
+    fn a_huge_function_is_refused_before_compiling() {
+        let component =
+            wat::parse_str(format!("(component (core module (func {})))", "nop ".repeat(MAX_FUNCTION_BYTES)));
+        assert!(matches!(Surface::read(&component.unwrap()), Err(LoadError::FunctionTooLarge { .. })));
+    }
+
+    #[test]
+    fn a_missing_and_an_outdated_interface_are_told_apart() {
+        let surface =
+            Surface { imports: vec![], exports: vec!["carrara:policy/configuration@1.0.0".to_owned()] };
+        let missing = surface.fits(World::RoleAuthorization).unwrap_err().to_string();
+        assert!(missing.contains("carrara:policy/role-authorizer") && missing.contains("1.0.0"), "{missing}");
+        let surface =
+            Surface { imports: vec![], exports: vec!["carrara:policy/configuration@2.1.0".to_owned()] };
+        let wrong = surface.fits(World::RoleAuthorization).unwrap_err().to_string();
+        assert!(
+            wrong.contains("configuration") && wrong.contains("2.1.0") && wrong.contains("1.0.0"),
+            "{wrong}"
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! What one call of a policy may use, with the reasons. The operator can change these, a manifest cannot.
+
+use std::time::Duration;
+
+/// The largest component that is looked at: CPython with its libraries is 18 MB, and larger ones take minutes to compile.
+pub const MAX_COMPONENT_BYTES: usize = 32 << 20;
+
+/// The largest body of one function, in bytes. Compiling takes time and memory that grow faster than the body;
+/// CPython's evaluation loop, the largest seen in practice, has less than half.
+pub const MAX_FUNCTION_BYTES: usize = 1 << 20;
+
+/// The most locals of one function: a few bytes can declare 50,000, each of which costs the compiler.
+pub const MAX_FUNCTION_LOCALS: u32 = 10_000;
+
+/// The most core modules and nested components in one component: linked guests have about 30.
+pub const MAX_NESTED_MODULES: usize = 128;
+
+/// What one call may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Deterministic: about one per instruction. The same call costs the same on every machine.
+    pub fuel: u64,
+    /// Wall clock, a backstop for what fuel does not see (the host's own work for a call).
+    pub deadline: Duration,
+    /// Bytes of linear memory.
+    pub memory: usize,
+    /// Elements of each table.
+    pub table_elements: usize,
+    /// Tables.
+    pub tables: usize,
+    /// Linear memories.
+    pub memories: usize,
+    /// Core instances: a Rust guest has 3, a Python guest about 30.
+    pub instances: usize,
+    /// Bytes that a guest may hand to the host in one call, answers included.
+    pub answer_bytes: usize,
+    /// Handles of secrets and fragments that are alive at once.
+    pub handles: usize,
+    /// Lines that a guest may write to the log in one call.
+    pub log_lines: u32,
+    /// Bytes of one log line; more is cut.
+    pub log_line_bytes: usize,
+    /// Calls of one policy that run at once; more wait.
+    pub concurrency: usize,
+    /// How long a call may wait for its turn.
+    pub wait: Duration,
+}
+
+/// What all worlds share.
+const COMMON: Limits = Limits {
+    fuel: 0,
+    deadline: Duration::ZERO,
+    memory: 64 << 20,
+    table_elements: 100_000,
+    tables: 64,
+    memories: 4,
+    instances: 64,
+    answer_bytes: 1 << 20,
+    handles: 4096,
+    log_lines: 32,
+    log_line_bytes: 1024,
+    concurrency: 4,
+    wait: Duration::from_secs(10),
+};
+
+impl Limits {
+    /// Built-in authorizers run inline, between two awaits of a request: about 20 ms of instructions, where 10,000
+    /// names in a role need 2 ms. The deadline only ends what a stalled machine has stretched.
+    pub const BUILTIN_AUTHORIZATION: Self =
+        Self { fuel: 20_000_000, deadline: Duration::from_secs(1), memory: 16 << 20, ..COMMON };
+
+    /// On each request of a user.
+    pub const AUTHORIZATION: Self = Self { fuel: 500_000_000, deadline: Duration::from_secs(2), ..COMMON };
+
+    /// On a Marble's start-up path.
+    pub const ADMISSION: Self = Self { fuel: 500_000_000, deadline: Duration::from_secs(2), ..COMMON };
+
+    /// Rare, and manifests are large: 1 MB needs about 50 million instructions.
+    pub const VALIDATION: Self = Self {
+        fuel: 5_000_000_000,
+        deadline: Duration::from_secs(10),
+        memory: 256 << 20,
+        answer_bytes: 16 << 20,
+        concurrency: 2,
+        ..COMMON
+    };
+
+    /// All files of one Marble; the answer holds all their text.
+    pub const RENDERING: Self = Self {
+        fuel: 2_000_000_000,
+        deadline: Duration::from_secs(5),
+        memory: 128 << 20,
+        answer_bytes: 16 << 20,
+        ..COMMON
+    };
+}

@@ -1,0 +1,180 @@
+//! From bytes to a policy that is ready to be called: digest, surface, compiling, linking.
+
+use std::sync::{Arc, OnceLock};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::{Component, HasSelf, Linker};
+
+use crate::call::{CallState, Prepared};
+use crate::inspect::Surface;
+use crate::text::clean;
+use crate::world::{VERSION, World};
+use crate::worlds::rendering::SecretDesk;
+use crate::worlds::{rendering, words};
+
+/// The engine's explanation of a mismatch, cut here.
+const MAX_EXPLANATION_BYTES: usize = 512;
+
+/// Why bytes are no policy of a world. `Display` names the place and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Larger than [`crate::limits::MAX_COMPONENT_BYTES`].
+    #[error("the component has {bytes} bytes; at most {limit} are allowed")]
+    TooLarge {
+        /// Found.
+        bytes: usize,
+        /// Allowed.
+        limit: usize,
+    },
+    /// Not WebAssembly.
+    #[error("this is not a WebAssembly component: {0}")]
+    Malformed(String),
+    /// A core module.
+    #[error("this is a core module, not a component; make one of it with `wasm-tools component new`")]
+    CoreModule,
+    /// Too many parts.
+    #[error("the component holds more than {0} modules")]
+    TooManyModules(usize),
+    /// A function that is costly to compile.
+    #[error("a function of the component has {bytes} bytes; at most {limit} are allowed")]
+    FunctionTooLarge {
+        /// Found.
+        bytes: usize,
+        /// Allowed.
+        limit: usize,
+    },
+    /// A function that is costly to compile.
+    #[error("a function of the component has {locals} locals; at most {limit} are allowed")]
+    TooManyLocals {
+        /// Found.
+        locals: u32,
+        /// Allowed.
+        limit: u32,
+    },
+    /// A policy has no other authority.
+    #[error(
+        "the component imports {0}; a policy may import carrara:policy/types, carrara:policy/host and \
+         carrara:policy/secrets of version 1 only"
+    )]
+    ForbiddenImport(String),
+    /// An interface of another version.
+    #[error(
+        "the component exports {interface} in version {found}; this coordinator offers version {offered}"
+    )]
+    WrongVersion {
+        /// Without a version.
+        interface: String,
+        /// The component's version.
+        found: String,
+        /// The host's version.
+        offered: &'static str,
+    },
+    /// An interface that is not there.
+    #[error("the component does not export {interface}@{offered}, which the world {world} needs")]
+    MissingExport {
+        /// Without a version.
+        interface: String,
+        /// The host's version.
+        offered: &'static str,
+        /// The world.
+        world: &'static str,
+    },
+    /// An interface of the right name and version whose content differs.
+    #[error("the component does not fit the world {world} of carrara:policy@{VERSION}: {explanation}")]
+    Unsuitable {
+        /// The world.
+        world: &'static str,
+        /// Names the interface and the item.
+        explanation: String,
+    },
+    /// The component is valid on the surface and does not compile.
+    #[error("the component does not compile: {0}")]
+    Compile(String),
+    /// An embedded policy that does not load: the build is broken.
+    #[error(
+        "the embedded policy {name} does not load; build again after `cargo xtask guests`: {explanation}"
+    )]
+    Embedded {
+        /// Its name.
+        name: &'static str,
+        /// The engine's words.
+        explanation: String,
+    },
+}
+
+/// A component's bytes, and its code. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    component: Component,
+    bytes: Arc<Bytes>,
+}
+
+struct Bytes {
+    content: std::borrow::Cow<'static, [u8]>,
+    digest: OnceLock<[u8; 32]>,
+}
+
+impl Loaded {
+    /// Inspects and compiles a component that comes from outside. Slow: never on a request's path.
+    pub(crate) fn compile(engine: &Engine, bytes: Vec<u8>) -> Result<Self, LoadError> {
+        Surface::read(&bytes)?;
+        let component = Component::from_binary(engine, &bytes)
+            .map_err(|error| LoadError::Compile(clean(&format!("{error:#}"), MAX_EXPLANATION_BYTES)))?;
+        Ok(Self::new(component, bytes.into()))
+    }
+
+    pub(crate) fn new(component: Component, content: std::borrow::Cow<'static, [u8]>) -> Self {
+        Self { component, bytes: Arc::new(Bytes { content, digest: OnceLock::new() }) }
+    }
+
+    /// The component, for whoever wants to audit it.
+    #[must_use]
+    pub(crate) fn component_bytes(&self) -> &[u8] {
+        &self.bytes.content
+    }
+
+    /// SHA-256 of the component: a policy's identity.
+    #[must_use]
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        *self.bytes.digest.get_or_init(|| digest(&self.bytes.content))
+    }
+
+    /// Links the component for a world without secrets.
+    pub(crate) fn link(&self, world: World) -> Result<Prepared<()>, LoadError> {
+        let mut linker = Linker::new(self.component.engine());
+        add_common(&mut linker).map_err(|error| unsuitable(world, &error))?;
+        linker.instantiate_pre(&self.component).map_err(|error| unsuitable(world, &error))
+    }
+
+    /// Links the component for a renderer.
+    pub(crate) fn link_renderer(&self) -> Result<Prepared<SecretDesk>, LoadError> {
+        let world = World::SecretRendering;
+        let mut linker = Linker::new(self.component.engine());
+        add_common(&mut linker).map_err(|error| unsuitable(world, &error))?;
+        rendering::wit::add_to_linker::<_, HasSelf<SecretDesk>>(
+            &mut linker,
+            |state: &mut CallState<SecretDesk>| &mut state.desk,
+        )
+        .map_err(|error| unsuitable(world, &error))?;
+        linker.instantiate_pre(&self.component).map_err(|error| unsuitable(world, &error))
+    }
+}
+
+/// SHA-256 of a component: what a manifest names it by.
+#[must_use]
+pub fn digest(component: &[u8]) -> [u8; 32] {
+    Sha256::digest(component).into()
+}
+
+pub(crate) fn unsuitable(world: World, error: &wasmtime::Error) -> LoadError {
+    LoadError::Unsuitable {
+        world: world.name(),
+        explanation: clean(&format!("{error:#}"), MAX_EXPLANATION_BYTES),
+    }
+}
+
+fn add_common<S: 'static>(linker: &mut Linker<CallState<S>>) -> wasmtime::Result<()> {
+    words::types::add_to_linker::<_, HasSelf<crate::call::LogBook>>(linker, |state| &mut state.log)?;
+    words::host::add_to_linker::<_, HasSelf<crate::call::LogBook>>(linker, |state| &mut state.log)
+}

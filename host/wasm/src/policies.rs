@@ -1,0 +1,182 @@
+//! The policies of the four worlds, each ready to be called with the host's words.
+
+use std::sync::Arc;
+
+use carrara_core::ports::{PolicyFailure, RenderFailure, SecretCatalog};
+use carrara_types::decision::{
+    AdmissionRequest, AuthorizationRequest, Chunk, Context, Decision, Finding, Proposal, RenderError,
+    Template,
+};
+
+use crate::call::{CallState, Callee, Prepared};
+use crate::loader::{LoadError, Loaded, unsuitable};
+use crate::world::World;
+use crate::worlds::configuration::{ConfiguredPre, SettingsError};
+use crate::worlds::rendering::SecretDesk;
+use crate::worlds::{admission, authorization, configuration, rendering, validation, words};
+
+/// A policy of one world. `P` is the world's prepared component, `S` what the world adds to a call's state.
+pub(crate) struct Policy<P, S: 'static> {
+    pub(crate) callee: Callee,
+    pub(crate) loaded: Loaded,
+    configured: ConfiguredPre<CallState<S>>,
+    world: P,
+}
+
+pub(crate) type Validator = Policy<validation::ManifestValidationPre<CallState<()>>, ()>;
+pub(crate) type Authorizer = Policy<authorization::RoleAuthorizationPre<CallState<()>>, ()>;
+pub(crate) type Admitter = Policy<admission::MarbleAdmissionPre<CallState<()>>, ()>;
+pub(crate) type Renderer = Policy<rendering::SecretRenderingPre<CallState<SecretDesk>>, SecretDesk>;
+
+impl<P, S: 'static> Policy<P, S> {
+    fn prepare(
+        callee: Callee,
+        loaded: Loaded,
+        world: World,
+        linked: Prepared<S>,
+        bind: impl FnOnce(Prepared<S>) -> wasmtime::Result<P>,
+    ) -> Result<Self, LoadError> {
+        let configured = configuration::prepare(&linked).map_err(|error| unsuitable(world, &error))?;
+        let world = bind(linked).map_err(|error| unsuitable(world, &error))?;
+        Ok(Self { callee, loaded, configured, world })
+    }
+
+    fn check_settings_at(&self, desk: S) -> Result<Vec<SettingsError>, PolicyFailure> {
+        self.callee.call(
+            &self.configured,
+            desk,
+            |pre, store| pre.instantiate(store),
+            |guest, store| {
+                let answer = guest.carrara_policy_configuration().call_check(store, &self.callee.settings)?;
+                Ok(configuration::errors(answer))
+            },
+        )
+    }
+}
+
+impl Validator {
+    pub(crate) fn load(callee: Callee, loaded: Loaded) -> Result<Self, LoadError> {
+        let linked = loaded.link(World::ManifestValidation)?;
+        let bind = validation::ManifestValidationPre::new;
+        Self::prepare(callee, loaded, World::ManifestValidation, linked, bind)
+    }
+
+    pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
+        self.check_settings_at(())
+    }
+
+    pub(crate) fn validate(&self, proposal: &Proposal) -> Result<Vec<Finding>, PolicyFailure> {
+        let question = validation::question(proposal, &self.callee.settings);
+        self.callee.call(
+            &self.world,
+            (),
+            |pre, store| pre.instantiate(store),
+            |guest, store| {
+                Ok(validation::findings(
+                    guest.carrara_policy_manifest_validator().call_validate(store, &question)?,
+                ))
+            },
+        )
+    }
+}
+
+impl Authorizer {
+    pub(crate) fn load(callee: Callee, loaded: Loaded) -> Result<Self, LoadError> {
+        let linked = loaded.link(World::RoleAuthorization)?;
+        let bind = authorization::RoleAuthorizationPre::new;
+        Self::prepare(callee, loaded, World::RoleAuthorization, linked, bind)
+    }
+
+    pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
+        self.check_settings_at(())
+    }
+
+    pub(crate) fn authorize(&self, request: &AuthorizationRequest) -> Result<Decision, PolicyFailure> {
+        let question = authorization::question(request, &self.callee.settings);
+        self.callee.call(
+            &self.world,
+            (),
+            |pre, store| pre.instantiate(store),
+            |guest, store| {
+                Ok(words::decision(guest.carrara_policy_role_authorizer().call_authorize(store, &question)?))
+            },
+        )
+    }
+}
+
+impl Admitter {
+    pub(crate) fn load(callee: Callee, loaded: Loaded) -> Result<Self, LoadError> {
+        let linked = loaded.link(World::MarbleAdmission)?;
+        Self::prepare(callee, loaded, World::MarbleAdmission, linked, admission::MarbleAdmissionPre::new)
+    }
+
+    pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
+        self.check_settings_at(())
+    }
+
+    pub(crate) fn admit(&self, request: &AdmissionRequest) -> Result<Decision, PolicyFailure> {
+        let question = admission::question(request, &self.callee.settings);
+        self.callee.call(
+            &self.world,
+            (),
+            |pre, store| pre.instantiate(store),
+            |guest, store| {
+                Ok(words::decision(guest.carrara_policy_marble_admitter().call_admit(store, &question)?))
+            },
+        )
+    }
+}
+
+impl Renderer {
+    pub(crate) fn load(callee: Callee, loaded: Loaded) -> Result<Self, LoadError> {
+        let linked = loaded.link_renderer()?;
+        let bind = rendering::SecretRenderingPre::new;
+        Self::prepare(callee, loaded, World::SecretRendering, linked, bind)
+    }
+
+    pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
+        self.check_settings_at(SecretDesk::new(Arc::new(NoSecrets), self.callee.limits.handles))
+    }
+
+    pub(crate) fn render(
+        &self,
+        context: &Context,
+        templates: &[Template],
+        secrets: Arc<dyn SecretCatalog>,
+    ) -> Result<Vec<Vec<Chunk>>, RenderFailure> {
+        let (context, questions) = rendering::question(context, &self.callee.settings, templates);
+        let desk = SecretDesk::new(secrets, self.callee.limits.handles);
+        let answer: Result<Result<_, RenderError>, PolicyFailure> = self.callee.call(
+            &self.world,
+            desk,
+            |pre, store| pre.instantiate(store),
+            |guest, store| {
+                let renderer = guest.carrara_policy_secret_renderer();
+                let answer = renderer.call_render(&mut *store, &context, &questions)?;
+                Ok(store.data_mut().desk.chunks(templates.len(), answer))
+            },
+        );
+        match answer {
+            Ok(Ok(chunks)) => Ok(chunks),
+            Ok(Err(error)) => Err(RenderFailure::Template(error)),
+            Err(failure) => Err(RenderFailure::Policy(failure)),
+        }
+    }
+}
+
+/// What a renderer knows of secrets while its settings are checked.
+struct NoSecrets;
+
+impl SecretCatalog for NoSecrets {
+    fn names(&self, _: carrara_types::decision::Scope) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn lookup(
+        &self,
+        _: carrara_types::decision::Scope,
+        _: &str,
+    ) -> Option<carrara_types::decision::SecretInfo> {
+        None
+    }
+}

@@ -1,0 +1,2 @@
+;; Answers from where there is no memory.
+(func $misbehave (result i32) (i32.const -64))

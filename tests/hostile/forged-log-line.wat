@@ -1,0 +1,10 @@
+;; Denies with a text that would forge a line of a terminal or a log. Not a failure: the text is cleaned.
+(data (i32.const 4000) "E1")
+(data (i32.const 4010) "no\0a\1b[2Jlevel=info allowed")
+(func $misbehave (result i32)
+  (i32.store (i32.const 3072) (i32.const 1))
+  (i32.store offset=4 (i32.const 3072) (i32.const 4000))
+  (i32.store offset=8 (i32.const 3072) (i32.const 2))
+  (i32.store offset=12 (i32.const 3072) (i32.const 4010))
+  (i32.store offset=16 (i32.const 3072) (i32.const 25))
+  (i32.const 3072))

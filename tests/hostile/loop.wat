@@ -1,0 +1,2 @@
+;; Never ends.
+(func $misbehave (result i32) (loop $forever (br $forever)) (unreachable))

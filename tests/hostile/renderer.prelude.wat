@@ -1,0 +1,41 @@
+;; World secret-rendering. Answers one empty result per template, but for `now` 666.
+(import "carrara:policy/secrets@1.0.0" "lookup" (func $lookup (param i32 i32 i32 i32)))
+(import "carrara:policy/secrets@1.0.0" "[method]secret.encode" (func $encode (param i32 i32 i32 i32)))
+(memory (export "memory") 2)
+(global $free (mut i32) (i32.const 65536))
+(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+  (local $at i32)
+  (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+  (global.set $free (i32.add (local.get $at) (local.get 3)))
+  (local.get $at))
+(func (export "carrara:policy/configuration@1.0.0#check") (param i32 i32) (result i32) (i32.const 1024))
+;; Parameters: settings, now, revision, facts, templates (pointer, length). The result lies at 2048: 0 = ok, then the
+;; pointer and the number of results; results lie at 4096 (pointer and number of chunks each) and start as zero.
+(func (export "carrara:policy/secret-renderer@1.0.0#render")
+  (param i32 i32) (param $now i64) (param i64 i32 i32 i32) (param $templates i32) (result i32)
+  (i32.store offset=4 (i32.const 2048) (i32.const 4096))
+  (i32.store offset=8 (i32.const 2048) (local.get $templates))
+  (if (i64.eq (local.get $now) (i64.const 666)) (then (call $misbehave (local.get $templates))))
+  (i32.const 2048))
+(data (i32.const 512) "key")
+;; Looks up `.Secrets.key`: its handle.
+(func $secret (result i32)
+  (call $lookup (i32.const 0) (i32.const 512) (i32.const 3) (i32.const 1536))
+  (if (i32.load8_u (i32.const 1536)) (then (unreachable)))
+  (i32.load offset=4 (i32.const 1536)))
+;; Encodes it as hex: the fragment's handle.
+(func $fragment (result i32)
+  (call $encode (call $secret) (i32.const 0) (i32.const 1) (i32.const 1600))
+  (if (i32.load8_u (i32.const 1600)) (then (unreachable)))
+  (i32.load offset=4 (i32.const 1600)))
+;; Makes the first result one of `$chunks` fragments, all of them `$handle`.
+(func $answer (param $handle i32) (param $chunks i32)
+  (local $at i32)
+  (i32.store (i32.const 4096) (i32.const 8192))
+  (i32.store offset=4 (i32.const 4096) (local.get $chunks))
+  (local.set $at (i32.const 8192))
+  (loop $next
+    (i32.store (local.get $at) (i32.const 1))
+    (i32.store offset=4 (local.get $at) (local.get $handle))
+    (local.set $at (i32.add (local.get $at) (i32.const 12)))
+    (br_if $next (i32.lt_u (local.get $at) (i32.add (i32.const 8192) (i32.mul (i32.const 12) (local.get $chunks)))))))

@@ -1,0 +1,2 @@
+;; Denies without a word.
+(func $misbehave (result i32) (i32.store (i32.const 3072) (i32.const 1)) (i32.const 3072))

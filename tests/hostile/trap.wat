@@ -1,0 +1,2 @@
+;; What a panic becomes.
+(func $misbehave (result i32) (unreachable))
