@@ -1,1 +1,134 @@
-//! Placeholder.
+//! The coordinator's two listeners: REST for users and operators, gRPC for Marbles, both over TLS.
+//!
+//! Speaks protocols and decides nothing: every answer comes from a use case of [`carrara_core::Coordinator`]. A
+//! connection is limited in every respect ([`Limits`]), and no request, however malformed, ends the process.
+
+mod connection;
+mod edge;
+mod grpc;
+mod json;
+mod limits;
+mod listen;
+mod peer;
+mod problem;
+mod rest;
+#[cfg(test)]
+mod testing;
+mod tls;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use carrara_core::Coordinator;
+use carrara_core::outcome::TlsPort;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::Level;
+
+use crate::connection::Port;
+use crate::edge::Edge;
+
+pub use crate::limits::Limits;
+pub use crate::listen::{BindError, ListenAddress};
+pub use crate::tls::TlsError;
+
+/// What a server listens on and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where users connect.
+    pub rest: ListenAddress,
+    /// Where Marbles connect.
+    pub mesh: ListenAddress,
+    /// What a client may use up.
+    pub limits: Limits,
+    /// The level at which failed connections and handshakes are logged (EDG_HTTP_ERROR_LOG_LEVEL).
+    pub connection_errors: Level,
+}
+
+/// Both listeners, bound and not yet serving.
+#[derive(Debug)]
+pub struct Server {
+    rest: TcpListener,
+    mesh: TcpListener,
+    addresses: Addresses,
+    limits: Limits,
+    connection_errors: Level,
+}
+
+/// The addresses that were chosen; what port 0 became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// REST.
+    pub rest: SocketAddr,
+    /// Marbles.
+    pub mesh: SocketAddr,
+}
+
+/// How serving ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Every request was answered.
+    Completely,
+    /// The limit passed; this many connections were cut.
+    Cut(usize),
+}
+
+impl Server {
+    /// Binds both listeners, so that a wrong address ends the process before anything is served.
+    ///
+    /// # Errors
+    /// An address cannot be listened on; the text names it and the remedy.
+    pub async fn bind(options: &Options) -> Result<Self, BindError> {
+        let rest = options.rest.bind().await?;
+        let mesh = options.mesh.bind().await?;
+        let addresses = Addresses { rest: listen::local(&rest)?, mesh: listen::local(&mesh)? };
+        let (limits, connection_errors) = (options.limits.clone(), options.connection_errors);
+        Ok(Self { rest, mesh, addresses, limits, connection_errors })
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Serves until `shutdown` ends, then answers what has begun, for [`Limits::drain`] at most.
+    ///
+    /// # Errors
+    /// The TLS library refuses the configuration.
+    pub async fn serve(
+        self,
+        coordinator: Arc<Coordinator>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<Drained, TlsError> {
+        let (stop, stopped) = watch::channel(());
+        let rest =
+            self.port(TlsPort::Rest, &coordinator, rest::app(Arc::clone(&coordinator), &self.limits))?;
+        let mesh = self.port(TlsPort::Mesh, &coordinator, grpc::app(Arc::clone(&coordinator)))?;
+        let drain = self.limits.drain;
+        let rest = tokio::spawn(connection::accept(rest, self.rest, stopped.clone()));
+        let mesh = tokio::spawn(connection::accept(mesh, self.mesh, stopped));
+        shutdown.await;
+        drop(stop);
+        let mut cut = 0;
+        for loop_of_port in [rest, mesh] {
+            if let Ok(connections) = loop_of_port.await {
+                cut += connection::drain(connections, drain).await;
+            }
+        }
+        Ok(if cut == 0 { Drained::Completely } else { Drained::Cut(cut) })
+    }
+
+    fn port(
+        &self,
+        port: TlsPort,
+        coordinator: &Arc<Coordinator>,
+        app: edge::App,
+    ) -> Result<Arc<Port>, TlsError> {
+        let coordinator = Arc::clone(coordinator);
+        let tls = tls::config(port, Arc::new(move || coordinator.tls_identity(port)))?;
+        let edge = Edge::new(app, &self.limits);
+        Ok(Arc::new(Port::new(port, tls, edge, self.limits.clone(), self.connection_errors)))
+    }
+}

@@ -1,0 +1,245 @@
+//! One accept loop for both ports: TCP, TLS, HTTP, each with its limits.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use carrara_core::outcome::TlsPort;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::{Level, debug, error, info, warn};
+
+use crate::edge::Edge;
+use crate::limits::{ACCEPT_PAUSE, H2_PENDING_RESETS, H2_PING, H2_STREAMS, HEADER_BYTES, Limits};
+use crate::peer::Peer;
+
+/// Why a connection ended; for the log.
+#[derive(Debug, thiserror::Error)]
+enum ConnectionError {
+    #[error("the TLS handshake took too long")]
+    Slow,
+    #[error("TCP or TLS")]
+    Transport(#[from] io::Error),
+    #[error("HTTP")]
+    Http(#[from] hyper::Error),
+}
+
+/// A port and how it serves.
+pub(crate) struct Port {
+    port: TlsPort,
+    tls: TlsAcceptor,
+    edge: Arc<Edge>,
+    limits: Limits,
+    errors: Level,
+    connections: Arc<Semaphore>,
+}
+
+impl Port {
+    /// Puts a port together.
+    pub(crate) fn new(
+        port: TlsPort,
+        tls: Arc<ServerConfig>,
+        edge: Edge,
+        limits: Limits,
+        errors: Level,
+    ) -> Self {
+        let connections = Arc::new(Semaphore::new(limits.connections));
+        Self { port, tls: TlsAcceptor::from(tls), edge: Arc::new(edge), limits, errors, connections }
+    }
+}
+
+/// Accepts until `stop`'s sender is dropped; gives back the connections that are still open and have been asked to end.
+pub(crate) async fn accept(
+    port: Arc<Port>,
+    listener: TcpListener,
+    mut stop: watch::Receiver<()>,
+) -> JoinSet<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let accepted = tokio::select! {
+            accepted = next(&port, &listener) => accepted,
+            _ = stop.changed() => return connections,
+        };
+        let Some((stream, address, permit)) = accepted else { continue };
+        let (port, stop) = (Arc::clone(&port), stop.clone());
+        connections.spawn(async move {
+            let _permit = permit;
+            if let Err(error) = serve(&port, stream, address, stop).await {
+                log(port.errors, port.port, address, &error);
+            }
+        });
+    }
+}
+
+/// Waits for the connections, for `limit` at most; gives back how many were cut.
+pub(crate) async fn drain(mut connections: JoinSet<()>, limit: Duration) -> usize {
+    let all = async { while connections.join_next().await.is_some() {} };
+    let done = timeout(limit, all).await.is_ok();
+    if done { 0 } else { connections.len() }
+}
+
+type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
+
+async fn next(port: &Port, listener: &TcpListener) -> Option<Accepted> {
+    let permit = Arc::clone(&port.connections).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, address)) => Some((stream, address, permit)),
+        Err(error) => {
+            warn!(%error, "accepting a connection");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+async fn serve(
+    port: &Port,
+    stream: TcpStream,
+    address: SocketAddr,
+    stop: watch::Receiver<()>,
+) -> Result<(), ConnectionError> {
+    // gRPC and JSON are small messages: without this each waits for the other side's acknowledgement.
+    stream.set_nodelay(true)?;
+    let handshake = timeout(port.limits.handshake, port.tls.accept(stream)).await;
+    let stream = handshake.map_err(|_| ConnectionError::Slow)??;
+    let peer = Peer::of(stream.get_ref().1, address);
+    let http2 = port.port == TlsPort::Mesh || stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let io = TokioIo::new(Guarded::new(stream, &port.limits));
+    let edge = Arc::clone(&port.edge);
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let (edge, peer) = (Arc::clone(&edge), peer.clone());
+        async move { edge.serve(peer, request).await }
+    });
+    if http2 {
+        finish(h2_settings().serve_connection(io, service), stop, port.limits.age).await
+    } else {
+        finish(h1_settings(&port.limits).serve_connection(io, service), stop, port.limits.age).await
+    }
+}
+
+fn h1_settings(limits: &Limits) -> http1::Builder {
+    let mut settings = http1::Builder::new();
+    settings.timer(TokioTimer::new()).header_read_timeout(limits.header_read).max_buf_size(HEADER_BYTES);
+    settings
+}
+
+fn h2_settings() -> http2::Builder<TokioExecutor> {
+    let mut settings = http2::Builder::new(TokioExecutor::new());
+    settings
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS)
+        .max_pending_accept_reset_streams(H2_PENDING_RESETS)
+        .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(H2_PING);
+    settings
+}
+
+/// Runs a connection to its end, asking it to end when the process stops or the connection is old.
+async fn finish<C>(connection: C, mut stop: watch::Receiver<()>, age: Duration) -> Result<(), ConnectionError>
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let graceful = GracefulShutdown::new();
+    let connection = graceful.watch(connection);
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = &mut connection => return Ok(ended?),
+        _ = stop.changed() => {}
+        () = sleep(age) => {}
+    }
+    Ok(tokio::join!(graceful.shutdown(), connection).1?)
+}
+
+/// Clients that hang up or speak nonsense are the network's daily life, hence the configurable level.
+fn log(level: Level, port: TlsPort, peer: SocketAddr, error: &ConnectionError) {
+    let error = carrara_core::error::public_message(error);
+    let text = "connection failed";
+    match level {
+        Level::ERROR => error!(?port, %peer, error, "{text}"),
+        Level::WARN => warn!(?port, %peer, error, "{text}"),
+        Level::INFO => info!(?port, %peer, error, "{text}"),
+        _ => debug!(?port, %peer, error, "{text}"),
+    }
+}
+
+/// A stream that fails when nothing flows in either direction for too long.
+struct Guarded {
+    stream: TlsStream<TcpStream>,
+    idle: Duration,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl Guarded {
+    fn new(stream: TlsStream<TcpStream>, limits: &Limits) -> Self {
+        Self { stream, idle: limits.idle, deadline: Box::pin(sleep(limits.first_byte)) }
+    }
+
+    /// Progress puts the deadline off; waiting beyond it is an error.
+    fn watch<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match polled {
+            Poll::Ready(ready) => Poll::Ready(ready),
+            Poll::Pending => {
+                std::task::ready!(self.deadline.as_mut().poll(context));
+                Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the connection was idle for too long",
+                )))
+            }
+        }
+    }
+
+    fn progress(&mut self) {
+        self.deadline.as_mut().reset(Instant::now() + self.idle);
+    }
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.progress();
+        }
+        self.watch(context, polled)
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watch(context, polled)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.watch(context, polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.watch(context, polled)
+    }
+}

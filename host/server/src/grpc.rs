@@ -1,0 +1,117 @@
+//! The Marble API over gRPC (marble-api.md). No reflection, no health service (G-2); an unknown method is UNIMPLEMENTED.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use carrara_core::Coordinator;
+use carrara_core::error::{ActivateError, public_message};
+use carrara_core::outcome::{Activation, ActivationRequest};
+use carrara_types::secret::SecretBytes;
+use tonic::service::Routes;
+use tonic::{Code, Request, Response, Status};
+use tower::Service as _;
+
+use crate::edge::{self, App, Mishap};
+use crate::limits::GRPC_MESSAGE_BYTES;
+use crate::peer::Peer;
+
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+pub(crate) mod rpc {
+    //! Compiled from marble.proto.
+    tonic::include_proto!("rpc");
+}
+
+const ACTIVATE: &str = "/rpc.Marble/Activate";
+
+/// The Marbles' port.
+pub(crate) fn app(coordinator: Arc<Coordinator>) -> App {
+    let marble = rpc::marble_server::MarbleServer::new(Marble { coordinator })
+        .max_decoding_message_size(GRPC_MESSAGE_BYTES);
+    let routes = Routes::new(marble).prepare();
+    let answer = move |request: edge::Question| -> edge::Pending {
+        let mut routes = routes.clone();
+        Box::pin(async move {
+            match routes.call(request).await {
+                Ok(response) => edge::answer(response),
+                Err(never) => match never {},
+            }
+        })
+    };
+    App { answer: Arc::new(answer), route, mishap }
+}
+
+fn route(path: &str) -> &'static str {
+    if path == ACTIVATE { ACTIVATE } else { "unmatched" }
+}
+
+fn mishap(mishap: Mishap) -> edge::Answer {
+    let code = match mishap {
+        Mishap::Panic => Code::Internal,
+        Mishap::Timeout => Code::DeadlineExceeded,
+        Mishap::Overload => Code::Unavailable,
+    };
+    edge::answer(Status::new(code, mishap.message()).into_http::<tonic::body::Body>())
+}
+
+struct Marble {
+    coordinator: Arc<Coordinator>,
+}
+
+#[tonic::async_trait]
+impl rpc::marble_server::Marble for Marble {
+    async fn activate(
+        &self,
+        request: Request<rpc::ActivationReq>,
+    ) -> Result<Response<rpc::ActivationResp>, Status> {
+        let peer = request.extensions().get::<Peer>().and_then(Peer::der).map(<[u8]>::to_vec);
+        let message = request.into_inner();
+        let question = ActivationRequest {
+            quote: message.quote.to_vec(),
+            csr: message.csr.to_vec(),
+            marble_type: message.marble_type,
+            uuid: message.uuid,
+            peer_certificate: peer,
+        };
+        let activation = self.coordinator.activate(question).await.map_err(|error| status(&error))?;
+        Ok(Response::new(parameters(activation)))
+    }
+}
+
+/// Maps an error to its code (G-20..G-29).
+fn status(error: &ActivateError) -> Status {
+    let code = match error {
+        ActivateError::WrongState => Code::FailedPrecondition,
+        ActivateError::NoCertificate => Code::Unauthenticated,
+        ActivateError::Verification(_) => Code::PermissionDenied,
+        ActivateError::InvalidUuid(_) => Code::InvalidArgument,
+        ActivateError::Failed { .. } => Code::Internal,
+        ActivateError::Store(cause) => {
+            edge::note_cause(public_message(cause));
+            Code::Internal
+        }
+        ActivateError::Busy => Code::Unavailable,
+    };
+    Status::new(code, public_message(error))
+}
+
+fn parameters(activation: Activation) -> rpc::ActivationResp {
+    let (files, env) = (borrow(activation.files), borrow(activation.env));
+    rpc::ActivationResp { parameters: Some(rpc::Parameters { files, env, argv: activation.argv }) }
+}
+
+/// Lends secret bytes to the encoder; they are wiped when the message is dropped.
+struct Lent(SecretBytes);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+fn borrow(values: BTreeMap<String, SecretBytes>) -> BTreeMap<String, Bytes> {
+    values.into_iter().map(|(name, value)| (name, Bytes::from_owner(Lent(value)))).collect()
+}
+
+#[cfg(test)]
+mod tests;

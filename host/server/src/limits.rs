@@ -1,0 +1,94 @@
+//! What a client may use up, each with its reason. Nothing here is a rule of the protocol: the original has no limits
+//! (R-4, X-17), so each is far above what a client of the protocol needs.
+
+use std::time::Duration;
+
+/// Limits that a test shortens; everything else is a constant of this file.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open connections per port. One costs about 50 KiB; above it, new ones wait in the kernel's queue.
+    pub connections: usize,
+    /// Requests being answered per port. Above it the answer is 503 at once: a queue would only hide the overload.
+    pub requests: usize,
+    /// A TLS handshake takes two round trips; a peer that needs longer holds a connection for nothing.
+    pub handshake: Duration,
+    /// From the handshake to the first byte. HTTP/2 without a preface would otherwise never end.
+    pub first_byte: Duration,
+    /// For the head of an HTTP/1.1 request, idle time between two requests included.
+    pub header_read: Duration,
+    /// For a whole body. 22 MiB in a minute is a slow line.
+    pub body_read: Duration,
+    /// For one answer. Generating large RSA keys for a manifest is the longest work there is.
+    pub request: Duration,
+    /// Without a byte in either direction; longer than [`Limits::request`], during which nothing may flow.
+    pub idle: Duration,
+    /// A connection older than this is asked to reconnect, so that none trickles on for ever.
+    pub age: Duration,
+    /// For what is under way when the process is told to end; an orchestrator kills after 30 s.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 2048,
+            requests: 512,
+            handshake: Duration::from_secs(10),
+            first_byte: Duration::from_secs(10),
+            header_read: Duration::from_secs(30),
+            body_read: Duration::from_secs(60),
+            request: Duration::from_secs(120),
+            idle: Duration::from_secs(180),
+            age: Duration::from_secs(3600),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The head of a request. A URL with some hundred secret names fits.
+pub(crate) const HEADER_BYTES: usize = 64 << 10;
+
+/// A manifest. Files are embedded in it; a thousand of 16 KiB each fit.
+pub(crate) const MANIFEST_BYTES: usize = 16 << 20;
+
+/// A manifest in base64 in JSON (R-34), with room for the JSON around it.
+pub(crate) const MANIFEST_JSON_BYTES: usize = MANIFEST_BYTES.div_ceil(3) * 4 + 1024;
+
+/// All bodies being read on a port together, since anyone may upload a manifest (R-35).
+pub(crate) const BODIES_BYTES: usize = 128 << 20;
+
+/// What is still read and thrown away of a body that is too long, so that the client gets to read the answer.
+pub(crate) const DISCARD_BYTES: usize = 16 << 20;
+
+/// Concurrent streams of an HTTP/2 connection; Go's default for servers is 250.
+pub(crate) const H2_STREAMS: u32 = 100;
+
+/// Streams that a peer may open and reset before they are answered, against rapid reset.
+pub(crate) const H2_PENDING_RESETS: usize = 20;
+
+/// How often a silent HTTP/2 peer is asked whether it is still there.
+pub(crate) const H2_PING: Duration = Duration::from_secs(60);
+
+/// A gRPC message received (G-1: gRPC-Go's default).
+pub(crate) const GRPC_MESSAGE_BYTES: usize = 4 << 20;
+
+/// After an accept that failed (no file descriptors left), before the next one: trying at once would spin.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_outlives_the_longest_request() {
+        let limits = Limits::default();
+        assert!(limits.idle > limits.request && limits.request > limits.body_read);
+    }
+
+    #[test]
+    fn a_manifest_of_the_greatest_size_fits_into_its_json() {
+        let base64 = MANIFEST_BYTES.div_ceil(3) * 4;
+        assert!(base64 + r#"{"manifest":""}"#.len() <= MANIFEST_JSON_BYTES);
+        assert!(MANIFEST_JSON_BYTES * 4 < BODIES_BYTES);
+    }
+}

@@ -1,0 +1,161 @@
+//! GET and POST manifest (R-30..R-35).
+
+use std::collections::BTreeMap;
+
+use carrara_core::outcome::{ManifestAnswer, ManifestSet};
+use carrara_types::decision::Finding;
+use serde::Serialize;
+
+use super::{Call, Response, Version, success};
+use crate::json::{self, Fields};
+use crate::limits::{MANIFEST_BYTES, MANIFEST_JSON_BYTES};
+use crate::problem::Failure;
+
+#[derive(Serialize)]
+struct ManifestV1<'a> {
+    #[serde(rename = "ManifestSignatureRootECDSA", serialize_with = "json::base64")]
+    signature: Option<&'a [u8]>,
+    /// The hash, in spite of its name.
+    #[serde(rename = "ManifestSignature")]
+    fingerprint: &'a str,
+    #[serde(rename = "Manifest", serialize_with = "json::base64")]
+    manifest: Option<&'a [u8]>,
+}
+
+#[derive(Serialize)]
+struct ManifestV2<'a> {
+    #[serde(rename = "manifestSignatureRootECDSA", serialize_with = "json::base64")]
+    signature: Option<&'a [u8]>,
+    #[serde(rename = "manifestFingerprint")]
+    fingerprint: &'a str,
+    #[serde(serialize_with = "json::base64")]
+    manifest: Option<&'a [u8]>,
+}
+
+/// The capital R is right in v2 too (R-34).
+#[derive(Serialize)]
+struct Set {
+    #[serde(rename = "RecoverySecrets")]
+    recovery_secrets: BTreeMap<String, Base64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
+}
+
+#[derive(Serialize)]
+struct Base64(#[serde(serialize_with = "json::base64")] Option<Vec<u8>>);
+
+/// A finding that did not refuse the manifest.
+#[derive(Serialize)]
+struct Warning {
+    code: String,
+    path: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+pub(super) async fn get(call: Call) -> Result<Response, Failure> {
+    let answer = call.api.coordinator.manifest().map_err(Failure::Manifest)?;
+    match call.version {
+        Version::V1 => success(in_v1(answer.as_deref())),
+        Version::V2 => success(in_v2(answer.as_deref().ok_or(Failure::NoManifest)?)),
+    }
+}
+
+pub(super) async fn set(mut call: Call) -> Result<Response, Failure> {
+    match call.version {
+        Version::V1 => {
+            let body = call.body(MANIFEST_BYTES).await?;
+            let set = call.api.coordinator.set_manifest(&body).await.map_err(Failure::SetManifest)?;
+            success((!set.recovery_secrets.is_empty()).then(|| Set { warnings: Vec::new(), ..answer(set) }))
+        }
+        Version::V2 => {
+            let body = call.body(MANIFEST_JSON_BYTES).await?;
+            let manifest = Fields::read(&body).and_then(|fields| fields.bytes("manifest"));
+            let manifest = manifest.map_err(Failure::Body)?;
+            let set = call.api.coordinator.set_manifest(&manifest).await.map_err(Failure::SetManifest)?;
+            success(answer(set))
+        }
+    }
+}
+
+/// Before a manifest is set, v1 answers with nothing in every field (R-30).
+fn in_v1(answer: Option<&ManifestAnswer>) -> ManifestV1<'_> {
+    ManifestV1 {
+        signature: answer.map(|answer| answer.signature.as_slice()),
+        fingerprint: answer.map_or("", |answer| &answer.fingerprint),
+        manifest: answer.map(|answer| answer.manifest.as_slice()),
+    }
+}
+
+fn in_v2(answer: &ManifestAnswer) -> ManifestV2<'_> {
+    ManifestV2 {
+        signature: Some(&answer.signature),
+        fingerprint: &answer.fingerprint,
+        manifest: Some(&answer.manifest),
+    }
+}
+
+fn answer(set: ManifestSet) -> Set {
+    let secrets = set.recovery_secrets.into_iter().map(|(name, secret)| (name, Base64(Some(secret))));
+    Set { recovery_secrets: secrets.collect(), warnings: set.warnings.into_iter().map(warning).collect() }
+}
+
+fn warning(finding: Finding) -> Warning {
+    let Finding { code, path, message, hint, .. } = finding;
+    Warning { code, path, message, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use carrara_types::decision::Severity;
+
+    use super::*;
+
+    fn text(value: &impl Serialize) -> String {
+        String::from_utf8(json::to_vec(value, 0).unwrap()).unwrap()
+    }
+
+    fn manifest() -> ManifestAnswer {
+        ManifestAnswer { manifest: b"{}".to_vec(), fingerprint: "44".to_owned(), signature: vec![1, 2] }
+    }
+
+    // R-30
+    #[test]
+    fn v1_names_the_hash_a_signature() {
+        let expected =
+            "{\"ManifestSignatureRootECDSA\":\"AQI=\",\"ManifestSignature\":\"44\",\"Manifest\":\"e30=\"}\n";
+        assert_eq!(text(&in_v1(Some(&manifest()))), expected);
+    }
+
+    // R-30
+    #[test]
+    fn v1_without_a_manifest_is_empty_fields() {
+        let expected = "{\"ManifestSignatureRootECDSA\":null,\"ManifestSignature\":\"\",\"Manifest\":null}\n";
+        assert_eq!(text(&in_v1(None)), expected);
+    }
+
+    // R-31
+    #[test]
+    fn v2_names_the_hash_a_fingerprint() {
+        let expected = "{\"manifestSignatureRootECDSA\":\"AQI=\",\"manifestFingerprint\":\"44\",\"manifest\":\"e30=\"}\n";
+        assert_eq!(text(&in_v2(&manifest())), expected);
+    }
+
+    // R-34
+    #[test]
+    fn recovery_secrets_are_spelt_with_a_capital_and_warnings_come_only_if_there_are_some() {
+        assert_eq!(text(&answer(ManifestSet::default())), "{\"RecoverySecrets\":{}}\n");
+        let finding = Finding {
+            severity: Severity::Warning,
+            code: "X-9".to_owned(),
+            path: "/Foo".to_owned(),
+            message: "unknown field".to_owned(),
+            hint: None,
+        };
+        let recovery_secrets = BTreeMap::from([("b".to_owned(), vec![0]), ("a".to_owned(), vec![255])]);
+        let expected = "{\"RecoverySecrets\":{\"a\":\"/w==\",\"b\":\"AA==\"},\
+            \"warnings\":[{\"code\":\"X-9\",\"path\":\"/Foo\",\"message\":\"unknown field\"}]}\n";
+        assert_eq!(text(&answer(ManifestSet { recovery_secrets, warnings: vec![finding] })), expected);
+    }
+}
