@@ -1,0 +1,293 @@
+//! A crash between every two steps of a replacement, and failures of the backend under the writer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use carrara_core::ports::{Batch, CommitError, Committed, Found, Snapshot, StoreError};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::common::{Random, copy_all, depending, new_state, put, sealing};
+use crate::medium::{Birth, Medium, ReplaceError};
+use crate::memory::Memory;
+use crate::start::start;
+use crate::state::Change;
+use crate::view::View;
+use crate::writer::{Waiting, Writer};
+
+const CACHE: usize = 1 << 20;
+const STEPS: [&str; 5] = ["state written", "key written", "archived", "key renamed", "state renamed"];
+
+fn writer(medium: impl Medium + 'static, view: View) -> Writer {
+    Writer::new(Box::new(medium), view, sealing(), Arc::new(Random))
+}
+
+/// Runs `create` in `dir`; gives a copy of the directory as it was after every step.
+fn create_watched(dir: &Path, value: &str) -> Vec<(&'static str, TempDir)> {
+    let copies = Arc::new(Mutex::new(Vec::new()));
+    let (mut redb, view) = start(dir, CACHE, &*sealing()).unwrap();
+    let (kept, from) = (copies.clone(), PathBuf::from(dir));
+    redb.observer = Some(Box::new(move |step| {
+        let copy = TempDir::new().unwrap();
+        copy_all(&from, copy.path());
+        kept.lock().unwrap().push((step, copy));
+    }));
+    writer(redb, view).create(&new_state(), &put("a", value)).unwrap();
+    std::mem::take(&mut *copies.lock().unwrap())
+}
+
+fn found(dir: &Path) -> (Found, Option<Vec<u8>>) {
+    let (_redb, view) = start(dir, CACHE, &*sealing()).unwrap();
+    (view.found, Snapshot::open(&view, "a").unwrap().map(|value| value.expose().to_vec()))
+}
+
+fn file_names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+// X-25, L-30
+#[test]
+fn a_crash_while_the_first_state_is_made_leaves_none_or_all_of_it() {
+    let folder = TempDir::new().unwrap();
+    let copies = create_watched(folder.path(), "new");
+    assert_eq!(copies.iter().map(|(step, _)| *step).collect::<Vec<_>>(), STEPS);
+    for (step, copy) in &copies {
+        let decided = matches!(*step, "key renamed" | "state renamed");
+        let expected = if decided { (Found::Open, Some(b"new".to_vec())) } else { (Found::Empty, None) };
+        // Twice: the first start leaves nothing undone.
+        for _ in 0..2 {
+            assert_eq!(found(copy.path()), expected, "{step}");
+        }
+        let files: &[&str] = if decided { &["lock", "sealed_key", "state.redb"] } else { &["lock"] };
+        assert_eq!(file_names(copy.path()), files, "{step}");
+    }
+}
+
+//
+#[test]
+fn a_crash_while_a_locked_state_is_replaced_leaves_the_old_or_the_new_one() {
+    let folder = TempDir::new().unwrap();
+    create_watched(folder.path(), "old");
+    let old_key = std::fs::read(folder.path().join("sealed_key")).unwrap();
+    std::fs::remove_file(folder.path().join("sealed_key")).unwrap();
+    for (step, copy) in create_watched(folder.path(), "new") {
+        let decided = matches!(step, "key renamed" | "state renamed");
+        let expected = if decided { (Found::Open, Some(b"new".to_vec())) } else { (Found::Locked, None) };
+        for _ in 0..2 {
+            assert_eq!(found(copy.path()), expected, "{step}");
+        }
+        if !decided {
+            // Still the old one: its key opens it.
+            std::fs::write(copy.path().join("sealed_key"), &old_key).unwrap();
+            assert_eq!(found(copy.path()), (Found::Open, Some(b"old".to_vec())), "{step}");
+        } else {
+            assert_eq!(file_names(&copy.path().join("archive")).len(), 1, "{step}");
+        }
+    }
+}
+
+#[test]
+fn a_half_written_new_state_is_no_state() {
+    let folder = TempDir::new().unwrap();
+    let copies = create_watched(folder.path(), "new");
+    let (_, before) = &copies[1];
+    let path = before.path().join("state.redb.new");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 3]).unwrap();
+    assert_eq!(found(before.path()), (Found::Empty, None));
+    // After the deciding step it is damage, and nothing is thrown away.
+    let (_, after) = &copies[3];
+    let path = after.path().join("state.redb.new");
+    std::fs::write(&path, &whole[..whole.len() / 3]).unwrap();
+    assert!(start(after.path(), CACHE, &*sealing()).is_err());
+    assert!(path.exists() && after.path().join("sealed_key").exists());
+}
+
+#[test]
+fn a_replacement_that_fails_early_leaves_everything_and_can_be_tried_again() {
+    let folder = TempDir::new().unwrap();
+    let (redb, view) = start(folder.path(), CACHE, &*sealing()).unwrap();
+    let mut writer = writer(redb, view);
+    // A directory where the new file should go.
+    let blocked = folder.path().join("state.redb.new");
+    std::fs::create_dir(&blocked).unwrap();
+    std::fs::write(blocked.join("x"), b"").unwrap();
+    let refused = writer.create(&new_state(), &put("a", "1"));
+    assert!(matches!(refused, Err(CommitError::Store(StoreError::Write(_)))));
+    assert_eq!(writer.current().load().found, Found::Empty);
+    std::fs::remove_dir_all(blocked).unwrap();
+    assert_eq!(writer.create(&new_state(), &put("a", "1")).unwrap().revision, 1);
+}
+
+#[test]
+fn a_replacement_that_fails_late_asks_for_a_restart_which_finishes_it() {
+    let folder = TempDir::new().unwrap();
+    let (mut redb, view) = start(folder.path(), CACHE, &*sealing()).unwrap();
+    let target = folder.path().join("state.redb");
+    let blocked = target.clone();
+    redb.observer = Some(Box::new(move |step| {
+        if step == "key renamed" {
+            std::fs::create_dir(&blocked).unwrap();
+        }
+    }));
+    let mut failing = writer(redb, view);
+    assert!(failing.create(&new_state(), &put("a", "new")).is_err());
+    std::fs::remove_dir(target).unwrap();
+    let Err(CommitError::Store(error)) = failing.create(&new_state(), &put("a", "newer")) else {
+        panic!("the writer went on")
+    };
+    assert!(error.to_string().contains("restart"), "{error}");
+    drop(failing);
+    assert_eq!(found(folder.path()), (Found::Open, Some(b"new".to_vec())));
+}
+
+/// A backend that counts its transactions and fails when told: before or after they are durable.
+#[derive(Default)]
+struct Failing {
+    memory: Memory,
+    plan: Arc<Mutex<Plan>>,
+}
+
+#[derive(Default)]
+struct Plan {
+    transactions: u32,
+    fail: Option<Fail>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Fail {
+    Before,
+    After,
+    AndStays,
+}
+
+impl Medium for Failing {
+    fn apply(&mut self, change: &Change) -> Result<(), StoreError> {
+        let mut plan = self.plan.lock().unwrap();
+        plan.transactions += 1;
+        match plan.fail {
+            None => self.memory.apply(change),
+            Some(fail) => {
+                if fail == Fail::After {
+                    self.memory.apply(change)?;
+                }
+                Err(StoreError::Write("no space".into()))
+            }
+        }
+    }
+
+    fn stored_head(&mut self) -> Result<Vec<u8>, StoreError> {
+        match self.plan.lock().unwrap().fail {
+            Some(Fail::AndStays) => Err(StoreError::Write("still no space".into())),
+            _ => self.memory.stored_head(),
+        }
+    }
+
+    fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError> {
+        self.memory.replace(birth)
+    }
+}
+
+fn failing_writer() -> (Writer, Arc<Mutex<Plan>>) {
+    let medium = Failing::default();
+    let plan = medium.plan.clone();
+    let mut writer = writer(medium, View::closed(Found::Empty));
+    writer.create(&new_state(), &put("a", "0")).unwrap();
+    (writer, plan)
+}
+
+fn commit(writer: &mut Writer, batches: Vec<Batch>) -> Vec<Result<Committed, CommitError>> {
+    let (group, answers): (Vec<_>, Vec<_>) = batches
+        .into_iter()
+        .map(|batch| {
+            let (reply, answer) = oneshot::channel();
+            (Waiting { batch, reply }, answer)
+        })
+        .unzip();
+    writer.commit(group);
+    answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect()
+}
+
+fn value(writer: &Writer) -> Vec<u8> {
+    let view = writer.current().load_full();
+    Snapshot::open(&*view, "a").unwrap().unwrap().expose().to_vec()
+}
+
+#[test]
+fn a_group_is_one_transaction_and_conflicts_are_answered_one_by_one() {
+    let (mut writer, plan) = failing_writer();
+    let results = commit(
+        &mut writer,
+        vec![
+            put("b", "1"),
+            depending(put("a", "1"), "a", Some(1)),
+            depending(put("a", "2"), "a", Some(1)),
+            depending(put("c", "1"), "b", Some(2)),
+            put("", "refused"),
+        ],
+    );
+    assert_eq!(plan.lock().unwrap().transactions, 1);
+    let revisions: Vec<_> = results.iter().map(|result| result.as_ref().ok().map(|ok| ok.revision)).collect();
+    assert_eq!(revisions, [Some(2), Some(3), None, Some(4), None]);
+    assert!(matches!(results[2], Err(CommitError::Conflict)));
+    assert!(matches!(results[4], Err(CommitError::Store(StoreError::Write(_)))));
+    assert_eq!(value(&writer), b"1");
+}
+
+#[test]
+fn a_group_of_conflicts_writes_nothing() {
+    let (mut writer, plan) = failing_writer();
+    let results = commit(&mut writer, vec![depending(put("a", "1"), "a", None)]);
+    assert!(matches!(results[..], [Err(CommitError::Conflict)]));
+    assert_eq!(plan.lock().unwrap().transactions, 0);
+}
+
+#[test]
+fn a_failed_transaction_changes_nothing_and_the_next_one_goes_on() {
+    let (mut writer, plan) = failing_writer();
+    plan.lock().unwrap().fail = Some(Fail::Before);
+    let results = commit(&mut writer, vec![put("a", "1"), depending(put("b", "1"), "a", None)]);
+    assert!(results.iter().all(|result| matches!(result, Err(CommitError::Store(StoreError::Write(_))))));
+    assert_eq!(value(&writer), b"0");
+    plan.lock().unwrap().fail = None;
+    let next = commit(&mut writer, vec![depending(put("a", "2"), "a", Some(1))]);
+    assert_eq!(next[0].as_ref().unwrap().revision, 2);
+    assert_eq!(value(&writer), b"2");
+}
+
+#[test]
+fn a_transaction_that_failed_but_is_durable_is_taken_up() {
+    let (mut writer, plan) = failing_writer();
+    plan.lock().unwrap().fail = Some(Fail::After);
+    assert!(commit(&mut writer, vec![put("a", "1")])[0].is_err());
+    assert_eq!(value(&writer), b"0");
+    plan.lock().unwrap().fail = None;
+    // A batch from before is in conflict, as the stored state has moved on.
+    let stale = commit(&mut writer, vec![depending(put("a", "2"), "a", Some(1))]);
+    assert!(matches!(stale[0], Err(CommitError::Conflict)));
+    assert_eq!(value(&writer), b"1");
+    assert_eq!(commit(&mut writer, vec![put("a", "2")])[0].as_ref().unwrap().revision, 3);
+}
+
+#[test]
+fn while_the_backend_stays_broken_readers_go_on_and_writers_hear_of_it() {
+    let (mut writer, plan) = failing_writer();
+    plan.lock().unwrap().fail = Some(Fail::AndStays);
+    for _ in 0..3 {
+        let results = commit(&mut writer, vec![put("a", "1"), put("b", "1")]);
+        assert!(results.iter().all(|result| matches!(result, Err(CommitError::Store(StoreError::Write(_))))));
+        assert_eq!(value(&writer), b"0");
+    }
+    plan.lock().unwrap().fail = None;
+    assert!(commit(&mut writer, vec![put("a", "1")])[0].is_ok());
+}

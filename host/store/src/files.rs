@@ -1,0 +1,268 @@
+//! The state directory: its lock, its files, and how a new state replaces an old one.
+//!
+//! Losing power between any two steps leaves either the old state or the new one: new files are complete and durable as
+//! `.new` before the old ones are linked into the archive; then the key's rename decides, and the next start finishes
+//! what is left.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::OpenError;
+use crate::mark::StateId;
+
+const KEY: &str = "sealed_key";
+const STATE: &str = "state.redb";
+const ARCHIVE: &str = "archive";
+const LOCK: &str = "lock";
+const PROBE: &str = "probe.new";
+/// What MarbleRun calls its state.
+const OTHER_SYSTEM: &str = "sealed_data";
+
+/// States kept in the archive; the oldest goes first. A reset is rare, and whoever floods the archive must be able to
+/// set manifests.
+const MAX_ARCHIVED: usize = 8;
+
+/// The directory, locked for this process while the value lives.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes the directory if need be (0700), proves that it can be written, and locks it.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        let unusable = |source| OpenError::Directory { path: path.to_owned(), source };
+        if !path.is_dir() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        }
+        let probe = path.join(PROBE);
+        write_file(&probe, &[]).and_then(|()| fs::remove_file(&probe)).map_err(unusable)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(path.join(LOCK)).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(OpenError::InUse { path: path.to_owned() }),
+            // Some enclave file systems have no locks; a directory there belongs to one enclave anyway.
+            Err(fs::TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(fs::TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        let other = path.join(OTHER_SYSTEM);
+        if other.exists() {
+            return Err(OpenError::OtherSystem { path: other });
+        }
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path.join(STATE)
+    }
+
+    pub(crate) fn key(&self) -> PathBuf {
+        self.path.join(KEY)
+    }
+
+    /// Where a new state is written before it counts.
+    pub(crate) fn new_state(&self) -> PathBuf {
+        self.path.join(format!("{STATE}.new"))
+    }
+
+    fn new_key(&self) -> PathBuf {
+        self.path.join(format!("{KEY}.new"))
+    }
+
+    /// The key file's bytes, `None` if there is no such file.
+    pub(crate) fn read_key(&self) -> Result<Option<Vec<u8>>, OpenError> {
+        match fs::read(self.key()) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(OpenError::Directory { path: self.path.clone(), source }),
+        }
+    }
+
+    /// Removes what a replacement left that did not come to its deciding step.
+    pub(crate) fn discard_new(&self) -> io::Result<()> {
+        remove_if_there(&self.new_state())?;
+        remove_if_there(&self.new_key())?;
+        self.sync()
+    }
+
+    /// Writes the new key beside the old one, durably; the new state must be durable already.
+    pub(crate) fn write_new_key(&self, bytes: &[u8]) -> io::Result<()> {
+        remove_if_there(&self.new_key())?;
+        write_file(&self.new_key(), bytes)?;
+        self.sync()
+    }
+
+    /// The deciding step of a replacement: after it, the new state is the state.
+    pub(crate) fn rename_key(&self) -> io::Result<()> {
+        fs::rename(self.new_key(), self.key())
+    }
+
+    /// The last step of a replacement, also taken by a start that finds it missing.
+    pub(crate) fn rename_state(&self) -> io::Result<()> {
+        // The key must not be younger than the state after a loss of power.
+        self.sync()?;
+        fs::rename(self.new_state(), self.state())?;
+        self.sync()
+    }
+
+    /// Links the state's files into the archive, as `<state id>-<number>/`. They stay where they are.
+    pub(crate) fn archive(&self, state_id: &StateId) -> io::Result<()> {
+        let archive = self.path.join(ARCHIVE);
+        make_private(&archive)?;
+        let number = archived(&archive)?.last().map_or(0, |(number, _)| *number) + 1;
+        let entry = archive.join(format!("{}-{number:06}", hex::encode(state_id)));
+        make_private(&entry)?;
+        for (from, name) in [(self.state(), STATE), (self.key(), KEY)] {
+            if from.exists() {
+                link_or_copy(&from, &entry.join(name))?;
+            }
+        }
+        sync_directory(&entry)?;
+        sync_directory(&archive)?;
+        self.sync()
+    }
+
+    /// Removes the oldest archived states beyond the limit.
+    pub(crate) fn prune_archive(&self) -> io::Result<()> {
+        let archive = self.path.join(ARCHIVE);
+        if !archive.exists() {
+            return Ok(());
+        }
+        let entries = archived(&archive)?;
+        let surplus = entries.len().saturating_sub(MAX_ARCHIVED);
+        entries.iter().take(surplus).try_for_each(|(_, path)| fs::remove_dir_all(path))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        sync_directory(&self.path)
+    }
+}
+
+/// A new empty file that only its owner may read. Refuses an existing one.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Removes a file; that there is none is fine.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    remove_if_there(path)?;
+    let mut file = create_private(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Not every file system of an enclave has hard links.
+fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    fs::copy(from, to)?;
+    File::open(to)?.sync_all()
+}
+
+/// Numbered entries of the archive, oldest first; what has no number was put there by someone else and stays.
+fn archived(archive: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(archive)? {
+        let path = entry?.path();
+        let number = path.file_name().and_then(|name| name.to_str()?.rsplit_once('-')?.1.parse().ok());
+        entries.extend(number.map(|number| (number, path)));
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    match File::open(path)?.sync_all() {
+        // Some file systems cannot do it; there is nothing else that could be done.
+        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput) => {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(path: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_archive_keeps_the_last_eight_and_what_is_not_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        fs::write(directory.state(), b"state").unwrap();
+        let archive = folder.path().join(ARCHIVE);
+        for round in 0_u8..MAX_ARCHIVED as u8 + 2 {
+            directory.archive(&[0xff - round; 16]).unwrap();
+            if round == 0 {
+                fs::write(archive.join("note.txt"), b"kept").unwrap();
+            }
+            directory.prune_archive().unwrap();
+        }
+        let entries = archived(&archive).unwrap();
+        let numbers: Vec<u64> = entries.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, (3..=10).collect::<Vec<u64>>());
+        assert!(archive.join("note.txt").exists());
+        assert_eq!(fs::read(entries[7].1.join(STATE)).unwrap(), b"state");
+    }
+
+    #[test]
+    fn the_same_state_is_archived_twice_without_overwriting() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        fs::write(directory.state(), b"one").unwrap();
+        directory.archive(&[1; 16]).unwrap();
+        fs::remove_file(directory.state()).unwrap();
+        fs::write(directory.state(), b"two").unwrap();
+        fs::write(directory.key(), b"key").unwrap();
+        directory.archive(&[1; 16]).unwrap();
+        let archive = folder.path().join(ARCHIVE);
+        let id = "01".repeat(16);
+        assert_eq!(names(&archive), [format!("{id}-000001"), format!("{id}-000002")]);
+        assert_eq!(fs::read(archive.join(format!("{id}-000001/{STATE}"))).unwrap(), b"one");
+        assert_eq!(names(&archive.join(format!("{id}-000002"))), [KEY, STATE]);
+    }
+
+    // EDG_COORDINATOR_SEAL_DIR: made with 0700
+    #[test]
+    fn a_missing_directory_is_made_for_its_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        let directory = Directory::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(names(directory.path()), [LOCK]);
+        directory.write_new_key(b"key").unwrap();
+        let mode = fs::metadata(directory.new_key()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,47 @@
+//! What a backend does: it keeps names and ciphertext, and sees nothing else.
+
+use carrara_core::ports::StoreError;
+
+use crate::mark::Mark;
+use crate::state::Change;
+
+/// Where sealed records are kept. Only the writer's thread calls it.
+pub(crate) trait Medium: Send {
+    /// Writes a change in one transaction with one fsync.
+    ///
+    /// # Errors
+    /// The change may be durable nonetheless: the writer asks for [`Medium::stored_head`] before it goes on.
+    fn apply(&mut self, change: &Change) -> Result<(), StoreError>;
+
+    /// The head that is stored, read anew.
+    ///
+    /// # Errors
+    /// It cannot be read, or the backend does not open again.
+    fn stored_head(&mut self) -> Result<Vec<u8>, StoreError>;
+
+    /// Puts a new state in the place of whatever there was, which is archived.
+    ///
+    /// # Errors
+    /// See [`ReplaceError`].
+    fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError>;
+}
+
+/// All of a new state.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    pub(crate) mark: Mark,
+    /// Clear; bound by the head.
+    pub(crate) recovery_data: Vec<u8>,
+    /// The encoded key file.
+    pub(crate) key_file: Vec<u8>,
+    pub(crate) change: Change,
+}
+
+/// Why a state was not replaced.
+#[derive(Debug)]
+pub(crate) enum ReplaceError {
+    /// Everything is as before.
+    Unchanged(StoreError),
+    /// The next start will find the old or the new state, and this process cannot tell which.
+    Unknown(StoreError),
+}

@@ -1,0 +1,27 @@
+//! A backend that keeps nothing: for tests and benches, which run the same sealing code above it.
+
+use carrara_core::ports::StoreError;
+
+use crate::medium::{Birth, Medium, ReplaceError};
+use crate::state::Change;
+
+/// Records are kept, sealed, by the snapshots above; only the head is kept here.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    head: Vec<u8>,
+}
+
+impl Medium for Memory {
+    fn apply(&mut self, change: &Change) -> Result<(), StoreError> {
+        self.head = change.head.bytes().to_vec();
+        Ok(())
+    }
+
+    fn stored_head(&mut self) -> Result<Vec<u8>, StoreError> {
+        Ok(self.head.clone())
+    }
+
+    fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError> {
+        self.apply(&birth.change).map_err(ReplaceError::Unchanged)
+    }
+}

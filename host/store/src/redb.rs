@@ -1,0 +1,211 @@
+//! The default backend: one redb file, with sealed records, sealed log lines, the sealed head and the clear mark and
+//! recovery data.
+
+use std::path::Path;
+
+use ::redb::backends::FileBackend;
+use ::redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use carrara_core::ports::StoreError;
+
+use crate::files::{Directory, create_private};
+use crate::load::{Fault, Stored};
+use crate::mark::{Mark, MarkError, StateId};
+use crate::medium::{Birth, Medium, ReplaceError};
+use crate::sealed::Sealed;
+use crate::state::Change;
+
+const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
+const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+const MARK: &str = "mark";
+const HEAD: &str = "head";
+const RECOVERY: &str = "recovery";
+
+/// The state's file in its directory.
+pub(crate) struct Redb {
+    directory: Directory,
+    cache_bytes: usize,
+    /// `None` before there is a state, while it is locked, and after a failed transaction.
+    database: Option<Database>,
+    /// Whose files lie in the directory, for their place in the archive.
+    previous: Option<StateId>,
+    #[cfg(test)]
+    pub(crate) observer: Option<Box<dyn FnMut(&'static str) + Send>>,
+}
+
+impl Redb {
+    /// `database` is the open state; `previous` the id of a state that does not open.
+    pub(crate) fn new(
+        directory: Directory,
+        cache_bytes: usize,
+        database: Option<Database>,
+        previous: Option<StateId>,
+    ) -> Self {
+        Self {
+            directory,
+            cache_bytes,
+            database,
+            previous,
+            #[cfg(test)]
+            observer: None,
+        }
+    }
+
+    /// All that can fail while the old state still counts.
+    fn prepare(&mut self, birth: &Birth) -> Result<Database, StoreError> {
+        self.directory.discard_new().map_err(not_written)?;
+        let path = self.directory.new_state();
+        let file = create_private(&path).map_err(not_written)?;
+        let backend = FileBackend::new(file).map_err(not_written)?;
+        let database = builder(self.cache_bytes).create_with_backend(backend).map_err(not_written)?;
+        write(&database, &birth.change, Some(birth)).map_err(not_written)?;
+        self.reached("state written");
+        self.directory.write_new_key(&birth.key_file).map_err(not_written)?;
+        self.reached("key written");
+        if let Some(previous) = &self.previous {
+            self.directory.archive(previous).map_err(not_written)?;
+        }
+        self.reached("archived");
+        self.directory.rename_key().map_err(not_written)?;
+        Ok(database)
+    }
+
+    #[cfg(test)]
+    fn reached(&mut self, step: &'static str) {
+        if let Some(observer) = &mut self.observer {
+            observer(step);
+        }
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "the tests' twin looks at the files here")]
+    fn reached(&mut self, _step: &'static str) {}
+}
+
+impl Medium for Redb {
+    fn apply(&mut self, change: &Change) -> Result<(), StoreError> {
+        let Some(database) = &self.database else { return Err(StoreError::NotOpen) };
+        let result = write(database, change, None);
+        if result.is_err() {
+            // redb refuses all further writes until the file is opened anew.
+            self.database = None;
+        }
+        result.map_err(not_written)
+    }
+
+    fn stored_head(&mut self) -> Result<Vec<u8>, StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => open_file(&self.directory.state(), self.cache_bytes).map_err(not_written)?,
+        };
+        let database = self.database.insert(database);
+        read_meta(database, HEAD).map_err(|Fault(text)| StoreError::Read(text))
+    }
+
+    fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError> {
+        self.database = None;
+        let database = match self.prepare(birth) {
+            Ok(database) => database,
+            Err(error) => {
+                // What stays would be discarded by the next attempt or start.
+                let _ = self.directory.discard_new();
+                return Err(ReplaceError::Unchanged(error));
+            }
+        };
+        self.reached("key renamed");
+        self.directory.rename_state().map_err(|error| ReplaceError::Unknown(not_written(error)))?;
+        self.reached("state renamed");
+        self.database = Some(database);
+        self.previous = Some(birth.mark.state_id);
+        if let Err(error) = self.directory.prune_archive() {
+            tracing::warn!(%error, "old archived states could not be removed");
+        }
+        Ok(())
+    }
+}
+
+/// Opens an existing file and checks it; never makes one of an empty or missing file.
+pub(crate) fn open_file(path: &Path, cache_bytes: usize) -> Result<Database, DatabaseError> {
+    builder(cache_bytes).set_check_integrity_on_open(true).open(path)
+}
+
+/// The clear mark of an open file.
+pub(crate) fn read_mark(database: &Database) -> Result<Result<Mark, MarkError>, Fault> {
+    Ok(Mark::decode(&read_meta(database, MARK)?))
+}
+
+/// The sealed head of an open file.
+pub(crate) fn read_head(database: &Database) -> Result<Sealed, Fault> {
+    Sealed::parse(&read_meta(database, HEAD)?).ok_or_else(|| Fault::new("its head is no sealed record"))
+}
+
+/// Everything else in an open file.
+pub(crate) fn read_all(database: &Database) -> Result<Stored, Fault> {
+    let recovery_data = read_meta(database, RECOVERY)?;
+    let read = database.begin_read().map_err(unreadable)?;
+    let mut records = Vec::new();
+    for entry in read.open_table(RECORDS).map_err(unreadable)?.iter().map_err(unreadable)? {
+        let (name, record) = entry.map_err(unreadable)?;
+        let name = name.value().to_owned();
+        let Some(record) = Sealed::parse(record.value()) else {
+            return Err(Fault(format!("the record {name:?} is no sealed record")));
+        };
+        records.push((name, record));
+    }
+    let mut log = Vec::new();
+    for (expected, entry) in (0..).zip(read.open_table(LOG).map_err(unreadable)?.iter().map_err(unreadable)?)
+    {
+        let (index, record) = entry.map_err(unreadable)?;
+        let record = Sealed::parse(record.value()).filter(|_| index.value() == expected);
+        log.push(record.ok_or_else(|| Fault(format!("line {expected} of the update log is missing")))?);
+    }
+    Ok(Stored { recovery_data, records, log })
+}
+
+fn builder(cache_bytes: usize) -> ::redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(cache_bytes);
+    builder
+}
+
+/// One transaction, durable when it returns.
+fn write(database: &Database, change: &Change, birth: Option<&Birth>) -> Result<(), ::redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut records = transaction.open_table(RECORDS)?;
+        for (name, record) in &change.records {
+            match record {
+                Some(record) => records.insert(&**name, record.bytes())?,
+                None => records.remove(&**name)?,
+            };
+        }
+        let mut log = transaction.open_table(LOG)?;
+        for (index, record) in &change.log {
+            log.insert(index, record.bytes())?;
+        }
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(HEAD, change.head.bytes())?;
+        if let Some(birth) = birth {
+            meta.insert(MARK, birth.mark.encode().as_slice())?;
+            meta.insert(RECOVERY, birth.recovery_data.as_slice())?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn read_meta(database: &Database, name: &str) -> Result<Vec<u8>, Fault> {
+    let read = database.begin_read().map_err(unreadable)?;
+    let table = read.open_table(META).map_err(unreadable)?;
+    let value = table.get(name).map_err(unreadable)?;
+    value.map(|value| value.value().to_vec()).ok_or_else(|| Fault(format!("its {name} is missing")))
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Fault {
+    Fault(error.to_string())
+}
+
+fn not_written(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Write(error.to_string())
+}

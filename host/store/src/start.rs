@@ -1,0 +1,162 @@
+//! What a start finds in the state directory, and what it makes of it.
+//!
+//! Nothing is guessed: a state that a key there opens is verified whole, one without an openable key is locked
+//! (recovery), and anything that fits neither ends the start with the remedy.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ::redb::{Database, DatabaseError};
+use carrara_core::ports::{Found, Sealing, SealingKind};
+use carrara_types::secret::SecretBytes;
+
+use crate::error::OpenError;
+use crate::files::Directory;
+use crate::head::Head;
+use crate::key_file::KeyFile;
+use crate::load::{Fault, load, open_head};
+use crate::mark::{Mark, MarkError};
+use crate::redb::{Redb, open_file, read_all, read_head, read_mark};
+use crate::sealed::{Keyring, Sealed};
+use crate::view::View;
+
+/// Opens the state directory.
+pub(crate) fn start(
+    path: &Path,
+    cache_bytes: usize,
+    sealing: &dyn Sealing,
+) -> Result<(Redb, View), OpenError> {
+    let directory = Directory::open(path)?;
+    // Also where nothing is sealed yet: better now than when the first manifest is set.
+    let sealing_key = sealing.key().map_err(OpenError::SealingKey)?;
+    let key_file = read_key_file(&directory, sealing.kind())?;
+    finish_replacement(&directory, key_file.as_ref(), cache_bytes)?;
+    if !directory.state().exists() {
+        if directory.key().exists() {
+            return Err(OpenError::KeyAlone { path: directory.key() });
+        }
+        return Ok((Redb::new(directory, cache_bytes, None, None), View::closed(Found::Empty)));
+    }
+    let file = StateFile::open(directory.state(), cache_bytes)?;
+    if file.mark.kind != sealing.kind() {
+        return Err(other_kind(file.path, file.mark.kind, sealing.kind()));
+    }
+    let unlocked = match &key_file {
+        Some(key_file) => file.unlock(key_file, &sealing_key)?,
+        None => None,
+    };
+    let Some((keys, head)) = unlocked else {
+        let previous = Some(file.mark.state_id);
+        drop(file);
+        return Ok((Redb::new(directory, cache_bytes, None, previous), View::closed(Found::Locked)));
+    };
+    if head.kind != sealing.kind() {
+        return Err(other_kind(file.path, head.kind, sealing.kind()));
+    }
+    let (database, view) = file.load(keys, &head)?;
+    Ok((Redb::new(directory, cache_bytes, Some(database), Some(head.state_id)), view))
+}
+
+/// The key file; `None` if it is missing or so damaged that it opens nothing (recovery).
+fn read_key_file(directory: &Directory, expected: SealingKind) -> Result<Option<KeyFile>, OpenError> {
+    let Some(bytes) = directory.read_key()? else { return Ok(None) };
+    match KeyFile::decode(&bytes) {
+        Ok(file) if file.kind == expected => Ok(Some(file)),
+        Ok(file) => Err(other_kind(directory.key(), file.kind, expected)),
+        Err(MarkError::Newer) => Err(OpenError::Newer { path: directory.key() }),
+        Err(MarkError::Malformed) => Ok(None),
+    }
+}
+
+/// Takes the last step of a replacement whose deciding step (the key's rename) was taken, and discards any other. Whose
+/// state it is decides, not whether the key opens here: the deciding step was taken either way.
+fn finish_replacement(
+    directory: &Directory,
+    key: Option<&KeyFile>,
+    cache_bytes: usize,
+) -> Result<(), OpenError> {
+    let unusable = |source| OpenError::Directory { path: directory.path().to_owned(), source };
+    let path = directory.new_state();
+    if !path.exists() {
+        return directory.discard_new().map_err(unusable);
+    }
+    let decided = match StateFile::open(path.clone(), cache_bytes) {
+        Ok(file) => key.is_some_and(|key| key.names(&file.mark.state_id)),
+        // Incomplete; before the deciding step that is no fault.
+        Err(error) if directory.key().exists() && !directory.state().exists() => return Err(error),
+        Err(_) => false,
+    };
+    if decided {
+        return directory.rename_state().map_err(unusable);
+    }
+    if directory.key().exists() && !directory.state().exists() {
+        return Err(OpenError::KeyAlone { path: directory.key() });
+    }
+    directory.discard_new().map_err(unusable)
+}
+
+/// An open file whose clear mark was read.
+struct StateFile {
+    path: PathBuf,
+    database: Database,
+    mark: Mark,
+    head: Sealed,
+}
+
+impl StateFile {
+    fn open(path: PathBuf, cache_bytes: usize) -> Result<Self, OpenError> {
+        let database = match open_file(&path, cache_bytes) {
+            Ok(database) => database,
+            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(OpenError::InUse { path }),
+            Err(DatabaseError::UpgradeRequired(_)) => return Err(OpenError::Newer { path }),
+            Err(error) => return Err(OpenError::Damaged { path, fault: error.to_string() }),
+        };
+        let mark = match read_mark(&database) {
+            Ok(Ok(mark)) => mark,
+            Ok(Err(MarkError::Newer)) => return Err(OpenError::Newer { path }),
+            Ok(Err(MarkError::Malformed)) => {
+                return Err(damaged(&path, Fault::new("its mark does not read")));
+            }
+            Err(fault) => return Err(damaged(&path, fault)),
+        };
+        let head = read_head(&database).map_err(|fault| damaged(&path, fault))?;
+        Ok(Self { path, database, mark, head })
+    }
+
+    /// The keys that open the head; `None` if the key file has none for this state that opens (recovery).
+    fn unlock(
+        &self,
+        file: &KeyFile,
+        sealing_key: &SecretBytes,
+    ) -> Result<Option<(Keyring, Head)>, OpenError> {
+        let mut any = false;
+        for data_key in file.data_keys(&self.mark.state_id, sealing_key) {
+            any = true;
+            let opened = Keyring::new(&data_key)
+                .and_then(|keys| Ok((open_head(&keys, &self.mark, &self.head)?, keys)));
+            if let Ok((head, keys)) = opened {
+                return Ok(Some((keys, head)));
+            }
+        }
+        if any {
+            return Err(damaged(&self.path, Fault::new("its head does not open")));
+        }
+        Ok(None)
+    }
+
+    /// Verifies the whole state. Recovery comes here with keys of its own.
+    fn load(self, keys: Keyring, head: &Head) -> Result<(Database, View), OpenError> {
+        let stored = read_all(&self.database);
+        let loaded = stored.and_then(|stored| load(&keys, head, stored));
+        let state = loaded.map_err(|fault| damaged(&self.path, fault))?;
+        Ok((self.database, View::open(state, Arc::new(keys), self.head)))
+    }
+}
+
+fn damaged(path: &Path, fault: Fault) -> OpenError {
+    OpenError::Damaged { path: path.to_owned(), fault: fault.0 }
+}
+
+fn other_kind(path: PathBuf, found: SealingKind, expected: SealingKind) -> OpenError {
+    OpenError::OtherKind { path, found, expected }
+}

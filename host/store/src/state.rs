@@ -1,0 +1,202 @@
+//! A state in memory: persistent maps of sealed records, and what a batch makes of them.
+//!
+//! A copy costs the same for any size, so that every commit has its own immutable state. Clear text is never kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use carrara_core::ports::{Batch, CommitError, Committed, Entropy, SealingKind, StoreError};
+use imbl::{OrdMap, Vector};
+
+use crate::head::{HEAD_NAME, Head, Multiset};
+use crate::mark::{Mark, StateId};
+use crate::merkle::{Hash, Tree};
+use crate::sealed::{Keyring, Place, SealError, Sealed};
+
+/// Names come from manifests, whose size the server limits; a longer one is a fault of the caller.
+const MAX_NAME_BYTES: usize = 64 << 10;
+/// The largest things kept are policies' components (tens of megabytes).
+const MAX_VALUE_BYTES: usize = 128 << 20;
+
+/// The records of one revision.
+#[derive(Clone)]
+pub(crate) struct State {
+    pub(crate) mark: Mark,
+    pub(crate) revision: u64,
+    pub(crate) records: OrdMap<Arc<str>, Sealed>,
+    pub(crate) log: Vector<Sealed>,
+    pub(crate) tree: Tree,
+    pub(crate) sum: Multiset,
+    pub(crate) recovery_hash: Hash,
+}
+
+impl State {
+    /// A state before its first batch.
+    pub(crate) fn new(kind: SealingKind, state_id: StateId, recovery_hash: Hash) -> Self {
+        Self {
+            mark: Mark { kind, state_id },
+            revision: 0,
+            records: OrdMap::new(),
+            log: Vector::new(),
+            tree: Tree::default(),
+            sum: Multiset::default(),
+            recovery_hash,
+        }
+    }
+
+    /// The revision that wrote a record.
+    pub(crate) fn record_revision(&self, name: &str) -> Option<u64> {
+        self.records.get(name).map(Sealed::revision)
+    }
+
+    /// What the head says of this state.
+    pub(crate) fn head(&self) -> Head {
+        Head {
+            kind: self.mark.kind,
+            state_id: self.mark.state_id,
+            revision: self.revision,
+            records: (self.records.len() as u64) + (self.log.len() as u64),
+            sum: self.sum,
+            log_size: self.tree.size(),
+            log_root: self.tree.root(),
+            recovery_hash: self.recovery_hash,
+        }
+    }
+
+    /// Where a record of this state belongs.
+    pub(crate) fn place<'a>(&'a self, name: &'a [u8]) -> Place<'a> {
+        Place { state_id: &self.mark.state_id, name }
+    }
+}
+
+/// The record name of a line of the update log.
+pub(crate) fn line_name(index: u64) -> Vec<u8> {
+    let mut name = b"\0log".to_vec();
+    name.extend_from_slice(&index.to_be_bytes());
+    name
+}
+
+/// What one transaction changes in the backend.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// `None` deletes.
+    pub(crate) records: BTreeMap<Arc<str>, Option<Sealed>>,
+    /// New lines with their indexes.
+    pub(crate) log: Vec<(u64, Sealed)>,
+    /// The new head.
+    pub(crate) head: Sealed,
+}
+
+/// Batches on their way into one transaction. Each is applied wholly or not at all.
+pub(crate) struct Draft<'a> {
+    keys: &'a Keyring,
+    entropy: &'a dyn Entropy,
+    state: State,
+    records: BTreeMap<Arc<str>, Option<Sealed>>,
+    log: Vec<(u64, Sealed)>,
+    accepted: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// Starts from a committed state.
+    pub(crate) fn new(state: State, keys: &'a Keyring, entropy: &'a dyn Entropy) -> Self {
+        Self { keys, entropy, state, records: BTreeMap::new(), log: Vec::new(), accepted: false }
+    }
+
+    /// Applies a batch if what it depends on is unchanged, also by the batches before it in this draft.
+    pub(crate) fn add(&mut self, batch: &Batch) -> Result<Committed, CommitError> {
+        if batch.depends.iter().any(|(name, seen)| self.state.record_revision(name) != *seen) {
+            return Err(CommitError::Conflict);
+        }
+        check(batch)?;
+        let revision = self.state.revision + 1;
+        let (records, lines) = self.seal(batch, revision).map_err(not_sealed)?;
+        // From here on nothing can fail.
+        self.state.revision = revision;
+        self.accepted = true;
+        for name in &batch.deletes {
+            self.set(Arc::from(name.as_str()), None);
+        }
+        for (name, record) in records {
+            self.set(name, Some(record));
+        }
+        for (line, record) in batch.log_lines.iter().zip(lines) {
+            self.append(line, record);
+        }
+        Ok(Committed { revision })
+    }
+
+    /// The state after all accepted batches and what must be written; `None` if none was accepted.
+    pub(crate) fn finish(self) -> Result<Option<(State, Change)>, StoreError> {
+        if !self.accepted {
+            return Ok(None);
+        }
+        let clear = self.state.head().encode();
+        let place = self.state.place(HEAD_NAME);
+        let head = self.keys.seal(place, self.state.revision, &clear, self.entropy).map_err(not_sealed)?;
+        Ok(Some((self.state, Change { records: self.records, log: self.log, head })))
+    }
+
+    #[expect(clippy::type_complexity, reason = "the records and the lines of one batch, used once")]
+    fn seal(
+        &self,
+        batch: &Batch,
+        revision: u64,
+    ) -> Result<(Vec<(Arc<str>, Sealed)>, Vec<Sealed>), SealError> {
+        let seal =
+            |name: &[u8], clear: &[u8]| self.keys.seal(self.state.place(name), revision, clear, self.entropy);
+        let records = batch
+            .puts
+            .iter()
+            .map(|(name, value)| Ok((Arc::from(name.as_str()), seal(name.as_bytes(), value.expose())?)));
+        let first = self.state.tree.size();
+        let lines =
+            (first..).zip(&batch.log_lines).map(|(index, line)| seal(&line_name(index), line.as_bytes()));
+        Ok((records.collect::<Result<_, SealError>>()?, lines.collect::<Result<_, SealError>>()?))
+    }
+
+    fn set(&mut self, name: Arc<str>, record: Option<Sealed>) {
+        let old = match &record {
+            Some(record) => {
+                self.state.sum.add(&self.keys.summand(name.as_bytes(), record));
+                self.state.records.insert(name.clone(), record.clone())
+            }
+            None => self.state.records.remove(&name),
+        };
+        if let Some(old) = &old {
+            self.state.sum.remove(&self.keys.summand(name.as_bytes(), old));
+        }
+        if old.is_some() || record.is_some() {
+            self.records.insert(name, record);
+        }
+    }
+
+    fn append(&mut self, line: &str, record: Sealed) {
+        let index = self.state.tree.size();
+        self.state.sum.add(&self.keys.summand(&line_name(index), &record));
+        self.state.tree.append(line.as_bytes());
+        self.state.log.push_back(record.clone());
+        self.log.push((index, record));
+    }
+}
+
+/// Refuses what the format cannot hold. Names that begin with NUL are the store's own.
+fn check(batch: &Batch) -> Result<(), StoreError> {
+    let names = batch.puts.iter().map(|(name, _)| name).chain(&batch.deletes);
+    for name in names {
+        if name.is_empty() || name.starts_with('\0') || name.len() > MAX_NAME_BYTES {
+            return Err(StoreError::Write("a record's name is empty, too long or begins with NUL".into()));
+        }
+    }
+    if batch.puts.iter().any(|(_, value)| value.len() > MAX_VALUE_BYTES) {
+        return Err(StoreError::Write("a record is too long".into()));
+    }
+    if batch.log_lines.iter().any(|line| line.contains('\n')) {
+        return Err(StoreError::Write("a line of the update log holds a line break".into()));
+    }
+    Ok(())
+}
+
+fn not_sealed(_: SealError) -> StoreError {
+    StoreError::Write("a record could not be sealed".into())
+}

@@ -1,0 +1,186 @@
+//! The only one who changes the state: one thread that takes batches from a queue.
+//!
+//! Every waiting batch whose dependencies are unchanged goes into one transaction with one fsync; a batch in conflict is
+//! answered alone. Readers see a change only after it is durable.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use carrara_core::ports::{Batch, CommitError, Committed, Entropy, Found, NewState, Sealing, StoreError};
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
+
+use crate::key_file::KeyFile;
+use crate::medium::{Birth, Medium, ReplaceError};
+use crate::merkle::sha256;
+use crate::sealed::{Keyring, SealError};
+use crate::state::{Draft, State};
+use crate::view::View;
+
+/// Batches that wait while one transaction is written. Callers beyond it wait for a place.
+pub(crate) const QUEUE: usize = 256;
+/// Batches in one transaction: as many as can wait.
+const MAX_GROUP: usize = QUEUE;
+
+/// What the store asks of the writer.
+pub(crate) enum Command {
+    Commit(Waiting),
+    Create(NewState, Waiting),
+}
+
+/// A batch and who waits for it.
+pub(crate) struct Waiting {
+    pub(crate) batch: Batch,
+    pub(crate) reply: oneshot::Sender<Result<Committed, CommitError>>,
+}
+
+/// The writer's side of the store.
+pub(crate) struct Writer {
+    medium: Box<dyn Medium>,
+    current: Arc<ArcSwap<View>>,
+    sealing: Arc<dyn Sealing>,
+    entropy: Arc<dyn Entropy>,
+    /// What a failed transaction would have made: it may be durable nonetheless.
+    uncertain: Option<Arc<View>>,
+    /// A replacement ended halfway: only a new start can tell what is stored.
+    broken: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        medium: Box<dyn Medium>,
+        view: View,
+        sealing: Arc<dyn Sealing>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let current = Arc::new(ArcSwap::from_pointee(view));
+        Self { medium, current, sealing, entropy, uncertain: None, broken: false }
+    }
+
+    /// Where readers find the newest committed state.
+    pub(crate) fn current(&self) -> Arc<ArcSwap<View>> {
+        self.current.clone()
+    }
+
+    /// Works until the store is dropped.
+    pub(crate) fn run(mut self, mut commands: Receiver<Command>) {
+        let mut held = None;
+        while let Some(command) = held.take().or_else(|| commands.blocking_recv()) {
+            match command {
+                Command::Create(state, waiting) => {
+                    let result = self.create(&state, &waiting.batch);
+                    // A caller that went away does not undo its commit.
+                    let _ = waiting.reply.send(result);
+                }
+                Command::Commit(first) => {
+                    let mut group = vec![first];
+                    while group.len() < MAX_GROUP {
+                        match commands.try_recv() {
+                            Ok(Command::Commit(next)) => group.push(next),
+                            Ok(create) => {
+                                held = Some(create);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    self.commit(group);
+                }
+            }
+        }
+    }
+
+    /// Commits a group and answers each of it.
+    pub(crate) fn commit(&mut self, group: Vec<Waiting>) {
+        let batches: Vec<&Batch> = group.iter().map(|waiting| &waiting.batch).collect();
+        let written = self.settle().and_then(|()| self.write(&batches));
+        let results: Vec<_> = match written {
+            Ok(results) => results,
+            Err(error) => group.iter().map(|_| Err(same(&error).into())).collect(),
+        };
+        for (waiting, result) in group.into_iter().zip(results) {
+            let _ = waiting.reply.send(result);
+        }
+    }
+
+    /// Makes a new state. The store is open afterwards.
+    pub(crate) fn create(&mut self, new: &NewState, batch: &Batch) -> Result<Committed, CommitError> {
+        if self.broken {
+            return Err(halfway().into());
+        }
+        if self.current.load().found == Found::Open {
+            return Err(CommitError::Conflict);
+        }
+        let sealing_key = self.sealing.key().map_err(StoreError::Write)?;
+        let keys = Arc::new(Keyring::new(&new.data_key).map_err(not_sealed)?);
+        let mut state_id = [0; 16];
+        self.entropy.fill(&mut state_id);
+        let kind = self.sealing.kind();
+        let key_file = KeyFile::wrap(kind, state_id, &new.data_key, &sealing_key, &*self.entropy);
+        let key_file = key_file.map_err(not_sealed)?.encode();
+
+        let empty = State::new(kind, state_id, sha256(&new.recovery_data));
+        let mut draft = Draft::new(empty, &keys, &*self.entropy);
+        let committed = draft.add(batch)?;
+        let Some((state, change)) = draft.finish()? else { return Err(CommitError::Conflict) };
+        let head = change.head.clone();
+        let birth = Birth { mark: state.mark, recovery_data: new.recovery_data.clone(), key_file, change };
+        match self.medium.replace(&birth) {
+            Ok(()) => {}
+            Err(ReplaceError::Unchanged(error)) => return Err(error.into()),
+            Err(ReplaceError::Unknown(error)) => {
+                self.broken = true;
+                return Err(error.into());
+            }
+        }
+        self.current.store(Arc::new(View::open(state, keys, head)));
+        Ok(committed)
+    }
+
+    fn write(&mut self, batches: &[&Batch]) -> Result<Vec<Result<Committed, CommitError>>, StoreError> {
+        let current = self.current.load_full();
+        let Some(open) = &current.open else { return Err(StoreError::NotOpen) };
+        let mut draft = Draft::new(open.state.clone(), &open.keys, &*self.entropy);
+        let results = batches.iter().map(|batch| draft.add(batch)).collect();
+        let Some((state, change)) = draft.finish()? else { return Ok(results) };
+        let next = Arc::new(View::open(state, open.keys.clone(), change.head.clone()));
+        if let Err(error) = self.medium.apply(&change) {
+            self.uncertain = Some(next);
+            return Err(error);
+        }
+        self.current.store(next);
+        Ok(results)
+    }
+
+    /// After a failed transaction: finds out whether it is durable, and goes on from what is stored.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        let Some(next) = &self.uncertain else { return Ok(()) };
+        let stored = self.medium.stored_head()?;
+        let is_stored = |view: &View| view.open.as_ref().is_some_and(|open| open.head.bytes() == stored);
+        if is_stored(next) {
+            self.current.store(next.clone());
+        } else if !is_stored(&self.current.load()) {
+            return Err(StoreError::Read("the stored state is not what was written: restart".into()));
+        }
+        self.uncertain = None;
+        Ok(())
+    }
+}
+
+/// One cause, told to each of a group.
+fn same(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Write(text) => StoreError::Write(text.clone()),
+        StoreError::Read(text) => StoreError::Read(text.clone()),
+        StoreError::NotOpen => StoreError::NotOpen,
+        StoreError::Closed => StoreError::Closed,
+    }
+}
+
+fn halfway() -> StoreError {
+    StoreError::Write("an earlier change of the state's files ended halfway: restart the coordinator".into())
+}
+
+fn not_sealed(_: SealError) -> StoreError {
+    StoreError::Write("the data key could not be sealed".into())
+}
