@@ -83,13 +83,22 @@ impl Launch {
             if lines.recv_timeout(START_LIMIT).is_err() {
                 let _ = child.kill();
                 let _ = child.wait();
-                panic!("the coordinator did not start:\n{}", log.lock().expect("the log is readable").join("\n"));
+                panic!(
+                    "the coordinator did not start:\n{}",
+                    log.lock().expect("the log is readable").join("\n")
+                );
             }
         }
         let text = std::fs::read_to_string(&addresses).expect("reading the addresses");
         let value: serde_json::Value = serde_json::from_str(&text).expect("the addresses are JSON");
         let address = |name: &str| loopback(value[name].as_str().expect("an address is a string"));
-        Coordinator { rest: address("rest"), mesh: address("mesh"), child, log, folder: Arc::clone(&self.folder) }
+        Coordinator {
+            rest: address("rest"),
+            mesh: address("mesh"),
+            child,
+            log,
+            folder: Arc::clone(&self.folder),
+        }
     }
 
     /// Starts it and waits until it ends by itself: for starts that must be refused.
@@ -107,7 +116,9 @@ impl Launch {
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
             command.env_remove(name);
         }
-        command.env("EDG_COORDINATOR_CLIENT_ADDR", "127.0.0.1:0").env("EDG_COORDINATOR_MESH_ADDR", "127.0.0.1:0");
+        command
+            .env("EDG_COORDINATOR_CLIENT_ADDR", "127.0.0.1:0")
+            .env("EDG_COORDINATOR_MESH_ADDR", "127.0.0.1:0");
         command.env("EDG_COORDINATOR_SEAL_DIR", self.seal_dir());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("--addresses-file").arg(self.folder.path().join("addresses.json"));

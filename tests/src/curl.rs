@@ -58,7 +58,17 @@ impl Request {
     pub fn new(method: &str, url: &str) -> Self {
         let mut command = Command::new("curl");
         // --path-as-is: what is asked for is what is sent. No proxy: loopback only.
-        command.args(["--silent", "--show-error", "--insecure", "--include", "--noproxy", "*", "--path-as-is", "--max-time", "60"]);
+        command.args([
+            "--silent",
+            "--show-error",
+            "--insecure",
+            "--include",
+            "--noproxy",
+            "*",
+            "--path-as-is",
+            "--max-time",
+            "60",
+        ]);
         if method == "HEAD" {
             command.arg("--head");
         } else {
@@ -110,7 +120,11 @@ impl Request {
         let mut rest = text.as_str();
         loop {
             let (head, body) = rest.split_once("\r\n\r\n").expect("an answer has a head");
-            let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok()).expect("a head has a status");
+            let status = head
+                .split_whitespace()
+                .nth(1)
+                .and_then(|code| code.parse().ok())
+                .expect("a head has a status");
             if status < 200 {
                 rest = body;
                 continue;

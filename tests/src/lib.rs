@@ -7,6 +7,7 @@ pub mod coordinator;
 pub mod curl;
 pub mod manifests;
 pub mod marble;
+pub mod openssl;
 pub mod skip;
 pub mod users;
 

@@ -23,10 +23,25 @@ impl User {
     /// If openssl fails.
     #[must_use]
     pub fn new(folder: &Path, name: &str) -> Self {
-        let (certificate_file, key_file) = (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
+        let (certificate_file, key_file) =
+            (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
         let mut openssl = Command::new("openssl");
-        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]);
-        openssl.args(["-subj", &format!("/CN={name}"), "-out"]).arg(&certificate_file).arg("-keyout").arg(&key_file);
+        openssl.args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "1",
+        ]);
+        openssl
+            .args(["-subj", &format!("/CN={name}"), "-out"])
+            .arg(&certificate_file)
+            .arg("-keyout")
+            .arg(&key_file);
         succeed(&mut openssl);
         let certificate = std::fs::read_to_string(&certificate_file).expect("reading the certificate");
         Self { certificate, certificate_file, key_file }
@@ -51,7 +66,9 @@ impl RecoveryKey {
     pub fn new(folder: &Path, name: &str) -> Self {
         let private_file = folder.join(format!("{name}.pem"));
         let mut generate = Command::new("openssl");
-        generate.args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"]).arg(&private_file);
+        generate
+            .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"])
+            .arg(&private_file);
         succeed(&mut generate);
         let public = succeed(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(&private_file));
         Self { public, private_file }
@@ -67,7 +84,14 @@ impl RecoveryKey {
         let (input, output) = (folder.path().join("in"), folder.path().join("out"));
         std::fs::write(&input, ciphertext).expect("writing the ciphertext");
         let mut openssl = Command::new("openssl");
-        openssl.args(["pkeyutl", "-decrypt", "-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256"]);
+        openssl.args([
+            "pkeyutl",
+            "-decrypt",
+            "-pkeyopt",
+            "rsa_padding_mode:oaep",
+            "-pkeyopt",
+            "rsa_oaep_md:sha256",
+        ]);
         openssl.arg("-inkey").arg(&self.private_file).arg("-in").arg(&input).arg("-out").arg(&output);
         succeed(&mut openssl);
         std::fs::read(&output).expect("reading the plain text")

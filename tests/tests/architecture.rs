@@ -18,7 +18,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("carrara-attest", &["carrara-types", "occlum-dcap"]),
     (
         "carrara-coordinator",
-        &["carrara-attest", "carrara-core", "carrara-server", "carrara-store", "carrara-types", "carrara-wasm"],
+        &[
+            "carrara-attest",
+            "carrara-core",
+            "carrara-server",
+            "carrara-store",
+            "carrara-types",
+            "carrara-wasm",
+        ],
     ),
     ("carrara-client", &["carrara-attest", "carrara-types"]),
     ("carrara-cli", &["carrara-client", "carrara-types", "carrara-wasm"]),
@@ -47,10 +54,9 @@ fn no_crate_depends_on_another_but_along_the_arrows() {
         if name == "xtask" {
             continue;
         }
-        let (_, allowed) = ARROWS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .unwrap_or_else(|| panic!("{name} is not in the architecture; add it to ARROWS and to host/README.md"));
+        let (_, allowed) = ARROWS.iter().find(|(known, _)| *known == name).unwrap_or_else(|| {
+            panic!("{name} is not in the architecture; add it to ARROWS and to host/README.md")
+        });
         for dependency in package["dependencies"].as_array().unwrap() {
             let target = dependency["name"].as_str().unwrap();
             // Unit tests may use the harness's neighbours; the arrow that ships is the one that counts.
@@ -68,7 +74,9 @@ fn secret_bytes_are_exposed_in_a_short_list_of_files_only() {
     let found: BTreeSet<String> = sources()
         .into_iter()
         .filter(|path| !is_test(path))
-        .filter(|path| product_code(&std::fs::read_to_string(root().join(path)).unwrap()).contains(".expose()"))
+        .filter(|path| {
+            product_code(&std::fs::read_to_string(root().join(path)).unwrap()).contains(".expose()")
+        })
         .collect();
     let listed: BTreeSet<String> = EXPOSE.iter().map(|path| (*path).to_owned()).collect();
     assert_eq!(found, listed, "left: found, right: listed in tests/tests/expose_list.in");
@@ -85,7 +93,13 @@ fn no_source_file_is_longer_than_600_lines() {
 #[test]
 fn no_test_is_ignored_sleeps_or_is_left_for_later() {
     // Written in pieces, so that this file does not find itself.
-    let forbidden = [["#[ign", "ore"], ["thread::sl", "eep"], ["time::sl", "eep"], ["todo", "!("], ["unimplemen", "ted!("]];
+    let forbidden = [
+        ["#[ign", "ore"],
+        ["thread::sl", "eep"],
+        ["time::sl", "eep"],
+        ["todo", "!("],
+        ["unimplemen", "ted!("],
+    ];
     for path in sources() {
         let text = std::fs::read_to_string(root().join(&path)).unwrap();
         for words in &forbidden {
@@ -99,7 +113,8 @@ fn no_test_is_ignored_sleeps_or_is_left_for_later() {
 #[test]
 fn the_tree_holds_no_built_files_and_no_paths_of_a_machine() {
     for path in tracked() {
-        let extension = Path::new(&path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        let extension =
+            Path::new(&path).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         assert!(!["wasm", "cwasm", "so", "pyc", "a", "o"].contains(&extension), "{path} is a built file");
     }
     // Written in pieces, so that this file does not find itself.
@@ -116,7 +131,10 @@ fn product_code(text: &str) -> &str {
 }
 
 fn is_test(path: &str) -> bool {
-    path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("tests.rs") || path.contains("testing")
+    path.starts_with("tests/")
+        || path.contains("/tests/")
+        || path.ends_with("tests.rs")
+        || path.contains("testing")
 }
 
 fn sources() -> Vec<String> {
