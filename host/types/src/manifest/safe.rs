@@ -139,4 +139,5 @@ impl Found {
 }
 
 #[cfg(test)]
+#[cfg(feature = "host")]
 mod tests;
