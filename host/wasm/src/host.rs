@@ -144,7 +144,7 @@ impl PolicyHost {
     /// # Errors
     /// [`HostError`] if the component does not fit its world or the name is taken.
     pub fn add(&mut self, source: PolicySource) -> Result<(), HostError> {
-        let loaded = Loaded::compile(self.runtime.engine(), source.component)
+        let loaded = Loaded::compile(self.runtime.engine(), source.world, source.component)
             .map_err(|error| HostError::Load { name: source.name.clone(), source: error })?;
         let callee = self.callee(source.name, source.settings, source.limits);
         self.insert(source.world, callee, loaded, false)
@@ -201,6 +201,23 @@ impl PolicyHost {
             findings.extend(slot.policy.validate(proposal)?);
         }
         Ok(findings)
+    }
+
+    /// [`Policies::authorize`] on the calling thread; for tools that have no runtime.
+    ///
+    /// # Errors
+    /// [`PolicyFailure`] of the first authorizer that could not decide.
+    pub fn authorize_here(&self, request: &AuthorizationRequest) -> Result<PolicyDecision, PolicyFailure> {
+        self.require(World::RoleAuthorization, self.authorizers.is_empty())?;
+        first_denial(self.authorizers.values(), |authorizer| authorizer.authorize(request))
+    }
+
+    /// [`Policies::admit`] on the calling thread; for tools that have no runtime.
+    ///
+    /// # Errors
+    /// [`PolicyFailure`] of the first admitter that could not decide.
+    pub fn admit_here(&self, request: &AdmissionRequest) -> Result<PolicyDecision, PolicyFailure> {
+        first_denial(self.admitters.values(), |admitter| admitter.admit(request))
     }
 
     /// [`Policies::render`] on the calling thread; for tools that have no runtime.
@@ -328,6 +345,20 @@ fn put<K: Ord, P>(
     }
     policies.insert(key, slot);
     Ok(())
+}
+
+fn first_denial<'a, P: 'a, S: 'static>(
+    slots: impl Iterator<Item = &'a Slot<Policy<P, S>>>,
+    ask: impl Fn(&Policy<P, S>) -> Result<Decision, PolicyFailure>,
+) -> Result<PolicyDecision, PolicyFailure> {
+    let mut verdict = PolicyDecision { policy: String::new(), decision: Decision::Allow };
+    for slot in slots {
+        verdict = PolicyDecision { policy: slot.name().to_owned(), decision: ask(&slot.policy)? };
+        if verdict.decision != Decision::Allow {
+            break;
+        }
+    }
+    Ok(verdict)
 }
 
 fn info(world: World, name: &str, loaded: &Loaded) -> PolicyInfo {

@@ -117,8 +117,8 @@ struct Bytes {
 
 impl Loaded {
     /// Inspects and compiles a component that comes from outside. Slow: never on a request's path.
-    pub(crate) fn compile(engine: &Engine, bytes: Vec<u8>) -> Result<Self, LoadError> {
-        Surface::read(&bytes)?;
+    pub(crate) fn compile(engine: &Engine, world: World, bytes: Vec<u8>) -> Result<Self, LoadError> {
+        Surface::read(&bytes)?.fits(world)?;
         let component = Component::from_binary(engine, &bytes)
             .map_err(|error| LoadError::Compile(clean(&format!("{error:#}"), MAX_EXPLANATION_BYTES)))?;
         Ok(Self::new(component, bytes.into()))

@@ -86,13 +86,20 @@ async fn log_lines_are_limited() {
 
 #[tokio::test]
 async fn bytes_of_log_lines_are_limited() {
-    let limits = Limits { log_lines: 1_000_000, ..Limits::AUTHORIZATION };
-    let mut host = PolicyHost::empty().unwrap();
-    let source =
-        PolicySource::new("hostile", World::RoleAuthorization, authorizer(hostile!("log-huge-lines")));
-    host.add(PolicySource { limits, ..source }).unwrap();
-    let reason = refused(&host).await;
+    let reason = reason(hostile!("log-huge-line")).await;
     assert!(reason.contains("fuel"), "{reason}");
+}
+
+#[test]
+fn a_log_line_is_cut_and_cleaned_and_names_the_policy() {
+    let host = host(hostile!("log-long-line"));
+    let lines = common::logged(|| {
+        assert_eq!(host.authorize_here(&request(MISBEHAVE)).unwrap().decision, Decision::Allow);
+    });
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+    assert!(lines.contains("WARN") && lines.contains("policy=\"hostile\""), "{lines}");
+    assert!(lines.contains("first ERROR second[0mxxx"), "{lines}");
+    assert!(lines.len() < 1200, "{}", lines.len());
 }
 
 #[tokio::test]
