@@ -375,7 +375,10 @@ impl Lexer<'_> {
             self.accept("+-");
             self.accept_run("0123456789_");
         }
-        if self.peek().is_some_and(is_alphanumeric) {
+        // A sign here would start a complex number, which this language does not have.
+        if self.peek().is_some_and(|c| is_alphanumeric(c) || c == '+' || c == '-')
+            && !self.rest().starts_with(b"-}}")
+        {
             self.next();
             let message = format!("bad number syntax: {}", quote(self.word()));
             return self.fail(message);

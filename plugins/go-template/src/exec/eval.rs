@@ -196,7 +196,8 @@ impl<'a> State<'a, '_> {
         match (format, expr) {
             (Some(Value::Bytes(_)) | None, _) => Ok(()),
             (Some(value), _) if !value.is_plain() => Err(self.fail(INSPECTED)),
-            (_, Some(Expr { kind: ExprKind::Bool(_) | ExprKind::Number { .. } | ExprKind::Nil, .. })) => {
+            (Some(Value::Nil), _) => Err(self.fail("cannot assign nil to string")),
+            (_, Some(Expr { kind: ExprKind::Bool(_) | ExprKind::Number { .. }, .. })) => {
                 let found = expr.map(ToString::to_string).unwrap_or_default();
                 Err(self.fail(format!("expected string; found {found}")))
             }

@@ -7,7 +7,6 @@ use crate::exec::World;
 use crate::value::Value;
 
 const MISSING: &str = "missing argument for comparison";
-const INCOMPATIBLE: &str = "incompatible types for comparison";
 const BAD_TYPE: &str = "invalid type for comparison";
 
 /// Whether the first argument equals one of the others.
@@ -60,8 +59,12 @@ fn equal(first: &Value, second: &Value) -> Result<bool, String> {
         (Value::Bytes(first), Value::Bytes(second)) => Ok(first == second),
         (Value::Nil, Value::Nil) => Ok(true),
         (Value::Nil, _) | (_, Value::Nil) => Ok(false),
-        _ => Err(INCOMPATIBLE.to_owned()),
+        _ => Err(incompatible(first, second)),
     }
+}
+
+fn incompatible(first: &Value, second: &Value) -> String {
+    format!("incompatible types for comparison: {} and {}", first.type_name(), second.type_name())
 }
 
 fn ordered(args: &[Value], holds: fn(Option<Ordering>) -> bool) -> Result<Value, String> {
@@ -73,7 +76,8 @@ fn ordered(args: &[Value], holds: fn(Option<Ordering>) -> bool) -> Result<Value,
         [Value::Nil, _] | [_, Value::Nil] | [Value::Bool(_), Value::Bool(_)] => {
             return Err(BAD_TYPE.to_owned());
         }
-        _ => return Err(INCOMPATIBLE.to_owned()),
+        [first, second] => return Err(incompatible(first, second)),
+        _ => return Err(MISSING.to_owned()),
     };
     Ok(Value::Bool(holds(ordering)))
 }

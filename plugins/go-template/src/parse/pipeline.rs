@@ -187,12 +187,19 @@ impl Parser<'_> {
     fn number(&self, token: &Token) -> Result<ExprKind, Failure> {
         let literal = self.name(token);
         if token.kind == Kind::CharConstant {
-            let value = unquote_char(self.word(token))
-                .ok_or_else(|| self.error(&format!("malformed character constant: {literal}")))?;
+            let value = unquote_char(self.word(token)).ok_or_else(|| {
+                let empty = literal == "''" || literal.starts_with("'\\");
+                let cause = format!("malformed character constant: {literal}");
+                self.error(if empty { "invalid syntax" } else { &cause })
+            })?;
             return Ok(ExprKind::Number { value: Number::Int(i64::from(value)), literal });
         }
-        let value = number(&literal)
-            .ok_or_else(|| self.error(&format!("illegal number syntax: {}", quote(literal.as_bytes()))))?;
+        let value = number(&literal).ok_or_else(|| {
+            // Go's words for an octal number with a digit that is none.
+            let digits = literal.bytes().all(|byte| byte.is_ascii_digit());
+            let cause = if digits { "integer overflow" } else { "illegal number syntax" };
+            self.error(&format!("{cause}: {}", quote(literal.as_bytes())))
+        })?;
         Ok(ExprKind::Number { value, literal })
     }
 }

@@ -94,7 +94,7 @@ fn what_does_not_parse_is_refused_with_its_line() {
         ("{{/* c }}", "template: data:1: unclosed comment"),
         ("{{ 1 | 2 }}", "template: data:1: non executable command in pipeline stage 2"),
         ("{{ 1a }}", "template: data:1: bad number syntax: \"1a\""),
-        ("{{ 09 }}", "template: data:1: illegal number syntax: \"09\""),
+        ("{{ 09 }}", "template: data:1: integer overflow: \"09\""),
         ("{{ $x, $y := 1 }}", "template: data:1: too many declarations in command"),
         ("{{ \"a\".b }}", "template: data:1: unexpected . after term \"\\\"a\\\"\""),
         ("{{ 1 , 2 }}", "template: data:1: unexpected \",\" in operand"),
@@ -149,7 +149,7 @@ fn commands_that_are_no_commands_are_refused() {
         ),
         (
             "{{ eq 1 \"a\" }}",
-            "template: data:1:3: executing \"data\" at <eq 1 \"a\">: error calling eq: incompatible types for comparison",
+            "template: data:1:3: executing \"data\" at <eq 1 \"a\">: error calling eq: incompatible types for comparison: int and string",
         ),
         (
             "{{ range \"abc\" }}{{ end }}",
