@@ -10,11 +10,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use carrara_core::ports::{Batch, CommitError, Committed, Found, Snapshot, StoreError};
+use carrara_core::ports::{Batch, CommitError, Committed, Found, SealingKind, Snapshot, StoreError};
+use carrara_types::secret::SecretBytes;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::common::{Random, copy_all, depending, new_state, put, sealing};
+use crate::error::OpenError;
+use crate::key_file::KeyFile;
 use crate::medium::{Birth, Medium, ReplaceError};
 use crate::memory::Memory;
 use crate::start::start;
@@ -149,6 +152,28 @@ fn a_replacement_that_fails_late_asks_for_a_restart_which_finishes_it() {
     assert!(error.to_string().contains("restart"), "{error}");
     drop(failing);
     assert_eq!(found(folder.path()), (Found::Open, Some(b"new".to_vec())));
+}
+
+// While a commit changes the data key, both are there; whichever opens the head is right.
+#[test]
+fn a_key_file_with_two_keys_opens_the_state_and_one_without_the_right_key_is_damage() {
+    let folder = TempDir::new().unwrap();
+    create_watched(folder.path(), "value");
+    let path = folder.path().join("sealed_key");
+    let own = std::fs::read(&path).unwrap();
+    let id = start(folder.path(), CACHE, &*sealing()).unwrap().1.state_id().unwrap();
+    let wrong = SecretBytes::new("data key", vec![9; 32]);
+    let sealing_key = sealing().key().unwrap();
+    let other = KeyFile::wrap(SealingKind::Tee, id, &wrong, &sealing_key, &Random).unwrap().encode();
+    let entries = own.len() - 76;
+    for (first, second) in [(&own, &other), (&other, &own)] {
+        let mut both = [first.as_slice(), &second[entries..]].concat();
+        both[entries - 1] = 2;
+        std::fs::write(&path, both).unwrap();
+        assert_eq!(found(folder.path()), (Found::Open, Some(b"value".to_vec())));
+    }
+    std::fs::write(&path, other).unwrap();
+    assert!(matches!(start(folder.path(), CACHE, &*sealing()), Err(OpenError::Damaged { .. })));
 }
 
 /// A backend that counts its transactions and fails when told: before or after they are durable.

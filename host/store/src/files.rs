@@ -108,7 +108,7 @@ impl Directory {
 
     /// The last step of a replacement, also taken by a start that finds it missing.
     pub(crate) fn rename_state(&self) -> io::Result<()> {
-        // The key must not be younger than the state after a loss of power.
+        // The key's rename first: after a loss of power a new state must not lie beside an old key.
         self.sync()?;
         fs::rename(self.new_state(), self.state())?;
         self.sync()

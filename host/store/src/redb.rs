@@ -209,3 +209,63 @@ fn unreadable(error: impl std::fmt::Display) -> Fault {
 fn not_written(error: impl std::fmt::Display) -> StoreError {
     StoreError::Write(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use carrara_core::ports::SealingKind;
+
+    use super::*;
+
+    fn sealed(byte: u8) -> Sealed {
+        let mut bytes = vec![byte; 64];
+        bytes[0] = 1;
+        Sealed::parse(&bytes).unwrap()
+    }
+
+    fn change(byte: u8) -> Change {
+        let records = BTreeMap::from([(Arc::from("a"), Some(sealed(byte)))]);
+        Change { records, log: vec![(u64::from(byte), sealed(byte))], head: sealed(byte) }
+    }
+
+    fn made(folder: &Path) -> Redb {
+        let mut redb = Redb::new(Directory::open(folder).unwrap(), 1 << 20, None, None);
+        let mark = Mark { kind: SealingKind::Tee, state_id: [1; 16] };
+        let birth = Birth { mark, recovery_data: vec![2], key_file: vec![3], change: change(0) };
+        redb.replace(&birth).unwrap();
+        redb
+    }
+
+    #[test]
+    fn after_a_failed_transaction_the_file_is_opened_anew_and_writes_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut redb = made(folder.path());
+        // What `apply` leaves behind when it fails.
+        redb.database = None;
+        assert!(matches!(redb.apply(&change(1)), Err(StoreError::NotOpen)));
+        assert_eq!(redb.stored_head().unwrap(), sealed(0).bytes());
+        redb.apply(&change(1)).unwrap();
+        assert_eq!(redb.stored_head().unwrap(), sealed(1).bytes());
+        let stored = read_all(redb.database.as_ref().unwrap()).unwrap();
+        assert_eq!(stored.records, [("a".to_owned(), sealed(1))]);
+        assert_eq!((stored.log, stored.recovery_data), (vec![sealed(0), sealed(1)], vec![2]));
+    }
+
+    #[test]
+    fn a_new_state_is_never_made_where_one_is_expected() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut redb = made(folder.path());
+        redb.database = None;
+        for bytes in [None, Some(&[][..]), Some(&b"other"[..])] {
+            let path = folder.path().join("state.redb");
+            std::fs::remove_file(&path).unwrap();
+            if let Some(bytes) = bytes {
+                std::fs::write(&path, bytes).unwrap();
+            }
+            assert!(redb.stored_head().is_err());
+            std::fs::write(&path, b"").unwrap();
+        }
+    }
+}

@@ -87,6 +87,9 @@ pub(crate) struct Change {
     pub(crate) head: Sealed,
 }
 
+/// The records and log lines of a batch.
+type SealedBatch = (Vec<(Arc<str>, Sealed)>, Vec<Sealed>);
+
 /// Batches on their way into one transaction. Each is applied wholly or not at all.
 pub(crate) struct Draft<'a> {
     keys: &'a Keyring,
@@ -137,12 +140,7 @@ impl<'a> Draft<'a> {
         Ok(Some((self.state, Change { records: self.records, log: self.log, head })))
     }
 
-    #[expect(clippy::type_complexity, reason = "the records and the lines of one batch, used once")]
-    fn seal(
-        &self,
-        batch: &Batch,
-        revision: u64,
-    ) -> Result<(Vec<(Arc<str>, Sealed)>, Vec<Sealed>), SealError> {
+    fn seal(&self, batch: &Batch, revision: u64) -> Result<SealedBatch, SealError> {
         let seal =
             |name: &[u8], clear: &[u8]| self.keys.seal(self.state.place(name), revision, clear, self.entropy);
         let records = batch
@@ -191,8 +189,8 @@ fn check(batch: &Batch) -> Result<(), StoreError> {
     if batch.puts.iter().any(|(_, value)| value.len() > MAX_VALUE_BYTES) {
         return Err(StoreError::Write("a record is too long".into()));
     }
-    if batch.log_lines.iter().any(|line| line.contains('\n')) {
-        return Err(StoreError::Write("a line of the update log holds a line break".into()));
+    if batch.log_lines.iter().any(|line| line.contains('\n') || line.len() > MAX_VALUE_BYTES) {
+        return Err(StoreError::Write("a line of the update log is too long or holds a line break".into()));
     }
     Ok(())
 }

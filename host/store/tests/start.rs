@@ -435,3 +435,29 @@ async fn neither_values_nor_log_lines_nor_keys_lie_in_the_files_in_the_clear() {
         }
     }
 }
+
+// A disk that rots: whatever byte changes, a start refuses, asks for recovery or finds exactly what was written.
+#[tokio::test]
+async fn a_flipped_byte_anywhere_in_the_files_never_changes_what_is_found() {
+    let folder = set_up().await;
+    for (file, stride) in [(state(&folder), 997), (key(&folder), 7)] {
+        let whole = fs::read(&file).unwrap();
+        for at in (0..whole.len()).step_by(stride) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x10;
+            fs::write(&file, bytes).unwrap();
+            let copy = TempDir::new().unwrap();
+            copy_all(folder.path(), copy.path());
+            match start(copy.path()).await {
+                Ok(store) if store.found() == Found::Open => {
+                    let snapshot = store.snapshot();
+                    assert_eq!(snapshot.open("secret:a").unwrap().unwrap().expose(), b"one", "byte {at}");
+                    assert_eq!(snapshot.log_lines(0, 9).unwrap(), ["line 0", "line 1"], "byte {at}");
+                }
+                Ok(store) => assert_eq!(store.found(), Found::Locked, "byte {at}"),
+                Err(error) => assert!(!error.to_string().is_empty()),
+            }
+        }
+        fs::write(&file, whole).unwrap();
+    }
+}
