@@ -348,3 +348,6 @@ fn names_of(root: &Certificate) -> Result<CoordinatorNames, Cause> {
     }
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests;

@@ -193,3 +193,6 @@ fn end_of_life(
         Source::Shared | Source::Private { .. } => Ok((end, valid_for)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,3 +145,177 @@ fn encrypt(key: &RsaPublicKey, secret: &SecretBytes) -> Result<Vec<u8>, &'static
     key.encrypt(&mut OsRng, Oaep::new::<Sha256>(), secret.expose())
         .map_err(|_| "the RSA key is too small for a share by OAEP with SHA-256")
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+
+    use super::*;
+    use crate::key_pair::{KeyKind, KeyPair};
+    use crate::test_authority::Random;
+
+    /// Recovery keys by name, and the private keys that never leave their owners.
+    struct Owners {
+        public: BTreeMap<String, String>,
+        private: BTreeMap<String, SecretBytes>,
+    }
+
+    fn public_pem(spki: &[u8]) -> String {
+        pem::encode(&pem::Pem::new("PUBLIC KEY", spki))
+    }
+
+    fn owners(names: &[&str]) -> Owners {
+        let mut owners = Owners { public: BTreeMap::new(), private: BTreeMap::new() };
+        for name in names {
+            let key = KeyPair::generate(KeyKind::Rsa(2048), "recovery key").unwrap();
+            owners.public.insert((*name).to_owned(), public_pem(&key.spki));
+            owners.private.insert((*name).to_owned(), key.pkcs8);
+        }
+        owners
+    }
+
+    impl Owners {
+        /// What each owner decrypts, by another library.
+        fn decrypt(&self, recovery: &Recovery) -> Vec<SecretBytes> {
+            let decrypt = |(name, blob): (&String, &Vec<u8>)| {
+                let key = PrivateDecryptingKey::from_pkcs8(self.private[name].expose()).unwrap();
+                let key = OaepPrivateDecryptingKey::new(key).unwrap();
+                let mut plain = vec![0; key.min_output_size()];
+                let plain = key.decrypt(&OAEP_SHA256_MGF1SHA256, blob, &mut plain, None).unwrap();
+                SecretBytes::new("share", plain.to_vec())
+            };
+            recovery.secrets.iter().map(decrypt).collect()
+        }
+    }
+
+    fn make(owners: &Owners, threshold: u64) -> Recovery {
+        make_recovery(&owners.public, threshold, &Random).unwrap()
+    }
+
+    fn hashes(shares: &[SecretBytes]) -> serde_json::Value {
+        let hash = |share: &SecretBytes| hex::encode(digest::digest(&digest::SHA256, share.expose()));
+        shares
+            .iter()
+            .map(|share| (hash(share), serde_json::Value::Bool(true)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+
+    fn refusal(pem: &str) -> String {
+        let keys = BTreeMap::from([("k".to_owned(), pem.to_owned())]);
+        make_recovery(&keys, 0, &Random).unwrap_err().0
+    }
+
+    // L-40
+    #[test]
+    fn without_keys_there_is_a_data_key_and_nothing_to_recover_with() {
+        let recovery = make(&owners(&[]), 0);
+        assert_eq!(recovery.data_key.len(), 32);
+        assert!(recovery.secrets.is_empty());
+        assert_eq!(recovery.recovery_data, b"null");
+        assert!(!make(&owners(&[]), 0).data_key.equals(recovery.data_key.expose()));
+    }
+
+    // L-41
+    #[test]
+    fn one_owner_gets_the_data_key() {
+        let owners = owners(&["a"]);
+        let recovery = make(&owners, 0);
+        assert!(owners.decrypt(&recovery)[0].equals(recovery.data_key.expose()));
+        assert_eq!(recovery.recovery_data, b"null");
+    }
+
+    // L-42
+    #[test]
+    fn several_owners_get_shares_whose_xor_is_the_data_key() {
+        let owners = owners(&["a", "b", "c"]);
+        for threshold in [0, 3] {
+            let recovery = make(&owners, threshold);
+            let shares = owners.decrypt(&recovery);
+            let xor = shares
+                .iter()
+                .fold(vec![0; 32], |sum, share| sum.iter().zip(share.expose()).map(|(a, b)| a ^ b).collect());
+            assert!(recovery.data_key.equals(&xor));
+            assert!(
+                shares.iter().all(|share| share.len() == 32 && !recovery.data_key.equals(share.expose()))
+            );
+            let data: serde_json::Value = serde_json::from_slice(&recovery.recovery_data).unwrap();
+            assert_eq!(data, hashes(&shares));
+        }
+    }
+
+    // L-43
+    #[test]
+    fn with_a_threshold_the_owners_get_shamir_shares() {
+        let owners = owners(&["a", "b", "c"]);
+        let recovery = make(&owners, 2);
+        let shares = owners.decrypt(&recovery);
+        assert!(shares.iter().all(|share| share.len() == 33));
+        for (one, other) in [(0, 1), (1, 2), (2, 0)] {
+            let key = shamir::combine(&[&shares[one], &shares[other]]).unwrap();
+            assert!(key.equals(recovery.data_key.expose()));
+        }
+        let data: serde_json::Value = serde_json::from_slice(&recovery.recovery_data).unwrap();
+        assert_eq!(data, hashes(&shares));
+    }
+
+    // M-76, M-77
+    #[test]
+    fn thresholds_that_do_not_fit_are_refused() {
+        assert_eq!(effective_threshold(3, 0).unwrap(), 3);
+        assert_eq!(effective_threshold(3, 2).unwrap(), 2);
+        assert_eq!(
+            effective_threshold(2, 3).unwrap_err().0,
+            "not enough recovery keys (2) defined to meet the recovery threshold of 3"
+        );
+        assert!(effective_threshold(0, 1).unwrap_err().0.starts_with("not enough recovery keys (0)"));
+        assert!(effective_threshold(2, u64::MAX).is_err());
+        assert_eq!(
+            effective_threshold(3, 1).unwrap_err().0,
+            "invalid recovery threshold: if set, threshold must be at least 2"
+        );
+    }
+
+    // M-79
+    #[test]
+    fn what_is_no_rsa_public_key_is_refused() {
+        let rsa = KeyPair::generate(KeyKind::Rsa(2048), "key").unwrap();
+        let other_label = pem::encode(&pem::Pem::new("RSA PUBLIC KEY", rsa.spki.as_slice()));
+        for text in ["", "no PEM", &other_label, &public_pem(b"no DER"), &public_pem(&[])] {
+            assert_eq!(refusal(text), "recovery key \"k\": given PEM data is not a public key");
+        }
+        let ecdsa = KeyPair::generate(KeyKind::EcdsaP256, "key").unwrap();
+        assert_eq!(
+            refusal(&public_pem(&ecdsa.spki)),
+            "recovery key \"k\": unsupported type of public key: use RSA"
+        );
+    }
+
+    // M-79: OAEP with SHA-256 takes 66 bytes
+    #[test]
+    fn small_and_large_rsa_keys_encrypt_as_long_as_a_share_fits() {
+        use p384::pkcs8::EncodePublicKey;
+        // Encrypting needs no primes: any odd number of that length is modulus enough.
+        let pem = |bits: usize| {
+            let modulus = BigUint::from_bytes_be(&vec![0xFF; bits / 8]);
+            let key = RsaPublicKey::new_unchecked(modulus, BigUint::from(65_537_u32));
+            public_pem(key.to_public_key_der().unwrap().as_bytes())
+        };
+        let too_small = refusal(&pem(768));
+        assert!(too_small.contains("too small"), "{too_small}");
+        let too_large = refusal(&pem(16_384 + 8));
+        assert!(too_large.contains("longer than 16384 bits"), "{too_large}");
+        let keys = BTreeMap::from([("k".to_owned(), pem(1024))]);
+        make_recovery(&keys, 0, &Random).unwrap();
+        let keys = BTreeMap::from([("k".to_owned(), pem(8192))]);
+        assert_eq!(make_recovery(&keys, 0, &Random).unwrap().secrets["k"].len(), 1024);
+    }
+
+    // M-79: text around the block does not matter
+    #[test]
+    fn text_before_and_after_the_pem_block_is_ignored() {
+        let key = KeyPair::generate(KeyKind::Rsa(2048), "key").unwrap();
+        let keys = BTreeMap::from([("k".to_owned(), format!("comment\n{}\nmore", public_pem(&key.spki)))]);
+        assert!(make_recovery(&keys, 0, &Random).is_ok());
+    }
+}

@@ -109,3 +109,127 @@ fn inverse(a: u8) -> u8 {
     }
     power
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::test_authority::Random;
+
+    /// Multiplication by hand: polynomials over GF(2), divided by 0x11B at the end.
+    fn naive_multiply(a: u8, b: u8) -> u8 {
+        let mut product: u16 =
+            (0..8).filter(|bit| b >> bit & 1 == 1).fold(0, |sum, bit| sum ^ (u16::from(a) << bit));
+        for bit in (8..16).rev() {
+            if product >> bit & 1 == 1 {
+                product ^= 0x11B << (bit - 8);
+            }
+        }
+        u8::try_from(product).unwrap()
+    }
+
+    fn naive_inverse(a: u8) -> u8 {
+        (1..=255).find(|b| naive_multiply(a, *b) == 1).unwrap()
+    }
+
+    /// Lagrange's formula at zero, byte by byte.
+    fn naive_combine(shares: &[&[u8]]) -> Vec<u8> {
+        let length = shares[0].len() - 1;
+        let byte = |at: usize| {
+            shares.iter().fold(0, |sum, share| {
+                let others = shares.iter().map(|other| other[length]).filter(|x| *x != share[length]);
+                let weight = others.fold(1, |product, other| {
+                    naive_multiply(product, naive_multiply(other, naive_inverse(other ^ share[length])))
+                });
+                sum ^ naive_multiply(share[at], weight)
+            })
+        };
+        (0..length).map(byte).collect()
+    }
+
+    fn secret(bytes: &[u8]) -> SecretBytes {
+        SecretBytes::new("secret", bytes.to_vec())
+    }
+
+    // FIPS 197 section 4.2: {57} x {83} = {c1} in the field with 0x11B
+    #[test]
+    fn the_field_is_that_of_aes() {
+        assert_eq!(multiply(0x57, 0x83), 0xC1);
+        assert_eq!(multiply(0x57, 0x13), 0xFE);
+        for a in 0..=255 {
+            for b in 0..=255 {
+                assert_eq!(multiply(a, b), naive_multiply(a, b));
+            }
+            if a != 0 {
+                assert_eq!(inverse(a), naive_inverse(a));
+            }
+        }
+    }
+
+    // L-43: y-bytes first, x last; computed by hand: y = 0x10 + 2x and 0x20 + 3x in the field
+    #[test]
+    fn known_shares_in_the_layout_with_x_last_are_combined() {
+        let shares = [secret(&[0x12, 0x23, 1]), secret(&[0x16, 0x25, 3]), secret(&[0x0B, 0x20 ^ 0x9A, 0x80])];
+        let pair = |a: usize, b: usize| combine(&[&shares[a], &shares[b]]).unwrap().expose().to_vec();
+        assert_eq!(pair(0, 1), [0x10, 0x20]);
+        assert_eq!(pair(1, 0), [0x10, 0x20]);
+        assert_eq!(multiply(2, 0x80), 0x1B);
+        assert_eq!(multiply(3, 0x80), 0x9B);
+    }
+
+    // L-43
+    #[test]
+    fn shares_are_one_byte_longer_and_their_points_differ() {
+        let shares = split(&secret(&[5; 32]), 255, 255, &Random).unwrap();
+        let mut points: Vec<_> = shares.iter().map(|share| *share.expose().last().unwrap()).collect();
+        assert!(shares.iter().all(|share| share.len() == 33));
+        points.sort_unstable();
+        assert_eq!(points, (1..=255).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn impossible_thresholds_are_refused() {
+        for (count, threshold) in [(3, 0), (3, 1), (3, 4), (256, 2), (0, 0)] {
+            assert!(split(&secret(&[1; 32]), count, threshold, &Random).is_err(), "{count} {threshold}");
+        }
+        assert!(split(&secret(&[1; 32]), 2, 2, &Random).is_ok());
+    }
+
+    #[test]
+    fn malformed_shares_are_refused() {
+        let good = secret(&[1, 2, 3]);
+        for bad in [&[][..], &[9], &[1, 2, 0], &[7, 7, 3], &[1, 4]] {
+            assert!(combine(&[&good, &secret(bad)]).is_err(), "{bad:?}");
+        }
+        assert!(combine(&[&good]).is_err());
+        assert!(combine(&[]).is_err());
+    }
+
+    // L-43: one share less says nothing
+    #[test]
+    fn too_few_shares_give_something_else() {
+        let key = secret(&[0x5A; 32]);
+        let shares = split(&key, 5, 4, &Random).unwrap();
+        let wrong = combine(&shares[..3].iter().collect::<Vec<_>>()).unwrap();
+        assert!(!wrong.equals(key.expose()));
+    }
+
+    proptest! {
+        // L-43: against the oracle, any threshold, any subset
+        #[test]
+        fn any_threshold_of_shares_gives_the_secret(
+            key in proptest::collection::vec(any::<u8>(), 1..40),
+            (count, threshold) in (2_usize..20).prop_flat_map(|count| (Just(count), 2..=count)),
+            rotation in 0_usize..20,
+        ) {
+            let key = secret(&key);
+            let mut shares = split(&key, count, threshold, &Random).unwrap();
+            shares.rotate_left(rotation % count);
+            let chosen: Vec<_> = shares.iter().take(threshold).collect();
+            prop_assert!(combine(&chosen).unwrap().equals(key.expose()));
+            let bytes: Vec<_> = chosen.iter().map(|share| share.expose()).collect();
+            prop_assert_eq!(naive_combine(&bytes), key.expose());
+        }
+    }
+}

@@ -95,6 +95,8 @@ fn directory_string(text: &str) -> Result<Any, Cause> {
 
 #[cfg(test)]
 mod tests {
+    use der::Tagged;
+
     use super::*;
 
     // L-11
