@@ -108,7 +108,7 @@ fn play(stage: &mut Stage, root: &Path, processes: &mut Processes) -> anyhow::Re
 }
 
 fn build(root: &Path) -> anyhow::Result<()> {
-    guests::build_all()?;
+    guests::run(&guests::Arguments::default())?;
     println!("building the binaries (the first time takes some minutes) ...");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
@@ -171,8 +171,9 @@ fn start_site(stage: &Stage, processes: &mut Processes) -> anyhow::Result<()> {
 fn check_secret(stage: &Stage, file: &str, config: &str) -> anyhow::Result<()> {
     let read: Value = serde_json::from_slice(&fs::read(stage.folder.join(file))?).context("reading Alice's secret")?;
     let private = read["site_token"]["Private"].as_str().context("Alice's answer holds no secret")?;
-    let decoded = Command::new("openssl").args(["base64", "-d", "-A"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let bytes = pipe(decoded, private.as_bytes())?;
+    let mut decode = Command::new("openssl");
+    decode.args(["base64", "-d", "-A"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let bytes = pipe(&mut decode, private.as_bytes())?;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     ensure!(config.contains(&hex), "Alice's secret is not the one in the page");
     println!("    the page's token is Alice's secret");

@@ -21,7 +21,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 const PLUGINS: [&str; 4] = ["manifest-rules", "rbac", "go-template", "liquid"];
 
 /// Options of `cargo xtask guests`.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct Arguments {
     /// Also compile for a coordinator that runs in an enclave
     #[arg(long)]

@@ -1,6 +1,9 @@
 //! `cargo xtask`: what the workspace needs beyond cargo. A thin dispatcher: one module per command.
 
+mod demo;
 mod guests;
+mod python;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -16,10 +19,16 @@ struct Arguments {
 enum Command {
     /// Builds the built-in policies and compiles them ahead of time
     Guests(guests::Arguments),
+    /// Runs the main job in simulation and tells what happens
+    Demo(demo::Arguments),
+    /// Checks formatting and lints and runs every test
+    Test(test::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
     }
 }

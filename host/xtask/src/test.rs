@@ -4,12 +4,12 @@
 //! line `test<TAB>install command` each; such a test counts as skipped, and `--no-skips` makes it a failure.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use crate::guests;
+use crate::{guests, python};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -35,7 +35,7 @@ pub(crate) const FEATURES: &str = "carrara-coordinator/simulation";
 /// Runs everything; an error if anything failed.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     guests::run(&guests::Arguments::default())?;
-    let root = guests::workspace_root()?;
+    let root = guests::workspace();
     let mut counts = Counts::default();
     if arguments.filter.is_none() {
         let clippy = ["clippy", "--workspace", "--all-targets", "--features", FEATURES, "--", "-D", "warnings"];
@@ -89,17 +89,20 @@ impl Counts {
     }
 }
 
-fn cargo(root: &PathBuf) -> Command {
+fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).stdin(Stdio::null());
     command
 }
 
-fn run_tests(root: &PathBuf, arguments: &Arguments, skips: &PathBuf, counts: &mut Counts) -> anyhow::Result<()> {
+fn run_tests(root: &Path, arguments: &Arguments, skips: &Path, counts: &mut Counts) -> anyhow::Result<()> {
     println!("== tests");
     let mut command = cargo(root);
     command.args(["test", "--workspace", "--no-fail-fast", "--features", FEATURES]);
     command.env("CARRARA_SKIPS", skips).env("CARRARA_BIN_DIR", root.join("target/debug"));
+    if let Some(python) = python::environment(root)? {
+        command.env("CARRARA_PYTHON", python);
+    }
     if let Some(filter) = &arguments.filter {
         command.arg(filter);
     }
@@ -117,7 +120,7 @@ fn run_tests(root: &PathBuf, arguments: &Arguments, skips: &PathBuf, counts: &mu
     Ok(())
 }
 
-fn report_skips(skips: &PathBuf, counts: &mut Counts) -> anyhow::Result<()> {
+fn report_skips(skips: &Path, counts: &mut Counts) -> anyhow::Result<()> {
     let Ok(text) = std::fs::read_to_string(skips) else { return Ok(()) };
     println!("\nskipped, because something is not installed:");
     for line in text.lines() {
