@@ -1,1 +1,31 @@
-//! Placeholder.
+//! A client of the coordinator's REST API that decides by evidence whom it trusts.
+//!
+//! [`Client`] asks over one TLS connection per request. Whom it accepts is its [`Trust`]: one root certificate
+//! (obtained by [`attest`](mod@attest) or saved before), or anybody. It speaks version 2 of the API and falls back to
+//! version 1 only where the server says 405 (C-10).
+//!
+//! Knows no files, no time and no terminal. Limits and time-outs are in [`Limits`]. Verifying quotes is a port
+//! ([`QuoteVerifier`]); this crate has no verifier of its own.
+
+mod address;
+mod answer;
+mod api;
+pub mod attest;
+mod chain;
+mod error;
+mod identity;
+mod secret;
+#[cfg(test)]
+mod test_server;
+mod transport;
+mod trust;
+
+pub use address::Address;
+pub use api::{Manifest, ManifestSet, Quote, Status};
+pub use attest::{AttestationError, AttestationPolicy, Attested, QuoteVerifier, attest};
+pub use chain::{Chain, ChainError};
+pub use error::{ApiError, ClientError};
+pub use identity::{ClientIdentity, IdentityError};
+pub use secret::Secret;
+pub use transport::{Client, Limits};
+pub use trust::Trust;
