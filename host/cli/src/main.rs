@@ -1,2 +1,47 @@
-//! Placeholder.
-fn main() {}
+//! `carrara`: the users' tool. Arguments in, one command, text or JSON out.
+//!
+//! Results go to stdout, warnings and `Error: ...` to stderr; the exit code is 0 or 1. Whom a command trusts is
+//! decided in [`session`]; nothing here verifies evidence itself.
+
+mod args;
+mod commands;
+mod files;
+mod manifest_file;
+mod output;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Arguments;
+use crate::output::{Output, complain};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let mut output = Output::new(arguments.globals.output);
+    match commands::run(arguments, &mut output).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("Error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version are results; everything else is an error with exit code 1.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let text = error.render().to_string();
+    complain(&match text.strip_prefix("error:") {
+        Some(rest) => format!("Error:{}", rest.trim_end()),
+        None => text.trim_end().to_owned(),
+    });
+    ExitCode::FAILURE
+}

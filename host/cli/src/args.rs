@@ -1,0 +1,130 @@
+//! The command line (cli.md sections 1 and 3).
+
+use std::path::PathBuf;
+
+use carrara_client::Address;
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{attest, certificate, keygen, manifest, secret};
+use crate::output::Format;
+
+/// Verify a coordinator, set its manifest, and use what it keeps.
+///
+/// HOST is HOST:PORT of the coordinator's client API, without https://. Commands that attest verify the
+/// coordinator's quote first; the others trust the certificates that `manifest set` or `manifest verify` saved.
+#[derive(Debug, Parser)]
+#[command(name = "carrara", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Globals {
+    /// Where the coordinator's certificates are kept [default: <user config dir>/marblerun/coordinator-cert.pem]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) coordinator_cert: Option<PathBuf>,
+    /// Attestation policy, JSON [default: ./era-config.json if it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) era_config: Option<PathBuf>,
+    /// Verify no quote and accept any server certificate; for simulation only
+    #[arg(short, long, global = true)]
+    pub(crate) insecure: bool,
+    /// TCB statuses that are accepted
+    #[arg(long, global = true, value_delimiter = ',', value_name = "LIST")]
+    #[arg(default_value = "UpToDate,SWHardeningNeeded")]
+    pub(crate) accepted_tcb_statuses: Vec<String>,
+    /// Advisories that are accepted with SWHardeningNeeded [default: all]
+    #[arg(long, global = true, value_delimiter = ',', value_name = "LIST")]
+    pub(crate) accepted_advisories: Vec<String>,
+    /// Text that the quote must be bound to, so that it is fresh
+    #[arg(long, global = true, default_value = "", hide_default_value = true, value_name = "TEXT")]
+    pub(crate) nonce: String,
+    /// Save the coordinator's quote
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) save_sgx_quote: Option<PathBuf>,
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub(crate) output: Format,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the coordinator's state
+    Status {
+        /// HOST:PORT
+        host: Address,
+    },
+    /// Write, set, read and verify manifests
+    #[command(subcommand)]
+    Manifest(manifest::Manifest),
+    /// Save certificates of an attested coordinator that was verified before
+    #[command(subcommand)]
+    Certificate(certificate::Certificate),
+    /// Read secrets
+    #[command(subcommand)]
+    Secret(secret::Secret),
+    /// Attest the coordinator and save its root certificate
+    Attest(attest::Attest),
+    /// Make keys and certificates for a manifest's users and recovery keys
+    #[command(subcommand)]
+    Keygen(keygen::Keygen),
+}
+
+/// A user's certificate and key.
+#[derive(Debug, Args)]
+pub(crate) struct User {
+    /// PEM file with the user's certificate
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) cert: PathBuf,
+    /// PEM file with the certificate's private key
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    // cli.md section 1
+    #[test]
+    fn the_defaults_are_those_of_the_specification() {
+        let globals = Arguments::try_parse_from(["carrara", "status", "localhost:4433"]).unwrap().globals;
+        assert_eq!(globals.accepted_tcb_statuses, ["UpToDate", "SWHardeningNeeded"]);
+        assert!(globals.accepted_advisories.is_empty() && globals.nonce.is_empty() && !globals.insecure);
+    }
+
+    #[test]
+    fn names_come_before_the_host() {
+        let line = ["carrara", "secret", "get", "a", "b", "localhost:4433", "-c", "c", "-k", "k"];
+        let Command::Secret(secret::Secret::Get { names, host, .. }) =
+            Arguments::try_parse_from(line).unwrap().command
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (names, host.to_string()),
+            (vec!["a".to_owned(), "b".to_owned()], "localhost:4433".to_owned())
+        );
+        for line in [&line[..5], &["carrara", "secret", "get", "a", "localhost:4433", "-c", "c"][..]] {
+            assert!(Arguments::try_parse_from(line).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_with_a_scheme_is_refused_with_the_form_that_is_expected() {
+        let error = Arguments::try_parse_from(["carrara", "status", "https://localhost:4433"]).unwrap_err();
+        assert!(error.to_string().contains("HOST:PORT"), "{error}");
+    }
+}

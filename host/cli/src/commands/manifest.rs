@@ -1,0 +1,101 @@
+//! `manifest init|set|get|verify|log|signature`.
+
+mod get;
+mod init;
+mod log;
+mod set;
+mod verify;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use carrara_client::Address;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::args::Globals;
+use crate::manifest_file;
+use crate::output::Output;
+
+/// Write, set, read and verify manifests
+#[derive(Debug, Subcommand)]
+pub(crate) enum Manifest {
+    /// Write a small valid manifest to start from
+    Init {
+        /// Where it goes
+        #[arg(default_value = "manifest.json")]
+        file: PathBuf,
+        /// Overwrite an existing file
+        #[arg(short, long)]
+        force: bool,
+    },
+    /// Attest the coordinator and set its manifest, JSON or YAML
+    Set {
+        /// The manifest
+        file: PathBuf,
+        /// HOST:PORT
+        host: Address,
+        /// Save the recovery data instead of printing it
+        #[arg(short, long, alias = "recovery-data", value_name = "FILE")]
+        recoverydata: Option<PathBuf>,
+    },
+    /// Attest the coordinator and read its manifest
+    Get(Get),
+    /// Attest the coordinator and check that it has this manifest
+    Verify {
+        /// The manifest, or its signature (64 hex characters)
+        #[arg(value_name = "FILE|SIGNATURE")]
+        expected: String,
+        /// HOST:PORT
+        host: Address,
+    },
+    /// Read the log of updates
+    Log {
+        /// HOST:PORT
+        host: Address,
+        /// Save the log instead of printing it
+        #[arg(short, long, value_name = "FILE")]
+        out_file: Option<PathBuf>,
+    },
+    /// Print a manifest's signature: the SHA-256 of what is sent
+    Signature {
+        /// The manifest
+        file: PathBuf,
+    },
+}
+
+/// Attest the coordinator and read its manifest
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// HOST:PORT
+    host: Address,
+    /// Print the signature beside the manifest
+    #[arg(short, long)]
+    signature: bool,
+    /// Show the security versions after package updates
+    #[arg(short = 'u', long)]
+    display_update: bool,
+    /// Save the manifest instead of printing it
+    #[arg(short, long, value_name = "FILE")]
+    out_file: Option<PathBuf>,
+    /// Save the coordinator's certificates for later commands
+    #[arg(long)]
+    keep_cert: bool,
+}
+
+pub(crate) async fn run(globals: &Globals, command: &Manifest, output: &mut Output) -> Result<()> {
+    match command {
+        Manifest::Init { file, force } => init::run(file, *force, output),
+        Manifest::Set { file, host, recoverydata } => {
+            set::run(globals, file, host, recoverydata.as_deref(), output).await
+        }
+        Manifest::Get(get) => get::run(globals, get, output).await,
+        Manifest::Verify { expected, host } => verify::run(globals, expected, host, output).await,
+        Manifest::Log { host, out_file } => log::run(globals, host, out_file.as_deref(), output).await,
+        Manifest::Signature { file } => {
+            let signature = manifest_file::signature(&manifest_file::load(file)?);
+            output.line(&signature)?;
+            output.result(&json!({ "ManifestSignature": signature }))
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! One file per command.
+
+pub(crate) mod attest;
+pub(crate) mod certificate;
+pub(crate) mod keygen;
+pub(crate) mod manifest;
+pub(crate) mod secret;
+mod status;
+
+use anyhow::Result;
+
+use crate::args::{Arguments, Command};
+use crate::output::Output;
+
+/// Runs the command that was asked for.
+pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()> {
+    let globals = &arguments.globals;
+    match &arguments.command {
+        Command::Status { host } => status::run(globals, host, output).await,
+        Command::Manifest(command) => manifest::run(globals, command, output).await,
+        Command::Certificate(command) => certificate::run(globals, command, output).await,
+        Command::Secret(command) => secret::run(globals, command, output).await,
+        Command::Attest(command) => attest::run(globals, command, output).await,
+        Command::Keygen(command) => keygen::run(command, output),
+    }
+}

@@ -1,0 +1,132 @@
+//! Reading and writing files. Whatever is written has mode 0600 and is there whole or not at all.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use zeroize::Zeroizing;
+
+/// No manifest, policy, certificate or key comes near; a wrong path may.
+const MAX_INPUT_BYTES: u64 = 64 << 20;
+
+/// Reads a file that the user named. Wiped on drop: it may be a key.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let mut content = Zeroizing::new(Vec::new());
+    File::open(path)
+        .and_then(|file| file.take(MAX_INPUT_BYTES + 1).read_to_end(&mut content))
+        .with_context(|| format!("reading {}", path.display()))?;
+    if content.len() as u64 > MAX_INPUT_BYTES {
+        bail!("{} is larger than {} MiB: is it the right file?", path.display(), MAX_INPUT_BYTES >> 20);
+    }
+    Ok(content)
+}
+
+/// Writes a file; an existing one is replaced.
+pub(crate) fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let written = match std::fs::metadata(path) {
+        // Such as /dev/stdout: cannot be replaced.
+        Ok(found) if !found.is_file() => {
+            OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(content))
+        }
+        _ => replace(path, content),
+    };
+    written.with_context(|| format!("writing {}; check the folder and its permissions", path.display()))
+}
+
+/// Writes a file that must not exist yet, unless `force`.
+pub(crate) fn write_new(path: &Path, content: &[u8], force: bool) -> Result<()> {
+    if force {
+        return write(path, content);
+    }
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let written = match created {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            bail!("{} exists already; name another file, or overwrite it with --force", path.display())
+        }
+        other => other.and_then(|mut file| file.write_all(content)),
+    };
+    written.with_context(|| format!("writing {}; check the folder and its permissions", path.display()))
+}
+
+/// Makes a folder that only the user can read, with its parents.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("making the folder {}", path.display()))
+}
+
+fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let temporary = beside(path)?;
+    // What a run that was killed left behind; nobody else uses this name.
+    let _ = std::fs::remove_file(&temporary);
+    let result = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&temporary, path));
+    if result.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    result
+}
+
+fn beside(path: &Path) -> std::io::Result<PathBuf> {
+    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+    Ok(path.with_file_name(format!(".{}.{}.new", name.to_string_lossy(), std::process::id())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    // cli.md section 1
+    #[test]
+    fn files_have_mode_0600_also_where_an_open_one_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, b"long old content").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!((read(&path).unwrap().as_slice(), mode(&path)), (&b"new"[..], 0o600));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_replaces_none_without_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        write_new(&path, b"one", false).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        let error = write_new(&path, b"two", false).unwrap_err();
+        assert!(format!("{error:#}").contains("--force"), "{error:#}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        write_new(&path, b"two", true).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_or_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing/f");
+        assert!(format!("{:#}", read(&path).unwrap_err()).contains("missing/f"));
+        assert!(format!("{:#}", write(&path, b"").unwrap_err()).contains("missing/f"));
+    }
+
+    #[test]
+    fn a_device_is_written_to() {
+        write(Path::new("/dev/null"), b"gone").unwrap();
+        assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    }
+}

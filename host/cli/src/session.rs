@@ -1,0 +1,144 @@
+//! Whom a command trusts: an attested coordinator, the one whose certificates were saved, or with --insecure anybody.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use carrara_client::attest::attest_insecure;
+use carrara_client::{
+    Address, AttestationError, AttestationPolicy, Attested, Chain, Client, ClientIdentity, QuoteVerifier,
+    Trust, attest,
+};
+
+use crate::args::{Globals, User};
+use crate::files;
+use crate::output::complain;
+
+/// Read when --era-config is not given.
+const DEFAULT_POLICY_FILE: &str = "era-config.json";
+/// Below the user's configuration folder.
+const DEFAULT_CACHE_FILE: &str = "marblerun/coordinator-cert.pem";
+
+/// One command's view of one coordinator.
+pub(crate) struct Session<'a> {
+    globals: &'a Globals,
+    host: &'a Address,
+}
+
+impl<'a> Session<'a> {
+    /// Connects nowhere yet.
+    pub(crate) fn new(globals: &'a Globals, host: &'a Address) -> Self {
+        Self { globals, host }
+    }
+
+    /// Attests (C-1..C-4), or with --insecure just fetches the certificates. Saves the quote if asked to.
+    pub(crate) async fn attest(&self) -> Result<Attested> {
+        let anybody = Client::new(self.host.clone(), Trust::Insecure);
+        let nonce = self.globals.nonce.as_bytes();
+        let attested = if self.globals.insecure {
+            attest_insecure(&anybody, nonce).await
+        } else {
+            let verifier = quote_verifier().ok_or(AttestationError::Unavailable)?;
+            attest(&anybody, &self.policy()?, Some(verifier.as_ref()), nonce).await
+        };
+        let attested = attested.with_context(|| format!("attesting the coordinator at {}", self.host))?;
+        for warning in &attested.warnings {
+            complain(&format!("Warning: {warning}"));
+        }
+        self.save_quote(&attested)?;
+        Ok(attested)
+    }
+
+    /// A client of the coordinator that was just attested.
+    pub(crate) fn attested_client(&self, attested: &Attested) -> Client {
+        Client::new(self.host.clone(), attested.trust.clone())
+    }
+
+    /// A client of the coordinator whose certificates were saved.
+    pub(crate) fn cached_client(&self) -> Result<Client> {
+        let trust = match self.globals.insecure {
+            true => Trust::Insecure,
+            false => Trust::Root(self.cached_chain()?.root().clone()),
+        };
+        Ok(Client::new(self.host.clone(), trust))
+    }
+
+    /// As [`Session::cached_client`], with a user's certificate.
+    pub(crate) fn user_client(&self, user: &User) -> Result<Client> {
+        let (certificate, key) = (files::read(&user.cert)?, files::read(&user.key)?);
+        let identity = ClientIdentity::from_pem(&certificate, &key).with_context(|| {
+            format!("using the certificate {} with the key {}", user.cert.display(), user.key.display())
+        })?;
+        Ok(self.cached_client()?.with_identity(identity))
+    }
+
+    /// The certificates that were saved.
+    pub(crate) fn cached_chain(&self) -> Result<Chain> {
+        let path = self.cache_path()?;
+        let content = files::read(&path).context(
+            "reading the coordinator's saved certificates; run `carrara manifest verify` (or `manifest set`) first, \
+             or name a PEM file with --coordinator-cert",
+        )?;
+        Chain::from_pem(&content).with_context(|| {
+            format!(
+                "using the coordinator's saved certificates {}; run `carrara manifest verify` again",
+                path.display()
+            )
+        })
+    }
+
+    /// Saves the certificates for later commands.
+    pub(crate) fn cache(&self, chain: &Chain) -> Result<()> {
+        let path = self.cache_path()?;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            files::make_folder(folder)?;
+        }
+        files::write(&path, chain.to_pem().as_bytes()).context("saving the coordinator's certificates")
+    }
+
+    fn cache_path(&self) -> Result<PathBuf> {
+        if let Some(path) = &self.globals.coordinator_cert {
+            return Ok(path.clone());
+        }
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let folder = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+        match folder {
+            Some(folder) => Ok(folder.join(DEFAULT_CACHE_FILE)),
+            None => bail!(
+                "there is no home directory for the coordinator's certificates; give --coordinator-cert"
+            ),
+        }
+    }
+
+    /// cli.md section 2; the flags win over the file.
+    fn policy(&self) -> Result<AttestationPolicy> {
+        let default = Path::new(DEFAULT_POLICY_FILE);
+        let path = match &self.globals.era_config {
+            Some(path) => path,
+            None if default.exists() => default,
+            None => bail!("there is no attestation policy: give the coordinator's with --era-config"),
+        };
+        let policy = AttestationPolicy::from_json(&files::read(path)?)
+            .with_context(|| format!("reading the attestation policy {}", path.display()))?;
+        Ok(AttestationPolicy {
+            accepted_tcb_statuses: self.globals.accepted_tcb_statuses.clone(),
+            accepted_advisories: self.globals.accepted_advisories.clone(),
+            ..policy
+        })
+    }
+
+    fn save_quote(&self, attested: &Attested) -> Result<()> {
+        let Some(path) = &self.globals.save_sgx_quote else { return Ok(()) };
+        match &attested.quote {
+            Some(quote) => files::write(path, quote),
+            None => {
+                complain("Warning: the coordinator runs in simulation and has no quote; none was saved");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// This version has no verifier for any TEE: without one, only --insecure goes on.
+fn quote_verifier() -> Option<Box<dyn QuoteVerifier>> {
+    None
+}
