@@ -1,1 +1,199 @@
-//! Tests.
+//! What the tests of this crate share: ports that do nothing, certificates, a client.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use carrara_core::outcome::TlsIdentity;
+use carrara_core::ports::{
+    Batch, Clock, CommitError, Committed, Entropy, Evidence, EvidenceError, Found, NewState, Policies,
+    PolicyDecision, PolicyFailure, RenderFailure, SecretCatalog, Snapshot, Store, StoreError,
+};
+use carrara_core::{Coordinator, Ports, Settings};
+use carrara_types::claims::Claims;
+use carrara_types::decision::{
+    AdmissionRequest, AuthorizationRequest, Chunk, Context, Finding, Proposal, Template,
+};
+use carrara_types::secret::SecretBytes;
+use http_body_util::{BodyExt as _, Full};
+use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use time::OffsetDateTime;
+
+use crate::edge::{Answer, Question};
+use crate::peer::Peer;
+
+/// A coordinator without a manifest. Whatever it would store is refused.
+pub(crate) async fn coordinator() -> Arc<Coordinator> {
+    let nothing = Arc::new(Nothing);
+    let ports = Ports {
+        store: nothing.clone(),
+        evidence: nothing.clone(),
+        policies: nothing.clone(),
+        clock: nothing.clone(),
+        entropy: nothing,
+    };
+    let settings = Settings { dns_names: vec!["localhost".to_owned()] };
+    Arc::new(Coordinator::start(ports, settings).await.unwrap())
+}
+
+struct Nothing;
+
+#[async_trait]
+impl Store for Nothing {
+    fn found(&self) -> Found {
+        Found::Empty
+    }
+
+    fn snapshot(&self) -> Arc<dyn Snapshot> {
+        Arc::new(Self)
+    }
+
+    async fn commit(&self, _batch: Batch) -> Result<Committed, CommitError> {
+        Err(StoreError::NotOpen.into())
+    }
+
+    async fn create(&self, _state: NewState, _batch: Batch) -> Result<Committed, CommitError> {
+        Err(StoreError::Write("no space left".to_owned()).into())
+    }
+}
+
+impl Snapshot for Nothing {
+    fn revision(&self) -> u64 {
+        0
+    }
+
+    fn state_id(&self) -> Option<[u8; 16]> {
+        None
+    }
+
+    fn record_revision(&self, _key: &str) -> Option<u64> {
+        None
+    }
+
+    fn open(&self, _key: &str) -> Result<Option<SecretBytes>, StoreError> {
+        Ok(None)
+    }
+
+    fn keys(&self, _prefix: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn log_size(&self) -> u64 {
+        0
+    }
+
+    fn log_lines(&self, _from: u64, _limit: usize) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Evidence for Nothing {
+    fn simulated(&self) -> bool {
+        true
+    }
+
+    async fn issue(&self, _report_data: &[u8]) -> Result<Vec<u8>, EvidenceError> {
+        Ok(Vec::new())
+    }
+
+    async fn verify(&self, _quote: &[u8], _now: OffsetDateTime) -> Result<Claims, EvidenceError> {
+        Err(EvidenceError("simulated".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Policies for Nothing {
+    fn renderers(&self) -> Vec<String> {
+        vec!["go-template".to_owned()]
+    }
+
+    async fn validate(&self, _proposal: Proposal) -> Result<Vec<Finding>, PolicyFailure> {
+        Ok(Vec::new())
+    }
+
+    async fn authorize(&self, _request: AuthorizationRequest) -> Result<PolicyDecision, PolicyFailure> {
+        Err(PolicyFailure { policy: "none".to_owned(), reason: "there is none".to_owned() })
+    }
+
+    async fn admit(&self, _request: AdmissionRequest) -> Result<PolicyDecision, PolicyFailure> {
+        Err(PolicyFailure { policy: "none".to_owned(), reason: "there is none".to_owned() })
+    }
+
+    async fn render(
+        &self,
+        renderer: &str,
+        _context: Context,
+        _templates: Vec<Template>,
+        _secrets: Arc<dyn SecretCatalog>,
+    ) -> Result<Vec<Vec<Chunk>>, RenderFailure> {
+        Err(RenderFailure::UnknownRenderer(renderer.to_owned()))
+    }
+}
+
+impl Clock for Nothing {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(1_750_000_000).unwrap()
+    }
+}
+
+impl Entropy for Nothing {
+    fn fill(&self, buffer: &mut [u8]) {
+        rustls::crypto::aws_lc_rs::default_provider().secure_random.fill(buffer).unwrap();
+    }
+}
+
+/// A self-signed certificate and its key.
+pub(crate) struct Pair {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) key: Vec<u8>,
+}
+
+impl Pair {
+    pub(crate) fn new(algorithm: &'static rcgen::SignatureAlgorithm) -> Self {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let certificate =
+            CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        Self { certificate: certificate.der().clone(), key: key.serialize_der() }
+    }
+
+    pub(crate) fn p256() -> Self {
+        Self::new(&PKCS_ECDSA_P256_SHA256)
+    }
+
+    /// X.509 version 1, RSA (see fixtures/README.md).
+    pub(crate) fn version_1() -> Self {
+        let certificate = CertificateDer::from(&include_bytes!("../fixtures/v1-certificate.der")[..]);
+        Self { certificate, key: include_bytes!("../fixtures/v1-key.der").to_vec() }
+    }
+
+    pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.clone()))
+    }
+
+    pub(crate) fn identity(&self) -> Arc<TlsIdentity> {
+        let key = SecretBytes::new("key", self.key.clone());
+        Arc::new(TlsIdentity { certificate: self.certificate.to_vec(), key })
+    }
+}
+
+/// A request as the edge passes it on, from a peer without a certificate.
+pub(crate) fn question(method: &str, uri: &str, body: impl Into<Bytes>) -> Question {
+    let address = SocketAddr::from(([127, 0, 0, 1], 1));
+    let body = Full::new(body.into()).map_err(|never| match never {}).boxed();
+    let mut question = http::Request::builder().method(method).uri(uri).body(body).unwrap();
+    question.extensions_mut().insert(Peer { address, certificate: None });
+    question
+}
+
+/// An answer's body.
+pub(crate) async fn bytes_of(answer: Answer) -> Bytes {
+    answer.into_body().collect().await.unwrap().to_bytes()
+}
+
+/// An answer's body as text.
+pub(crate) async fn text_of(answer: Answer) -> String {
+    String::from_utf8(bytes_of(answer).await.to_vec()).unwrap()
+}

@@ -1,1 +1,234 @@
-//! Tests.
+//! Routes, and what they answer without a manifest.
+
+use http::StatusCode;
+
+use super::*;
+use crate::testing::{coordinator, question, text_of};
+
+async fn ask(method: &str, uri: &str, body: impl Into<Bytes>) -> edge::Answer {
+    let app = app(coordinator().await, &Limits::default());
+    (app.answer)(question(method, uri, body)).await
+}
+
+async fn get(uri: &str) -> (StatusCode, String) {
+    let answer = ask("GET", uri, "").await;
+    (answer.status(), text_of(answer).await)
+}
+
+/// What there is; everything else is 405.
+const ENDPOINTS: [(&str, &str); 12] = [
+    ("GET", "/status"),
+    ("GET", "/api/v2/status"),
+    ("GET", "/manifest"),
+    ("GET", "/api/v2/manifest"),
+    ("POST", "/manifest"),
+    ("POST", "/api/v2/manifest"),
+    ("GET", "/quote"),
+    ("GET", "/api/v2/quote"),
+    ("GET", "/secrets"),
+    ("GET", "/api/v2/secrets"),
+    ("GET", "/update"),
+    ("GET", "/api/v2/update"),
+];
+
+const OTHER_PATHS: [&str; 22] = [
+    "/",
+    "/manifest/",
+    "/api/v2/manifest/",
+    "//status",
+    "/a/../status",
+    "/Status",
+    "/%73tatus",
+    "/status/x",
+    "/api/v2",
+    "/api/v2/",
+    "/api/v1/status",
+    "/api/v2/nothing",
+    "/recover",
+    "/api/v2/recover",
+    "/api/v2/recover/public-key",
+    "/update-manifest",
+    "/api/v2/update-manifest",
+    "/update-cancel",
+    "/api/v2/update-cancel",
+    "/api/v2/sign-quote",
+    "/api/v2/monotonic-counter",
+    "/metrics",
+];
+
+// R-13, R-20, R-21, R-22, R-23
+#[tokio::test]
+async fn every_unknown_path_and_method_is_405() {
+    let methods = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"];
+    let app = app(coordinator().await, &Limits::default());
+    for path in OTHER_PATHS.into_iter().chain(PATHS) {
+        for method in methods.into_iter().filter(|method| !ENDPOINTS.contains(&(*method, path))) {
+            let answer = (app.answer)(question(method, path, "")).await;
+            assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+            assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+            assert_eq!(text_of(answer).await, "{\"status\":\"error\",\"data\":null}\n");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_endpoint_is_there_and_has_its_name_in_the_log() {
+    let app = app(coordinator().await, &Limits::default());
+    for (method, path) in ENDPOINTS {
+        let answer = (app.answer)(question(method, path, "")).await;
+        assert_ne!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+        assert_eq!(label(path), path);
+    }
+    for path in OTHER_PATHS {
+        assert_eq!(label(path), "unmatched");
+    }
+}
+
+// R-10; rest-api.md, status
+#[tokio::test]
+async fn the_status_has_other_names_in_each_version() {
+    let message = "Coordinator is ready to accept a manifest.";
+    let expected =
+        format!("{{\"status\":\"success\",\"data\":{{\"StatusCode\":2,\"StatusMessage\":\"{message}\"}}}}\n");
+    assert_eq!(get("/status").await, (StatusCode::OK, expected));
+    let expected = format!("{{\"status\":\"success\",\"data\":{{\"code\":2,\"message\":\"{message}\"}}}}\n");
+    assert_eq!(get("/api/v2/status").await, (StatusCode::OK, expected));
+    assert_eq!(ask("GET", "/status", "").await.headers()["content-type"], "application/json");
+}
+
+// R-30
+#[tokio::test]
+async fn v1_answers_200_with_nulls_before_a_manifest_is_set() {
+    let data = "{\"ManifestSignatureRootECDSA\":null,\"ManifestSignature\":\"\",\"Manifest\":null}";
+    let expected = format!("{{\"status\":\"success\",\"data\":{data}}}\n");
+    assert_eq!(get("/manifest").await, (StatusCode::OK, expected));
+}
+
+// R-31
+#[tokio::test]
+async fn v2_answers_500_before_a_manifest_is_set() {
+    let expected = "{\"status\":\"error\",\"data\":null,\"message\":\"requested value not set\"}\n";
+    assert_eq!(get("/api/v2/manifest").await, (StatusCode::INTERNAL_SERVER_ERROR, expected.to_owned()));
+}
+
+// R-33, R-34
+#[tokio::test]
+async fn a_text_that_is_no_manifest_is_400_in_v1_and_500_in_v2() {
+    let answer = ask("POST", "/manifest", "{").await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    assert!(
+        text_of(answer)
+            .await
+            .starts_with("{\"status\":\"error\",\"data\":null,\"message\":\"unmarshaling manifest: ")
+    );
+    let answer = ask("POST", "/api/v2/manifest", "{\"manifest\":\"ew==\"}").await;
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(
+        text_of(answer)
+            .await
+            .starts_with("{\"status\":\"error\",\"data\":null,\"message\":\"unmarshaling manifest: ")
+    );
+}
+
+// R-24, R-34
+#[tokio::test]
+async fn a_v2_body_that_is_no_json_or_base64_is_a_400_fail() {
+    for (body, message) in [("", "EOF"), ("{\"manifest\":\"%\"}", "field \\\"manifest\\\" must be")] {
+        let answer = ask("POST", "/api/v2/manifest", body).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        let text = text_of(answer).await;
+        let expected = format!("{{\"status\":\"fail\",\"data\":null,\"message\":\"{message}");
+        assert!(text.starts_with(&expected), "{text}");
+    }
+}
+
+// X-17
+#[tokio::test]
+async fn a_body_over_the_limit_is_413_and_names_the_limit() {
+    let limit = crate::limits::MANIFEST_BYTES;
+    let answer = ask("POST", "/manifest", vec![b' '; limit + 1]).await;
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let text = text_of(answer).await;
+    assert!(
+        text.starts_with("{\"status\":\"error\",\"data\":null,") && text.contains(&limit.to_string()),
+        "{text}"
+    );
+    let answer = ask("POST", "/manifest", vec![b' '; limit]).await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_fit_into_memory_together_are_503() {
+    let bodies = Arc::new(Semaphore::new(1));
+    let api = Api { coordinator: coordinator().await, bodies, body_read: Duration::from_secs(9) };
+    let mut service = warp::service(routes(&Arc::new(api)));
+    let answer = service.call(question("POST", "/manifest", vec![b' '; 1025])).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    // The share of the first one was given back.
+    let answer = service.call(question("POST", "/manifest", vec![b' '; 1024])).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_408() {
+    let bodies = Arc::new(Semaphore::new(1));
+    let api = Api { coordinator: coordinator().await, bodies, body_read: Duration::from_millis(20) };
+    let mut service = warp::service(routes(&Arc::new(api)));
+    type Part = Result<hyper::body::Frame<Bytes>, edge::BodyError>;
+    let never = http_body_util::StreamBody::new(futures_util::stream::pending::<Part>());
+    let body = http_body_util::BodyExt::boxed(never);
+    let answer = service.call(question("POST", "/manifest", "").map(|_| body)).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+}
+
+// R-36, R-37
+#[tokio::test]
+async fn a_simulated_quote_is_null_with_and_without_a_nonce() {
+    let (status, text) = get("/quote").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        text.starts_with("{\"status\":\"success\",\"data\":{\"Cert\":\"-----BEGIN CERTIFICATE-----\\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("\",\"Quote\":null}}\n"), "{text}");
+    let (status, text) = get("/api/v2/quote?nonce=AAEC").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        text.starts_with("{\"status\":\"success\",\"data\":{\"cert\":\"")
+            && text.ends_with("\"quote\":null}}\n")
+    );
+}
+
+// R-37
+#[tokio::test]
+async fn a_bad_nonce_is_a_400_fail_in_v2_and_ignored_in_v1() {
+    let (status, text) = get("/api/v2/quote?nonce=a").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let expected = "{\"status\":\"fail\",\"data\":null,\"message\":\"invalid query: bad nonce format: ";
+    assert!(text.starts_with(expected), "{text}");
+    assert_eq!(get("/quote?nonce=a").await.0, StatusCode::OK);
+}
+
+// R-54; rest-api.md section 4: authentication comes before the query and the state
+#[tokio::test]
+async fn a_stranger_s_bad_query_is_401_all_the_same() {
+    for (uri, kind) in
+        [("/secrets?s=", "error"), ("/api/v2/secrets", "fail"), ("/api/v2/secrets?s=a", "fail")]
+    {
+        let (status, text) = get(uri).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{uri}");
+        let message = "unauthorized user: client certificate did not match any MarbleRun users";
+        assert_eq!(text, format!("{{\"status\":\"{kind}\",\"data\":null,\"message\":\"{message}\"}}\n"));
+    }
+}
+
+// R-55; rest-api.md section 4
+#[tokio::test]
+async fn the_update_log_needs_a_manifest() {
+    for uri in ["/update", "/api/v2/update"] {
+        let expected =
+            "{\"status\":\"error\",\"data\":null,\"message\":\"server is not in expected state\"}\n";
+        assert_eq!(get(uri).await, (StatusCode::INTERNAL_SERVER_ERROR, expected.to_owned()));
+    }
+}
