@@ -133,19 +133,21 @@ mod tests {
         (1..=255).find(|b| naive_multiply(a, *b) == 1).unwrap()
     }
 
-    /// Lagrange's formula at zero, byte by byte.
+    /// Lagrange's formula at zero.
     fn naive_combine(shares: &[&[u8]]) -> Vec<u8> {
         let length = shares[0].len() - 1;
-        let byte = |at: usize| {
-            shares.iter().fold(0, |sum, share| {
-                let others = shares.iter().map(|other| other[length]).filter(|x| *x != share[length]);
-                let weight = others.fold(1, |product, other| {
-                    naive_multiply(product, naive_multiply(other, naive_inverse(other ^ share[length])))
-                });
-                sum ^ naive_multiply(share[at], weight)
-            })
-        };
-        (0..length).map(byte).collect()
+        let mut secret = vec![0; length];
+        for share in shares {
+            let x = share[length];
+            let others = shares.iter().map(|other| other[length]).filter(|other| *other != x);
+            let weight = others.fold(1, |product, other| {
+                naive_multiply(product, naive_multiply(other, naive_inverse(other ^ x)))
+            });
+            for (sum, y) in secret.iter_mut().zip(&share[..length]) {
+                *sum ^= naive_multiply(*y, weight);
+            }
+        }
+        secret
     }
 
     fn secret(bytes: &[u8]) -> SecretBytes {
