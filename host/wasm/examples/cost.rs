@@ -1,0 +1,126 @@
+//! Prints what one call of each built-in policy costs on this machine.
+
+#![allow(clippy::print_stdout)] // its purpose
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use carrara_core::ports::{PolicyFailure, RenderFailure, SecretCatalog};
+use carrara_types::decision::{
+    AuthorizationRequest, Change, Context, HeldRole, Part, Principal, Proposal, Scope, SecretInfo, Target,
+    Template,
+};
+use carrara_wasm::PolicyHost;
+
+struct Keys;
+
+impl SecretCatalog for Keys {
+    fn names(&self, _: Scope) -> Vec<String> {
+        vec!["key".to_owned()]
+    }
+
+    fn lookup(&self, _: Scope, name: &str) -> Option<SecretInfo> {
+        Some(SecretInfo {
+            name: name.to_owned(),
+            kind: "symmetric-key".to_owned(),
+            size: 128,
+            shared: true,
+            user_defined: false,
+            valid_for: 0,
+            parts: vec![Part::Public, Part::Private],
+        })
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let start = Instant::now();
+    let host = PolicyHost::builtin()?;
+    println!("load the four         {:>9.1?}", start.elapsed());
+    let request = request();
+    report("authorize", 2000, || host.authorize_here(&request).map(drop))?;
+    for renderer in ["go-template", "liquid"] {
+        let templates = templates(renderer);
+        report(&format!("render 10x10 {renderer}"), 200, || {
+            host.render_here(renderer, &Context::default(), &templates, Arc::new(Keys))
+                .map(drop)
+                .map_err(render_failure)
+        })?;
+    }
+    for kilobytes in [100, 1000] {
+        let proposal = proposal(kilobytes * 1000);
+        report(&format!("validate {kilobytes} KB"), 20, || host.validate_here(&proposal).map(drop))?;
+    }
+    Ok(())
+}
+
+/// Prints the median of `calls` calls.
+fn report(
+    what: &str,
+    calls: usize,
+    mut call: impl FnMut() -> Result<(), PolicyFailure>,
+) -> Result<(), PolicyFailure> {
+    let mut times = Vec::with_capacity(calls);
+    for _ in 0..calls {
+        let start = Instant::now();
+        call()?;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    let median = times.get(calls / 2).copied().unwrap_or(Duration::ZERO);
+    println!("{what:<21} {median:>9.1?}");
+    Ok(())
+}
+
+fn render_failure(failure: RenderFailure) -> PolicyFailure {
+    match failure {
+        RenderFailure::Policy(failure) => failure,
+        other => PolicyFailure { policy: "renderer".to_owned(), reason: format!("{other:?}") },
+    }
+}
+
+fn request() -> AuthorizationRequest {
+    let role = HeldRole {
+        name: "reader".to_owned(),
+        resource_type: "Secrets".to_owned(),
+        resource_names: vec!["key".to_owned()],
+        actions: vec!["ReadSecret".to_owned()],
+    };
+    AuthorizationRequest {
+        context: Context::default(),
+        principal: Principal { name: "alice".to_owned(), certificate_sha256: [7; 32], roles: vec![role] },
+        action: "ReadSecret".to_owned(),
+        resource_type: "Secrets".to_owned(),
+        resource_names: vec!["key".to_owned()],
+    }
+}
+
+fn templates(renderer: &str) -> Vec<Template> {
+    let call =
+        if renderer == "liquid" { "k={{ Secrets.key | hex }}\n" } else { "k={{ hex .Secrets.key }}\n" };
+    let template =
+        |index| Template { name: format!("/f{index}"), target: Target::File, text: call.repeat(10).into() };
+    (0..10).map(template).collect()
+}
+
+fn proposal(bytes: usize) -> Proposal {
+    let mut marbles = String::new();
+    let mut index = 0;
+    while marbles.len() < bytes {
+        marbles.push_str(&format!(
+            r#"{}"m{index}":{{"Package":"p","Parameters":{{"Env":{{"A":"{}"}}}}}}"#,
+            if index == 0 { "" } else { "," },
+            "x".repeat(100)
+        ));
+        index += 1;
+    }
+    let manifest = format!(r#"{{"Packages":{{"p":{{"Debug":true}}}},"Marbles":{{{marbles}}}}}"#);
+    Proposal {
+        context: Context::default(),
+        change: Change::Initial,
+        manifest,
+        manifest_sha256: [0; 32],
+        current: None,
+        current_versions: Vec::new(),
+        proposer: None,
+    }
+}
