@@ -36,8 +36,7 @@ fn to_json(content: &[u8]) -> Result<Vec<u8>> {
         }
         return Err(error).context("it is not valid JSON");
     }
-    let value: Value = serde_saphyr::from_slice(content)
-        .map_err(|error| anyhow::anyhow!("it is neither JSON nor YAML: {error}"))?;
+    let value: Value = serde_saphyr::from_slice(content).context("it is neither JSON nor YAML")?;
     if !value.is_object() {
         bail!("it is YAML, but not a mapping with the manifest's fields such as Packages and Marbles");
     }

@@ -215,3 +215,7 @@ fn remedy(code: Code) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+#[path = "activate_tests.rs"]
+mod tests;

@@ -1,0 +1,263 @@
+//! The commands as users run them, against a coordinator that answers from a table.
+
+// Helpers of tests may do what tests may.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::json;
+
+use support::{Answers, FakeCoordinator, carrara};
+
+const MANIFEST: &str = "{\"Packages\":{}}";
+/// No manifest's.
+const OTHER_SIGNATURE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+fn ok(data: &serde_json::Value) -> (u16, String) {
+    (200, json!({ "status": "success", "data": data }).to_string())
+}
+
+fn refused(code: u16, message: &str) -> (u16, String) {
+    (code, json!({ "status": "error", "data": null, "message": message }).to_string())
+}
+
+fn signature(folder: &Path, text: &str) -> String {
+    std::fs::write(folder.join("signed.json"), text).unwrap();
+    carrara(folder, &["manifest", "signature", "signed.json"]).text().trim().to_owned()
+}
+
+/// A coordinator with a manifest.
+fn coordinator(folder: &Path) -> (FakeCoordinator, String) {
+    let fingerprint = signature(folder, MANIFEST);
+    let manifest = json!({
+        "manifest": "eyJQYWNrYWdlcyI6e319", "manifestFingerprint": fingerprint, "manifestSignatureRootECDSA": "AQ==",
+    });
+    let secret = json!({
+        "Type": "plain", "Size": 0, "Shared": false, "UserDefined": true, "Cert": null, "ValidFor": 0,
+        "Private": "aHVudGVyMg==", "Public": "aHVudGVyMg==",
+    });
+    let answers = Answers::from([
+        ("GET /api/v2/status", ok(&json!({ "code": 3, "message": "running" }))),
+        ("GET /api/v2/manifest", ok(&manifest)),
+        ("POST /api/v2/manifest", ok(&json!({ "RecoverySecrets": { "alice": "AQ==" } }))),
+        ("GET /api/v2/update", ok(&json!({ "updateLog": ["{\"update\":\"Initial manifest set\"}"] }))),
+        ("GET /api/v2/secrets?s=tok", ok(&json!({ "secrets": { "tok": secret } }))),
+        ("GET /api/v2/secrets?s=other", refused(401, "unauthorized user: client certificate did not match")),
+    ]);
+    let server = FakeCoordinator::start(|_| answers);
+    let host = server.address.to_string();
+    (server, host)
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn status_is_text_or_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, host) = coordinator(folder.path());
+    assert_eq!(carrara(folder.path(), &["status", &host, "-i"]).text(), "3: running\n");
+    let json = carrara(folder.path(), &["status", &host, "--insecure", "--output", "json"]).json();
+    assert_eq!(json, json!({ "code": 3, "message": "running" }));
+}
+
+// cli.md section 3, "attest": no verifier, no trust.
+#[test]
+fn without_insecure_a_command_that_attests_sends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, host) = coordinator(folder.path());
+    let commands = [
+        vec!["manifest", "set", "signed.json"],
+        vec!["manifest", "get"],
+        vec!["manifest", "verify", "signed.json"],
+    ]
+    .into_iter()
+    .chain([vec!["certificate", "root"], vec!["attest"]]);
+    for mut command in commands {
+        command.push(&host);
+        let error = carrara(folder.path(), &command).error();
+        assert!(error.contains("use --insecure in simulation"), "{error}");
+    }
+    assert!(server.asked().is_empty());
+}
+
+// cli.md `manifest set`
+#[test]
+fn setting_a_manifest_prints_its_signature_and_saves_recovery_data_and_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, host) = coordinator(folder.path());
+    let run = carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i", "-r", "recovery.json"]);
+    let expected = format!(
+        "Successfully verified Coordinator, now uploading manifest\nManifest signature: {}\nManifest successfully \
+         set\nRecovery data saved to: recovery.json\n",
+        signature(folder.path(), MANIFEST)
+    );
+    assert_eq!(run.text(), expected);
+    let recovery = folder.path().join("recovery.json");
+    assert_eq!(std::fs::read_to_string(&recovery).unwrap(), r#"{"RecoverySecrets":{"alice":"AQ=="}}"#);
+    assert_eq!(mode(&recovery), 0o600);
+    let cache = folder.path().join(".config/marblerun/coordinator-cert.pem");
+    assert_eq!(std::fs::read_to_string(&cache).unwrap(), server.chain_pem);
+    assert_eq!(mode(&cache), 0o600);
+
+    let text = carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i"]).text();
+    assert!(text.ends_with("{\"RecoverySecrets\":{\"alice\":\"AQ==\"}}\n"), "{text}");
+    let json =
+        carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i", "--output", "json"]).json();
+    assert_eq!(json["RecoverySecrets"], json!({ "alice": "AQ==" }));
+}
+
+#[test]
+fn recovery_data_that_cannot_be_saved_is_printed_instead_of_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, host) = coordinator(folder.path());
+    let line = ["manifest", "set", "signed.json", &host, "-i", "-r", "missing/recovery.json"];
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_carrara"))
+        .args(line)
+        .current_dir(folder.path())
+        .env("HOME", folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stdout).unwrap().contains(r#"{"alice":"AQ=="}"#));
+}
+
+// X-52
+#[test]
+fn a_refused_manifest_gives_the_coordinators_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    signature(folder.path(), MANIFEST);
+    let text = "checking manifest: no allowed packages defined";
+    let server = FakeCoordinator::start(|_| Answers::from([("POST /api/v2/manifest", refused(500, text))]));
+    let line = ["manifest", "set", "signed.json", &server.address.to_string(), "-i"];
+    let error = carrara(folder.path(), &line).error();
+    assert!(error.contains(text), "{error}");
+    assert!(!folder.path().join(".config").exists(), "nothing is trusted that was not set");
+}
+
+// C-5
+#[test]
+fn commands_with_saved_certificates_trust_that_coordinator_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((server, host), (other, other_host)) = (coordinator(folder.path()), coordinator(folder.path()));
+    let error = carrara(folder.path(), &["status", &host]).error();
+    assert!(error.contains("manifest verify"), "{error}");
+
+    carrara(folder.path(), &["manifest", "verify", "signed.json", &host, "-i"]).text();
+    let before = server.asked().len();
+    assert_eq!(carrara(folder.path(), &["status", &host]).text(), "3: running\n");
+    assert_eq!(server.asked().len(), before + 1);
+    let error = carrara(folder.path(), &["status", &other_host]).error();
+    assert!(error.contains("not the trusted coordinator") && error.contains("verify it again"), "{error}");
+    assert!(other.asked().is_empty());
+
+    std::fs::write(folder.path().join("other.pem"), &other.chain_pem).unwrap();
+    carrara(folder.path(), &["status", &other_host, "--coordinator-cert", "other.pem"]).text();
+}
+
+// cli.md `manifest verify`
+#[test]
+fn verifying_a_manifest_takes_a_file_or_a_signature_and_names_both_when_they_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, host) = coordinator(folder.path());
+    let found = signature(folder.path(), MANIFEST);
+    assert_eq!(carrara(folder.path(), &["manifest", "verify", "signed.json", &host, "-i"]).text(), "OK\n");
+    assert_eq!(carrara(folder.path(), &["manifest", "verify", &found, &host, "-i"]).text(), "OK\n");
+    std::fs::remove_dir_all(folder.path().join(".config")).unwrap();
+    let error = carrara(folder.path(), &["manifest", "verify", OTHER_SIGNATURE, &host, "-i"]).error();
+    assert!(error.contains(OTHER_SIGNATURE) && error.contains(&found), "{error}");
+    assert!(!folder.path().join(".config").exists());
+}
+
+// cli.md `manifest get`, M-1
+#[test]
+fn the_manifest_is_printed_as_it_was_uploaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, host) = coordinator(folder.path());
+    assert_eq!(carrara(folder.path(), &["manifest", "get", &host, "-i"]).text(), format!("{MANIFEST}\n"));
+    assert!(!folder.path().join(".config").exists());
+    let line = ["manifest", "get", &host, "-i", "-s", "-o", "m.json", "--keep-cert"];
+    carrara(folder.path(), &line).text();
+    let written = std::fs::read(folder.path().join("m.json")).unwrap();
+    let written: serde_json::Value = serde_json::from_slice(&written).unwrap();
+    assert_eq!(written["ManifestSignature"], signature(folder.path(), MANIFEST));
+    assert_eq!(written["Manifest"], json!({ "Packages": {} }));
+    assert!(folder.path().join(".config/marblerun/coordinator-cert.pem").exists());
+    assert_eq!(carrara(folder.path(), &["manifest", "get", &host, "-i", "-u"]).text(), "{}\n");
+}
+
+// cli.md `manifest log`
+#[test]
+fn the_log_is_printed_line_by_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, host) = coordinator(folder.path());
+    let line = "{\"update\":\"Initial manifest set\"}";
+    assert_eq!(
+        carrara(folder.path(), &["manifest", "log", &host, "-i"]).text(),
+        format!("Update log:\n{line}\n")
+    );
+    carrara(folder.path(), &["manifest", "log", &host, "-i", "-o", "log"]).text();
+    assert_eq!(std::fs::read_to_string(folder.path().join("log")).unwrap(), format!("{line}\n"));
+}
+
+// cli.md `certificate`, `attest`
+#[test]
+fn certificates_are_written_as_pem() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, host) = coordinator(folder.path());
+    let text = carrara(folder.path(), &["certificate", "chain", &host, "-i"]).text();
+    assert_eq!(text, "Certificate chain written to marblerunChainCA.crt\n");
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("marblerunChainCA.crt"), server.chain_pem);
+    carrara(folder.path(), &["certificate", "root", &host, "-i"]).text();
+    carrara(folder.path(), &["certificate", "intermediate", &host, "-i"]).text();
+    assert_eq!(read("marblerunIntermediateCA.crt") + &read("marblerunRootCA.crt"), server.chain_pem);
+    carrara(folder.path(), &["attest", &host, "-o", "root.pem", "-i"]).text();
+    assert_eq!(read("root.pem"), read("marblerunRootCA.crt"));
+}
+
+// cli.md `secret get`
+#[test]
+fn a_user_reads_secrets_with_certificate_and_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, host) = coordinator(folder.path());
+    carrara(folder.path(), &["keygen", "user", "alice"]).text();
+    let get = |more: &[&str]| {
+        let mut line = vec!["secret", "get"];
+        line.extend(more);
+        line.extend([host.as_str(), "-i", "-c", "alice.crt", "-k", "alice.key"]);
+        carrara(folder.path(), &line)
+    };
+    let text = get(&["tok"]).text();
+    assert!(text.contains("Type:        plain") && text.contains("Key:         aHVudGVyMg=="), "{text}");
+    assert_eq!(get(&["-o", "s.json", "tok"]).text(), "Saved secrets to: s.json\n");
+    let path = folder.path().join("s.json");
+    let saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!((saved["tok"]["Private"].as_str(), mode(&path)), (Some("aHVudGVyMg=="), 0o600));
+    assert_eq!(get(&["--output", "json", "tok"]).json(), saved);
+    let error = get(&["other"]).error();
+    assert!(error.contains("unauthorized user") && error.contains("user of the manifest"), "{error}");
+}
+
+#[test]
+fn a_wrong_command_line_is_an_error_with_exit_code_1_and_help_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    for line in [&["status"][..], &["nonsense"], &["status", "https://x:1"], &["secret", "get", "a"]] {
+        carrara(folder.path(), line).error();
+    }
+    assert!(carrara(folder.path(), &["--help"]).text().contains("manifest"));
+    assert!(carrara(folder.path(), &["--version"]).text().starts_with("carrara "));
+}
+
+#[test]
+fn a_new_manifest_is_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(carrara(folder.path(), &["manifest", "init"]).text().contains("Debug"));
+    assert!(carrara(folder.path(), &["manifest", "init"]).error().contains("--force"));
+    let json = carrara(folder.path(), &["manifest", "init", "--force", "--output", "json"]).json();
+    assert_eq!(json, json!({ "file": "manifest.json" }));
+}
