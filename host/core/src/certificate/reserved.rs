@@ -52,6 +52,15 @@ impl CoordinatorNames {
     }
 
     /// # Errors
+    /// A common name that a client without regard for RFC 6125 would take for the coordinator's.
+    pub(crate) fn refuse_common_name(&self, name: &str) -> Result<(), Cause> {
+        match name.parse() {
+            Ok(address) => self.refuse_ip(address),
+            Err(_) => self.refuse_dns(name),
+        }
+    }
+
+    /// # Errors
     /// Any of the names is the coordinator's.
     pub(crate) fn refuse_any(&self, names: &[GeneralName]) -> Result<(), Cause> {
         for name in names {

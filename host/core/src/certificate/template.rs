@@ -24,6 +24,9 @@ use crate::error::Cause;
 /// The common name of a certificate whose template gives none and not exactly one DNS name (S-31).
 const DEFAULT_COMMON_NAME: &str = "MarbleRun Generated Certificate";
 
+/// The attribute type of common names, as `ExtraNames` writes it.
+const COMMON_NAME: [u64; 4] = [2, 5, 4, 3];
+
 /// All bits of M-17.
 const KNOWN_KEY_USAGES: i64 = 0x1FF;
 
@@ -58,6 +61,10 @@ pub(crate) fn content(
         ("", _) => DEFAULT_COMMON_NAME,
         (given, _) => given,
     };
+    reserved.refuse_common_name(common_name)?;
+    for (_, value) in template.subject.extra_names.iter().filter(|(oid, _)| *oid == COMMON_NAME) {
+        reserved.refuse_common_name(value)?;
+    }
     Ok(Content {
         subject: name::from_template(&template.subject, common_name)?,
         extensions: extensions(template, &dns_names, ids, reserved)?,

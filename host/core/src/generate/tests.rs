@@ -480,6 +480,27 @@ fn the_coordinators_names_are_refused_in_templates() {
     assert!(refusal(address).contains("belongs to the coordinator"));
 }
 
+// some clients take a common name for a host where there are no alternative names
+#[test]
+fn the_coordinators_names_are_refused_as_common_names() {
+    let given = |common_name: &str| SubjectTemplate { common_name: common_name.into(), ..Default::default() };
+    let extra = |name: &str| SubjectTemplate {
+        extra_names: vec![(vec![2, 5, 4, 3], name.into())],
+        ..Default::default()
+    };
+    for name in ["Coordinator.example", "10.1.2.3"] {
+        for subject in [given(name), extra(name)] {
+            let error = refusal(CertificateTemplate { subject, ..Default::default() });
+            assert!(error.contains("belongs to the coordinator"), "{error}");
+        }
+    }
+    for name in ["localhost", "api.example", "10.1.2.4"] {
+        for subject in [given(name), extra(name)] {
+            templated(CertificateTemplate { subject, ..Default::default() }).unwrap();
+        }
+    }
+}
+
 // an extra extension is no way around
 #[test]
 fn alternative_names_written_by_hand_are_looked_at_too() {
