@@ -25,6 +25,8 @@ pub mod recovery_shares;
 mod render;
 mod set_manifest;
 pub mod shamir;
+#[cfg(test)]
+mod test_authority;
 mod splice;
 mod startup_manifest;
 mod status;
