@@ -1,1 +1,47 @@
-//! Placeholder.
+//! The built-in renderer `liquid`: the Liquid language over secrets that it never sees.
+//!
+//! `{{ Secrets.k.Private | base64 }}` says where a secret goes and how it is written; the result is text and places,
+//! and the host puts the bytes in after this has ended. The objects are those of go-template without the leading dot;
+//! the filters `pem`, `hex`, `base64`, `raw` (files) and `string` (environment variables) make places, and the standard
+//! filters refuse secrets. `date` cannot tell the time: it refuses `now` and `today`.
+//!
+//! In the engine a secret and its place are marks in a text ([`mark`]): a comparison or `.size` of one sees the mark,
+//! which depends on the secret's name alone.
+
+mod catalogue;
+mod failure;
+mod filters;
+#[cfg(target_arch = "wasm32")]
+mod guest;
+mod mark;
+pub mod secrets;
+mod settings;
+
+pub use failure::Failure;
+pub use settings::check_settings;
+
+use carrara_types::decision::{Chunk, Target};
+use catalogue::Root;
+use mark::Marks;
+use secrets::Secrets;
+
+/// Renders one template. Data without `{{` and `{%` is returned as it is, and no secret is asked for.
+pub fn render(text: &[u8], target: Target, secrets: &dyn Secrets) -> Result<Vec<Chunk>, Failure> {
+    if !text.windows(2).any(|pair| pair == b"{{" || pair == b"{%") {
+        return Ok(if text.is_empty() { Vec::new() } else { vec![Chunk::Text(text.to_vec())] });
+    }
+    let marks = Marks::absent_from(text).ok_or_else(Failure::no_mark)?;
+    let fail = |error: liquid::Error| Failure::of_engine(&error, &marks);
+    let parser = filters::parser(target, &marks).map_err(fail)?;
+    let template = parser.parse(&marks.carry(text)).map_err(fail)?;
+    let root = Root::new(secrets, &marks);
+    let mut rendered = Vec::new();
+    if let Err(error) = template.render_to(&mut rendered, &root) {
+        return Err(root.missing().map_or_else(|| fail(error), |name| Failure::missing(&marks.erase(&name))));
+    }
+    let rendered = String::from_utf8(rendered).map_err(|_| Failure::broken())?;
+    marks.split(&rendered, secrets)
+}
+
+#[cfg(test)]
+mod tests;

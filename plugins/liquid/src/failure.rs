@@ -1,0 +1,86 @@
+//! Why a template does not render.
+
+use crate::mark::Marks;
+
+/// What is answered to whatever would look into a secret.
+pub(crate) const INSPECTED: &str = "secret values cannot be inspected; use hex, base64, pem, raw or string";
+
+/// An error in a template. `Display` is the whole text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// From 1; 0 where the engine does not tell.
+    pub line: u32,
+    /// From 0.
+    pub column: u32,
+    /// `template: data: ...`, or `template: data:LINE:COL: ...` where the place is known.
+    pub message: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    /// An error without a place.
+    pub(crate) fn new(cause: &str) -> Self {
+        Self { line: 0, column: 0, message: format!("template: data: {cause}") }
+    }
+
+    /// The template names a secret that does not exist.
+    pub(crate) fn missing(name: &str) -> Self {
+        Self::new(&format!("secret does not exist: {name}"))
+    }
+
+    /// Something would look into a secret.
+    pub(crate) fn inspected() -> Self {
+        Self::new(INSPECTED)
+    }
+
+    /// The output has a mark that nobody made.
+    pub(crate) fn broken() -> Self {
+        Self::new("the output holds characters that are reserved for secrets")
+    }
+
+    /// Every character that could mark a secret is in the text.
+    pub(crate) fn no_mark() -> Self {
+        Self::new("the text uses all private characters of Unicode")
+    }
+
+    /// An error of the engine, in one line and without marks.
+    pub(crate) fn of_engine(error: &liquid::Error, marks: &Marks) -> Self {
+        let text = marks.erase(&error.to_string());
+        let (line, column) = place(&text).unwrap_or((0, 0));
+        let cause = cause(&text);
+        let position = if line == 0 { String::new() } else { format!("{line}:{column}:") };
+        Self { line, column, message: format!("template: data:{position} {cause}") }
+    }
+}
+
+/// The engine writes ` --> LINE:COLUMN`, both from 1.
+fn place(text: &str) -> Option<(u32, u32)> {
+    let (_, after) = text.split_once("--> ")?;
+    let (line, column) = after.lines().next()?.trim().split_once(':')?;
+    Some((line.parse().ok()?, column.parse::<u32>().ok()?.saturating_sub(1)))
+}
+
+/// The line that says why, and the filter it is about.
+fn cause(text: &str) -> String {
+    let explained = text.lines().find_map(|line| line.trim_start().strip_prefix("= "));
+    let first = text.lines().next().unwrap_or_default().trim_start_matches("liquid: ");
+    let context = |key: &str| text.lines().find_map(|line| line.trim_start().strip_prefix(key));
+    let mut cause = explained.unwrap_or(first).trim().to_owned();
+    if let Some(filter) = context("filter=") {
+        cause = format!("error calling {filter}: {cause}");
+    }
+    for key in ["requested index=", "requested variable=", "variable="] {
+        if let Some(value) = context(key) {
+            cause.push_str(&format!(" ({}{value})", key.replace('=', " ")));
+            break;
+        }
+    }
+    cause
+}

@@ -1,0 +1,292 @@
+//! What the language does with secrets that are made up.
+
+use std::cell::Cell;
+
+use carrara_types::decision::{Chunk, Target};
+
+use crate::failure::INSPECTED;
+use crate::render;
+use crate::secrets::{AccessError, Part, Scope, SecretInfo, SecretReference, Secrets};
+
+const BOTH: &[Part] = &[Part::Public, Part::Private];
+const ALL: &[Part] = &[Part::Public, Part::Private, Part::Certificate];
+
+/// A catalogue that counts what it is asked.
+struct Fake {
+    entries: Vec<(Scope, SecretInfo)>,
+    names_asked: Cell<usize>,
+    lookups: Cell<usize>,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let mut fake = Self { entries: Vec::new(), names_asked: Cell::new(0), lookups: Cell::new(0) };
+        for scope in [Scope::Current, Scope::Previous] {
+            fake.add(scope, "k", "symmetric-key", BOTH);
+            fake.add(scope, "my-key", "symmetric-key", BOTH);
+            fake.add(scope, "c", "cert-ecdsa", ALL);
+            fake.add(scope, "p", "plain", BOTH);
+            fake.add(scope, "unset", "plain", &[]);
+        }
+        fake.add(Scope::Reserved, "RootCA", "cert-ecdsa", &[Part::Certificate]);
+        fake.add(Scope::Reserved, "MarbleCert", "cert-ecdsa", ALL);
+        fake
+    }
+
+    fn add(&mut self, scope: Scope, name: &str, kind: &str, parts: &[Part]) {
+        let info = SecretInfo {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            size: 128,
+            shared: true,
+            user_defined: false,
+            valid_for: 365,
+            parts: parts.to_vec(),
+        };
+        self.entries.push((scope, info));
+    }
+
+    fn find(&self, scope: Scope, name: &str) -> Option<&SecretInfo> {
+        self.entries.iter().find(|(known, info)| *known == scope && info.name == name).map(|(_, info)| info)
+    }
+}
+
+impl Secrets for Fake {
+    fn names(&self, scope: Scope) -> Vec<String> {
+        self.names_asked.set(self.names_asked.get() + 1);
+        self.entries.iter().filter(|(known, _)| *known == scope).map(|(_, info)| info.name.clone()).collect()
+    }
+
+    fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo> {
+        self.lookups.set(self.lookups.get() + 1);
+        self.find(scope, name).cloned()
+    }
+
+    fn encode(&self, reference: &SecretReference) -> Result<(), AccessError> {
+        let info = self.find(reference.scope, &reference.name).ok_or(AccessError::NoSuchSecret)?;
+        let part = if reference.part == Part::Whole { Part::Public } else { reference.part };
+        if info.parts.contains(&part) { Ok(()) } else { Err(AccessError::Empty) }
+    }
+}
+
+/// The result with places written as `‹scope.name.part.encoding›`, or the error's text.
+fn show(template: &str, target: Target) -> String {
+    let chunks = match render(template.as_bytes(), target, &Fake::new()) {
+        Ok(chunks) => chunks,
+        Err(failure) => return failure.message,
+    };
+    let show_chunk = |chunk| match chunk {
+        Chunk::Text(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Chunk::Secret(place) => {
+            let scope = match place.scope {
+                Scope::Current => "",
+                Scope::Previous => "previous.",
+                Scope::Reserved => "reserved.",
+            };
+            format!("‹{scope}{}.{:?}.{:?}›", place.name, place.part, place.encoding)
+        }
+    };
+    chunks.into_iter().map(show_chunk).collect()
+}
+
+fn file(template: &str) -> String {
+    show(template, Target::File)
+}
+
+fn env(template: &str) -> String {
+    show(template, Target::Env)
+}
+
+fn check_all(cases: &[(&str, &str)]) {
+    for (template, expected) in cases {
+        assert_eq!(file(template), *expected, "{template}");
+    }
+}
+
+#[test]
+fn every_filter_writes_what_it_says() {
+    check_all(&[
+        ("{{ Secrets.k | raw }}", "‹k.Public.Raw›"),
+        ("a{{ Secrets.k.Private | hex }}b", "a‹k.Private.Hex›b"),
+        ("{{ Secrets[\"my-key\"].Private | base64 }}", "‹my-key.Private.Base64›"),
+        ("{{ Secrets.c | pem }}{{ Secrets.c.Cert | pem }}", "‹c.Certificate.Pem›‹c.Certificate.Pem›"),
+        ("{{ Secrets.c | hex }}", "‹c.Public.Hex›"),
+        ("{{ MarbleRun.MarbleCert.Cert | pem }}", "‹reserved.MarbleCert.Certificate.Pem›"),
+        ("{{ MarbleRun.RootCA | pem }}", "‹reserved.RootCA.Certificate.Pem›"),
+        ("{{ Previous.Secrets.k | raw }}", "‹previous.k.Public.Raw›"),
+    ]);
+    assert_eq!(env("{{ Secrets.p | string }}"), "‹p.Whole.Text›");
+}
+
+// S-63
+#[test]
+fn raw_is_for_files_and_string_for_environment_variables() {
+    assert!(env("{{ Secrets.p | raw }}").contains("Unknown filter"), "{}", env("{{ Secrets.p | raw }}"));
+    assert!(file("{{ Secrets.p | string }}").contains("Unknown filter"));
+    for template in ["{{ Secrets.k | string }}", "{{ Secrets.p.Private | string }}"] {
+        let answer = env(template);
+        let cause = "error calling string: only secrets of type plain are allowed to use string encoding for \
+                     environment variables";
+        assert!(answer.ends_with(cause), "{template}: {answer}");
+    }
+}
+
+// S-65, S-73
+#[test]
+fn missing_and_unset_secrets_are_refused() {
+    check_all(&[
+        ("{{ Secrets.nope | hex }}", "template: data: secret does not exist: nope"),
+        ("{{ Secrets.nope.Cert | hex }}", "template: data: secret does not exist: nope"),
+        ("{{ Secrets.nope }}", "template: data: secret does not exist: nope"),
+        (
+            "{{ Secrets.k.Cert | pem }}",
+            "template: data: error calling pem: tried to parse secret with empty value",
+        ),
+        ("{{ Secrets.unset | hex }}", "template: data: tried to parse secret with empty value: unset"),
+        ("{{ Secrets.k | pem }}", "template: data: error calling pem: invalid secret type for pem encoding"),
+        ("{{ 'text' | hex }}", "template: data: error calling hex: invalid secret type"),
+        ("{{ Secrets | hex }}", "template: data: error calling hex: invalid secret type"),
+        ("{{ Secrets.k | hex | hex }}", "template: data: error calling hex: invalid secret type"),
+    ]);
+    assert!(file("{{ Secrets.k.private | hex }}").contains("private"));
+}
+
+// S-74
+#[test]
+fn a_template_that_would_print_a_secret_is_refused() {
+    for value in [
+        "Secrets.k",
+        "Secrets.k.Private",
+        "Secrets.c.Cert",
+        "Secrets",
+        "Previous",
+        "MarbleRun",
+        "MarbleRun.RootCA",
+        "Secrets.k.size",
+        "Secrets.k.Private.size",
+    ] {
+        let answer = file(&format!("a{{{{ {value} }}}}b"));
+        assert!(answer.ends_with(INSPECTED), "{value}: {answer}");
+        let assigned = file(&format!("{{% assign x = {value} %}}{{{{ x }}}}"));
+        assert!(assigned.ends_with(INSPECTED), "{value}: {assigned}");
+    }
+}
+
+#[test]
+fn no_standard_filter_is_given_a_secret() {
+    for value in ["Secrets.k", "Secrets.k.Private", "Secrets", "fragment", "captured"] {
+        for filter in [
+            "size",
+            "upcase",
+            "append: 'x'",
+            "slice: 0, 2",
+            "replace: 'a', 'b'",
+            "split: ''",
+            "first",
+            "map: 'x'",
+            "join",
+            "url_encode",
+            "escape",
+            "default: 'x'",
+            "date: '%Y'",
+            "truncate: 1",
+            "plus: 1",
+            "where: 'a', 'b'",
+        ] {
+            let set = "{% assign fragment = Secrets.k | hex %}{% capture captured %}a{{ Secrets.k | hex }}{% endcapture %}";
+            let answer = file(&format!("{set}{{{{ {value} | {filter} }}}}"));
+            assert!(answer.ends_with(INSPECTED), "{value} | {filter}: {answer}");
+            let argument = file(&format!("{set}{{{{ 'x' | append: {value} }}}}"));
+            assert!(argument.ends_with(INSPECTED), "append: {value}: {argument}");
+        }
+    }
+}
+
+#[test]
+fn the_language_works_around_secrets() {
+    check_all(&[
+        ("{% if Secrets.k %}y{% else %}n{% endif %}", "y"),
+        ("{% if Secrets.nope %}y{% else %}n{% endif %}", "n"),
+        ("{% if Secrets.k.Private %}y{% else %}n{% endif %}", "y"),
+        ("{% if Secrets.k.Cert %}y{% else %}n{% endif %}", "n"),
+        ("{% assign s = Secrets.k %}{{ s | hex }}{{ s.Private | hex }}", "‹k.Public.Hex›‹k.Private.Hex›"),
+        (
+            "{% capture x %}a{{ Secrets.k | hex }}b{% endcapture %}{{ x }}{{ x }}",
+            "a‹k.Public.Hex›ba‹k.Public.Hex›b",
+        ),
+        ("{% for s in Secrets %}{{ s[0] }} {% endfor %}", "c k my-key p unset "),
+        (
+            "{{ Secrets.k.Type }} {{ Secrets.k.Size }} {{ Secrets.k.Shared }} {{ Secrets.k.ValidFor }}",
+            "symmetric-key 128 true 365",
+        ),
+        ("{{ 'a' | upcase | append: 'b' }} {{ Secrets.k.Type | size }}", "Ab 13"),
+        ("{{- 1 -}} x {%- if true -%} y {%- endif %}", "1xy"),
+        (
+            "{% raw %}{{ Secrets.k }}{% endraw %}{% comment %}{{ Secrets.k }}{% endcomment %}",
+            "{{ Secrets.k }}",
+        ),
+        ("{{ '2016-06-13 02:30:00 +0300' | date: '%Y' }}", "2016"),
+    ]);
+}
+
+#[test]
+fn what_does_not_parse_is_reported_with_line_and_column() {
+    let failure = render(b"ab\n {{ Secrets.k | }}", Target::File, &Fake::new()).unwrap_err();
+    assert_eq!(failure.line, 2);
+    assert!(failure.column > 0);
+    assert!(failure.message.starts_with("template: data:2:"), "{failure}");
+    assert!(!failure.message.contains('\n'));
+}
+
+#[test]
+fn errors_hold_no_marks() {
+    for template in [
+        "{% for c in Secrets.k.Private.x %}{% endfor %}",
+        "{{ Secrets[Secrets.k.size] }}",
+        "{% cycle Secrets.k: 1 %}",
+    ] {
+        let answer = file(template);
+        assert!(answer.chars().all(|c| u32::from(c) < 0xF_0000), "{template}: {answer}");
+    }
+}
+
+#[test]
+fn the_date_filter_cannot_tell_the_time() {
+    for input in ["now", "Today "] {
+        let answer = file(&format!("{{{{ '{input}' | date: '%Y' }}}}"));
+        assert!(answer.ends_with("the current time is not known to templates"), "{answer}");
+    }
+}
+
+#[test]
+fn marks_that_nobody_made_are_refused() {
+    let forged = "{{ '%F3%B0%80%80' | url_decode }}";
+    assert!(file(forged).ends_with("reserved for secrets"), "{}", file(forged));
+    assert!(file(&format!("{forged}sw-6b{forged}")).ends_with(INSPECTED));
+}
+
+#[test]
+fn ten_thousand_secrets_cost_nothing_unless_a_template_loops_over_them() {
+    let mut fake = Fake::new();
+    for index in 0..10_000 {
+        fake.add(Scope::Current, &format!("s{index}"), "plain", BOTH);
+    }
+    let text = b"{{ Secrets.s5 | raw }}{{ Secrets.s5.Private | hex }}{{ Secrets['s6'] | raw }}";
+    render(text, Target::File, &fake).unwrap();
+    assert_eq!((fake.names_asked.get(), fake.lookups.get()), (0, 2));
+}
+
+#[test]
+fn text_without_braces_is_returned_unchanged_and_asks_for_nothing() {
+    let fake = Fake::new();
+    let text = b"a\xff\x00 } }} { b %}".to_vec();
+    assert_eq!(render(&text, Target::File, &fake).unwrap(), [Chunk::Text(text.clone())]);
+    assert_eq!(render(b"", Target::File, &fake).unwrap(), []);
+    assert_eq!((fake.names_asked.get(), fake.lookups.get()), (0, 0));
+}
+
+#[test]
+fn bytes_that_are_not_utf8_pass_a_template_unchanged() {
+    let chunks = render(b"\xff\x00{{ 'a' | upcase }}\xfe", Target::File, &Fake::new()).unwrap();
+    assert_eq!(chunks, [Chunk::Text(b"\xff\x00A\xfe".to_vec())]);
+}
