@@ -17,7 +17,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -86,8 +86,16 @@ pub(crate) async fn accept(
     }
 }
 
+/// Waits for an accept loop that has been told to stop, then for its connections; gives back how many were cut.
+pub(crate) async fn end(accepting: JoinHandle<JoinSet<()>>, limit: Duration) -> usize {
+    match accepting.await {
+        Ok(connections) => drain(connections, limit).await,
+        Err(_) => 0,
+    }
+}
+
 /// Waits for the connections, for `limit` at most; gives back how many were cut.
-pub(crate) async fn drain(mut connections: JoinSet<()>, limit: Duration) -> usize {
+async fn drain(mut connections: JoinSet<()>, limit: Duration) -> usize {
     let all = async { while connections.join_next().await.is_some() {} };
     let done = timeout(limit, all).await.is_ok();
     if done { 0 } else { connections.len() }
@@ -162,7 +170,12 @@ where
         _ = stop.changed() => {}
         () = sleep(age) => {}
     }
-    Ok(tokio::join!(graceful.shutdown(), connection).1?)
+    // The request to end goes out when it is first polled; it resolves only after the connection has been dropped.
+    tokio::select! {
+        biased;
+        () = graceful.shutdown() => Ok(()),
+        ended = &mut connection => Ok(ended?),
+    }
 }
 
 /// Clients that hang up or speak nonsense are the network's daily life, hence the configurable level.
@@ -243,3 +256,6 @@ impl AsyncWrite for Guarded {
         self.watch(context, polled)
     }
 }
+
+#[cfg(test)]
+mod tests;

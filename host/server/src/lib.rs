@@ -111,12 +111,8 @@ impl Server {
         let mesh = tokio::spawn(connection::accept(mesh, self.mesh, stopped));
         shutdown.await;
         drop(stop);
-        let mut cut = 0;
-        for loop_of_port in [rest, mesh] {
-            if let Ok(connections) = loop_of_port.await {
-                cut += connection::drain(connections, drain).await;
-            }
-        }
+        let (rest, mesh) = tokio::join!(connection::end(rest, drain), connection::end(mesh, drain));
+        let cut = rest + mesh;
         Ok(if cut == 0 { Drained::Completely } else { Drained::Cut(cut) })
     }
 

@@ -18,7 +18,12 @@ use carrara_types::decision::{
 use carrara_types::secret::SecretBytes;
 use http_body_util::{BodyExt as _, Full};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientConfig, ResolvesClientCert};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{DigitallySignedStruct, SignatureScheme};
 use time::OffsetDateTime;
 
 use crate::edge::{Answer, Question};
@@ -141,7 +146,7 @@ impl Clock for Nothing {
 
 impl Entropy for Nothing {
     fn fill(&self, buffer: &mut [u8]) {
-        rustls::crypto::aws_lc_rs::default_provider().secure_random.fill(buffer).unwrap();
+        aws_lc_rs::default_provider().secure_random.fill(buffer).unwrap();
     }
 }
 
@@ -176,6 +181,90 @@ impl Pair {
     pub(crate) fn identity(&self) -> Arc<TlsIdentity> {
         let key = SecretBytes::new("key", self.key.clone());
         Arc::new(TlsIdentity { certificate: self.certificate.to_vec(), key })
+    }
+}
+
+/// A TLS client that believes every server. Servers here present CA certificates, which rustls's verifier refuses.
+pub(crate) struct Client {
+    pub(crate) versions: Vec<&'static rustls::SupportedProtocolVersion>,
+    pub(crate) alpn: Vec<Vec<u8>>,
+    pub(crate) certificate: Option<Arc<CertifiedKey>>,
+}
+
+impl Client {
+    pub(crate) fn new(alpn: &[&str]) -> Self {
+        let alpn = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Self { versions: vec![&rustls::version::TLS13, &rustls::version::TLS12], alpn, certificate: None }
+    }
+
+    /// Presents this certificate, whether the key fits or not.
+    pub(crate) fn presents(mut self, certificate: &CertificateDer<'static>, key: &Pair) -> Self {
+        let key = aws_lc_rs::sign::any_supported_type(&key.private_key()).unwrap();
+        self.certificate = Some(Arc::new(CertifiedKey::new(vec![certificate.clone()], key)));
+        self
+    }
+
+    pub(crate) fn config(&self) -> ClientConfig {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&self.versions)
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Credulous))
+            .with_client_cert_resolver(Arc::new(Presented(self.certificate.clone())));
+        config.alpn_protocols = self.alpn.clone();
+        config
+    }
+}
+
+#[derive(Debug)]
+struct Presented(Option<Arc<CertifiedKey>>);
+
+impl ResolvesClientCert for Presented {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+#[derive(Debug)]
+struct Credulous;
+
+impl ServerCertVerifier for Credulous {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
     }
 }
 
