@@ -212,6 +212,17 @@ impl<'a> At<'a> {
         Ok(values)
     }
 
+    /// One field ahead of the others, for those whose meaning depends on it; `None` where it is missing.
+    pub(super) fn ahead<T>(
+        &self,
+        name: &'static str,
+        read: impl FnOnce(&At<'_>) -> Read<T>,
+    ) -> Read<Option<T>> {
+        let Value::Object(members) = &self.node.value else { return Ok(None) };
+        let member = members.iter().find(|member| canonical(&[name], &[], &member.key).is_some());
+        member.map(|member| read(&self.member(name, member))).transpose()
+    }
+
     /// The fields of an object, in the text's order, each with its canonical name. `ignored` are known fields that
     /// have no effect.
     pub(super) fn fields(
@@ -240,7 +251,7 @@ impl<'a> At<'a> {
             match known {
                 Some((index, name)) if index < names.len() => take(name, &at, warnings)?,
                 Some(_) => {}
-                None => warnings.unknown(&at, &member.key, names),
+                None => warnings.unknown(&at, &member.key, &[names, ignored].concat()),
             }
         }
         Ok(())

@@ -104,13 +104,6 @@ impl<'t> Open<'t> {
             }
         }
     }
-
-    fn close(self) -> Node<'t> {
-        match self {
-            Self::Array { offset, items } => Node { offset, value: Value::Array(items) },
-            Self::Object { offset, members, .. } => Node { offset, value: Value::Object(members) },
-        }
-    }
 }
 
 /// Reads a scalar or an empty container whole, of other containers the opening bracket and the first key.
@@ -150,29 +143,31 @@ fn attach<'t>(
     open: &mut Vec<Open<'t>>,
     mut done: Node<'t>,
 ) -> Result<Option<Node<'t>>, SyntaxError> {
-    while let Some(mut container) = open.pop() {
+    while let Some(container) = open.last_mut() {
         container.add(done);
         scanner.skip_space();
-        match (&mut container, scanner.peek()) {
+        match (container, scanner.peek()) {
             (Open::Array { .. }, Some(b',')) => {
                 scanner.bump();
-                open.push(container);
                 return Ok(None);
             }
             (Open::Object { key, key_offset, .. }, Some(b',')) => {
                 scanner.bump();
                 scanner.skip_space();
                 (*key_offset, *key) = scanner.key()?;
-                open.push(container);
                 return Ok(None);
             }
-            (Open::Array { .. }, Some(b']')) | (Open::Object { .. }, Some(b'}')) => {
-                scanner.bump();
-                done = container.close();
+            (Open::Array { offset, items }, Some(b']')) => {
+                done = Node { offset: *offset, value: Value::Array(std::mem::take(items)) };
+            }
+            (Open::Object { offset, members, .. }, Some(b'}')) => {
+                done = Node { offset: *offset, value: Value::Object(std::mem::take(members)) };
             }
             (Open::Array { .. }, _) => return Err(scanner.unexpected("after array element")),
             (Open::Object { .. }, _) => return Err(scanner.unexpected("after object key:value pair")),
         }
+        scanner.bump();
+        open.pop();
     }
     scanner.skip_space();
     if scanner.peek().is_some() {

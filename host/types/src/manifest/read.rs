@@ -128,21 +128,13 @@ fn file(at: &At<'_>, warnings: &mut Warnings) -> Read<File> {
         })?;
         return Ok(File { data: text.as_bytes().to_vec(), ..File::default() });
     }
-    let mut file = File::default();
-    at.fields(&["Data", "Encoding", "NoTemplates", "Renderer"], &[], warnings, |name, at, _| {
+    let mut file = File { encoding: at.ahead("Encoding", encoding)?.unwrap_or_default(), ..File::default() };
+    at.fields(&["Data", "NoTemplates", "Renderer"], &["Encoding"], warnings, |name, at, _| {
         match name {
-            "Encoding" => file.encoding = encoding(at)?,
+            "Data" => file.data = decode(at, file.encoding)?,
             "NoTemplates" => file.no_templates = at.boolean()?,
-            "Renderer" => {
-                file.renderer = at.optional_text()?.filter(|name| !name.is_empty()).map(str::to_owned)
-            }
-            _ => {}
+            _ => file.renderer = at.optional_text()?.filter(|name| !name.is_empty()).map(str::to_owned),
         }
-        Ok(())
-    })?;
-    // Only now is the encoding known; unknown fields were reported above.
-    at.fields(&["Data"], &[], &mut Warnings::default(), |_, at, _| {
-        file.data = decode(at, file.encoding)?;
         Ok(())
     })?;
     Ok(file)

@@ -61,6 +61,8 @@ fn unknown_fields_are_ignored_with_a_warning_that_names_the_nearest_known_field(
     assert_eq!(manifest.locate(&warnings[1].path), Some(Position { line: 2, column: 2 }));
     assert!(manifest.packages["a/b"].accepted_advisories.is_empty());
     assert_eq!(template(r#""IPAdresses":["x"]"#).ip_addresses, None);
+    let file = parse(r#"{"Marbles":{"m":{"Parameters":{"Files":{"/f":{"Encodng":"hex"}}}}}}"#);
+    assert_eq!(file.warnings[0].hint.as_deref(), Some("did you mean Encoding?"));
 }
 
 // X-9
@@ -106,6 +108,7 @@ fn duplicate_keys_are_refused_and_field_names_also_when_they_differ_by_case() {
         r#"{"Secrets":{},"\u017fecrets":{}}"#,
         r#"{"Marbles":{"m":{"Parameters":{"Env":{"E":"","E":""}}}}}"#,
         r#"{"Secrets":{"s":{"Cert":{"Raw":1,"raw":2}}}}"#,
+        r#"{"Marbles":{"m":{"Parameters":{"Files":{"/f":{"Encoding":"hex","encoding":"hex"}}}}}}"#,
     ];
     for text in refused {
         assert!(refusal(text).starts_with("duplicate key: "), "{text}");
