@@ -35,6 +35,9 @@ impl<'a> Session<'a> {
         let anybody = Client::new(self.host.clone(), Trust::Insecure);
         let nonce = self.globals.nonce.as_bytes();
         let attested = if self.globals.insecure {
+            complain(
+                "Warning: --insecure: the coordinator's quote is not verified and any server is accepted",
+            );
             attest_insecure(&anybody, nonce).await
         } else {
             let verifier = quote_verifier().ok_or(AttestationError::Unavailable)?;
