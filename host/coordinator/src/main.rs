@@ -1,2 +1,80 @@
-//! Placeholder.
-fn main() {}
+//! The coordinator's process: reads the configuration, puts the parts together, serves until it is told to end.
+//!
+//! Whatever is wrong with the configuration, the state or the addresses ends the process before it serves anything,
+//! with exit code 1 and the remedy on standard error.
+
+mod addresses;
+mod config;
+mod startup;
+mod telemetry;
+mod unsupported;
+mod wiring;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use carrara_server::{Drained, Limits, Options, Server};
+use config::Config;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+fn main() -> ExitCode {
+    match Config::of_process().and_then(|config| run(&config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Also for errors before logging has started, hence not a log line.
+#[allow(clippy::print_stderr)]
+fn complain(error: &anyhow::Error) {
+    eprintln!("Error: {error:#}");
+}
+
+#[tokio::main]
+async fn run(config: &Config) -> Result<()> {
+    telemetry::start(&config.logging)?;
+    // Before the ports are bound, so that a signal during the start is not lost.
+    let shutdown = shutdown_signal()?;
+    let options = Options {
+        rest: config.rest.clone(),
+        mesh: config.mesh.clone(),
+        limits: Limits::default(),
+        connection_errors: config.connection_errors,
+    };
+    let server = Server::bind(&options).await.context("binding the addresses")?;
+    let coordinator = Arc::new(wiring::start(config).await?);
+    if config.simulation {
+        warn!("simulation: nothing is attested and the state is not protected; for development only");
+    }
+    if let Some(startup) = &config.startup {
+        startup::apply(&coordinator, startup).await?;
+    }
+    let addresses = server.addresses();
+    if let Some(path) = &config.addresses_file {
+        addresses::write(path, addresses)?;
+    }
+    let status = coordinator.status();
+    info!(version = env!("CARGO_PKG_VERSION"), rest = %addresses.rest, mesh = %addresses.mesh, state = status.code, "serving");
+    match server.serve(coordinator, shutdown).await? {
+        Drained::Completely => info!("ended; every request was answered"),
+        Drained::Cut(connections) => warn!(connections, "ended; connections were cut at the time limit"),
+    }
+    Ok(())
+}
+
+/// Ends with SIGTERM or SIGINT.
+fn shutdown_signal() -> Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM: ending"),
+            _ = interrupt.recv() => info!("SIGINT: ending"),
+        }
+    })
+}

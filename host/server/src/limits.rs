@@ -89,6 +89,6 @@ mod tests {
     fn a_manifest_of_the_greatest_size_fits_into_its_json() {
         let base64 = MANIFEST_BYTES.div_ceil(3) * 4;
         assert!(base64 + r#"{"manifest":""}"#.len() <= MANIFEST_JSON_BYTES);
-        assert!(MANIFEST_JSON_BYTES * 4 < BODIES_BYTES);
+        const { assert!(MANIFEST_JSON_BYTES * 4 < BODIES_BYTES) };
     }
 }

@@ -268,7 +268,8 @@ async fn an_old_connection_is_asked_to_end() {
 async fn garbage_ends_its_own_connection_and_nothing_else() {
     let second = Duration::from_secs(1);
     for port in [TlsPort::Rest, TlsPort::Mesh] {
-        let limits = short(|limits| (limits.handshake, limits.first_byte, limits.idle) = (second, second, second));
+        let limits =
+            short(|limits| (limits.handshake, limits.first_byte, limits.idle) = (second, second, second));
         let server = start(port, limits).await;
         let pair = Pair::p256();
         for garbage in

@@ -157,8 +157,8 @@ fn a_new_identity_shows_at_the_next_handshake_and_an_unchanged_one_is_not_parsed
     let source = Arc::clone(&current);
     let server = config(TlsPort::Rest, Arc::new(move || Arc::clone(&source.lock().unwrap()))).unwrap();
     let shown = || with(Client::new(&[]), &server).unwrap().1.peer_certificates().unwrap().to_vec();
-    assert_eq!(shown(), [old.certificate.clone()]);
-    assert_eq!(shown(), [old.certificate.clone()]);
+    assert_eq!(shown(), std::slice::from_ref(&old.certificate));
+    assert_eq!(shown(), std::slice::from_ref(&old.certificate));
     *current.lock().unwrap() = new.identity();
     assert_eq!(shown(), [new.certificate]);
 }

@@ -1,0 +1,43 @@
+//! Tells scripts and tests where the coordinator listens, so that port 0 is of use.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use carrara_server::Addresses;
+
+/// Writes `{"rest": "...", "mesh": "..."}` so that a reader sees all of it or nothing.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn write(path: &Path, addresses: Addresses) -> Result<()> {
+    let text = format!("{{\"rest\": \"{}\", \"mesh\": \"{}\"}}\n", addresses.rest, addresses.mesh);
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".tmp");
+    fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path)).with_context(|| {
+        format!("writing the addresses file {}; check that its directory exists", path.display())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_holds_both_addresses_as_json_and_nothing_is_left_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("addresses.json");
+        let addresses = Addresses { rest: "127.0.0.1:1".parse().unwrap(), mesh: "[::1]:2".parse().unwrap() };
+        write(&path, addresses).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!((json["rest"].as_str(), json["mesh"].as_str()), (Some("127.0.0.1:1"), Some("[::1]:2")));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_directory_is_named() {
+        let addresses = Addresses { rest: "127.0.0.1:1".parse().unwrap(), mesh: "[::1]:2".parse().unwrap() };
+        let error = write(Path::new("/nonexistent/a.json"), addresses).unwrap_err().to_string();
+        assert!(error.contains("/nonexistent/a.json"), "{error}");
+    }
+}

@@ -1,0 +1,138 @@
+//! Which source wins, and what is refused.
+
+use super::*;
+
+fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Config> {
+    let line = CommandLine::try_parse_from([&["carrara-coordinator"], arguments].concat())?;
+    let variables: std::collections::HashMap<_, _> = variables.iter().copied().collect();
+    Config::read(line, |name| variables.get(name).map(OsString::from))
+}
+
+fn file(text: &str) -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coordinator.toml");
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (directory, path)
+}
+
+// lifecycle.md section 1
+#[test]
+fn the_defaults_are_the_specified_ones() {
+    let config = read(&[], &[]).unwrap();
+    assert_eq!(config.mesh, ListenAddress::AllInterfaces(2001));
+    assert_eq!(config.rest, ListenAddress::AllInterfaces(4433));
+    assert_eq!(config.dns_names, ["localhost"]);
+    assert_eq!(config.seal_dir, Path::new("marblerun-coordinator-data"));
+    assert_eq!(config.connection_errors, Level::ERROR);
+    assert_eq!(config.logging, Logging { format: LogFormat::Text, debug: false, development: false });
+    assert!(!config.simulation && config.startup.is_none() && config.addresses_file.is_none());
+}
+
+#[test]
+fn an_option_beats_its_variable_which_beats_the_file_which_beats_the_default() {
+    let (_directory, path) = file("client-addr = \":1\"\nmesh-addr = \":1\"\ndns-names = \"file\"\n");
+    let variables = [("EDG_COORDINATOR_CLIENT_ADDR", ":2"), ("EDG_COORDINATOR_MESH_ADDR", ":2")];
+    let config = read(&["--config", &path, "--client-addr", ":3"], &variables).unwrap();
+    assert_eq!(config.rest, ListenAddress::AllInterfaces(3));
+    assert_eq!(config.mesh, ListenAddress::AllInterfaces(2));
+    assert_eq!(config.dns_names, ["file"]);
+}
+
+#[test]
+fn a_switch_can_be_switched_off_by_a_stronger_source() {
+    let variables = [("EDG_DEBUG_LOGGING", "1"), ("EDG_COORDINATOR_DEV_MODE", "1")];
+    let config = read(&["--debug-logging=false"], &variables).unwrap();
+    assert!(!config.logging.debug && config.logging.development);
+    assert!(read(&["--debug-logging"], &[]).unwrap().logging.debug);
+    assert!(!read(&[], &[("EDG_DEBUG_LOGGING", "0")]).unwrap().logging.debug);
+}
+
+// lifecycle.md section 1: empty value = unset
+#[test]
+fn an_empty_value_is_unset() {
+    let (_directory, path) = file("mesh-addr = \":1\"\nstartup-manifest = \"\"\n");
+    let variables = [("EDG_COORDINATOR_MESH_ADDR", ""), ("EDG_DEBUG_LOGGING", ""), ("EDG_STORE_BACKEND", "")];
+    let config = read(&["--config", &path, "--dns-names", ""], &variables).unwrap();
+    assert_eq!(config.mesh, ListenAddress::AllInterfaces(1));
+    assert_eq!(config.dns_names, ["localhost"]);
+    assert!(config.startup.is_none());
+}
+
+// L-12
+#[test]
+fn dns_names_are_split_at_commas_and_not_trimmed() {
+    let config = read(&["--dns-names", "a, b,127.0.0.1"], &[]).unwrap();
+    assert_eq!(config.dns_names, ["a", " b", "127.0.0.1"]);
+}
+
+#[test]
+fn the_seal_directory_is_relative_to_the_host_s_working_directory() {
+    let config = read(&[], &[("EDG_CWD", "/host")]).unwrap();
+    assert_eq!(config.seal_dir, Path::new("/host/marblerun-coordinator-data"));
+    let config = read(&["--seal-dir", "/data"], &[("EDG_CWD", "/host")]).unwrap();
+    assert_eq!(config.seal_dir, Path::new("/data"));
+}
+
+#[test]
+fn simulation_is_asked_for_by_an_option_or_the_variable_and_nothing_else() {
+    assert!(read(&["--simulation"], &[]).unwrap().simulation);
+    assert!(read(&[], &[("OE_SIMULATION", "1")]).unwrap().simulation);
+    //
+    assert!(!read(&["--dev-mode"], &[("EDG_COORDINATOR_DEV_MODE", "1")]).unwrap().simulation);
+}
+
+#[test]
+fn a_wrong_value_names_its_setting() {
+    for (arguments, variables, named) in [
+        (&["--client-addr", "x"][..], &[][..], "client-addr"),
+        (&["--log-format", "xml"], &[], "log-format"),
+        (&["--http-error-log-level", "loud"], &[], "http-error-log-level"),
+        (&["--startup-recovery-file", "f"], &[], "startup-recovery-file"),
+        (&["--config", "/nonexistent.toml"], &[], "/nonexistent.toml"),
+        (&[], &[("EDG_DEBUG_LOGGING", "yes")], "EDG_DEBUG_LOGGING"),
+        (&[], &[("EDG_COORDINATOR_MESH_ADDR", "2001")], "mesh-addr"),
+        (&[], &[("EDG_DISTRIBUTED_COORDINATOR", "1")], "EDG_DISTRIBUTED_COORDINATOR"),
+    ] {
+        let error = format!("{:#}", read(arguments, variables).unwrap_err());
+        assert!(error.contains(named), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_key_or_option_is_refused() {
+    let (_directory, path) = file("mesh-adr = \":1\"\n");
+    let error = format!("{:#}", read(&["--config", &path], &[]).unwrap_err());
+    assert!(error.contains("mesh-adr") && error.contains(&path), "{error}");
+    assert!(read(&["--mesh-adr", ":1"], &[]).is_err());
+}
+
+/// The example with every setting uncommented.
+fn example() -> String {
+    let lines = include_str!("../../coordinator.toml").lines();
+    let settings = lines.filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(" = "));
+    settings.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_example_file_shows_every_setting_with_its_default() {
+    let (_directory, path) = file(&example());
+    assert_eq!(read(&["--config", &path], &[]).unwrap(), read(&[], &[]).unwrap());
+    let settings: toml::Table = example().parse().unwrap();
+    let command = <CommandLine as clap::CommandFactory>::command();
+    let options = command.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "config");
+    let mut options: Vec<_> = options.collect();
+    options.sort_unstable();
+    let mut shown: Vec<_> = settings.keys().map(String::as_str).collect();
+    shown.sort_unstable();
+    assert_eq!(shown, options);
+}
+
+#[test]
+fn the_help_names_the_variable_of_every_option() {
+    let command = <CommandLine as clap::CommandFactory>::command();
+    for argument in command.get_arguments().filter(|argument| argument.get_id() != "config") {
+        let help = argument.get_help().unwrap().to_string();
+        assert!(help.contains("[EDG_") || help.contains("[OE_"), "{help}");
+    }
+}
