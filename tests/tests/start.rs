@@ -109,34 +109,48 @@ fn a_restart_before_a_manifest_shows_a_new_root() {
     assert_eq!(Request::get(&coordinator.url("/status")).send().data()["StatusCode"], 2);
 }
 
-// L-16, L-33, X-1
+// L-16: the state is whole until recovery or a new manifest.
 #[test]
-fn a_state_whose_key_is_lost_is_in_recovery_and_a_new_manifest_archives_it() {
+fn a_state_whose_key_is_lost_is_in_recovery_and_opens_again_when_the_key_is_back() {
+    let launch = Launch::new();
+    let mut coordinator = launch.start();
+    let manifest = manifests::minimal().to_string();
+    assert_eq!(Request::post(&coordinator.url("/manifest"), &manifest).send().status, 200);
+    coordinator.kill();
+    let (key, aside) = (launch.seal_dir().join("sealed_key"), launch.seal_dir().join("kept-aside"));
+    std::fs::rename(&key, &aside).unwrap();
+
+    let mut coordinator = launch.start();
+    assert_eq!(Request::get(&coordinator.url("/status")).send().data()["StatusCode"], 1);
+    let log = Request::get(&coordinator.url("/update")).send();
+    assert_eq!((log.status, log.message().as_str()), (500, "server is not in expected state"));
+    assert_eq!(Request::get(&coordinator.url("/secrets?s=x")).send().status, 401, "no users in state 1");
+    coordinator.kill();
+    std::fs::rename(&aside, &key).unwrap();
+    let coordinator = launch.start();
+    assert_eq!(Request::get(&coordinator.url("/status")).send().data()["StatusCode"], 3);
+}
+
+// L-33, X-1
+#[test]
+fn a_new_manifest_in_recovery_archives_the_old_state() {
     let launch = Launch::new();
     let mut coordinator = launch.start();
     let manifest = manifests::minimal().to_string();
     assert_eq!(Request::post(&coordinator.url("/manifest"), &manifest).send().status, 200);
     coordinator.kill();
     std::fs::remove_file(launch.seal_dir().join("sealed_key")).unwrap();
-    let old = std::fs::read(launch.seal_dir().join("state.redb")).unwrap();
 
     let mut coordinator = launch.start();
-    assert_eq!(Request::get(&coordinator.url("/status")).send().data()["StatusCode"], 1);
-    let log = Request::get(&coordinator.url("/update")).send();
-    assert_eq!((log.status, log.message().as_str()), (500, "server is not in expected state"));
-    assert_eq!(
-        std::fs::read(launch.seal_dir().join("state.redb")).unwrap(),
-        old,
-        "the disk is untouched until then"
-    );
     assert_eq!(Request::post(&coordinator.url("/manifest"), &manifest).send().status, 200);
     let log = Request::get(&coordinator.url("/api/v2/update")).send().data();
     assert!(
         log["updateLog"][0].as_str().unwrap().contains("\"update\":\"Previous state archived\""),
         "{log}"
     );
+    assert!(log["updateLog"][1].as_str().unwrap().contains("\"update\":\"Initial manifest set\""), "{log}");
     let archived = std::fs::read_dir(launch.seal_dir().join("archive")).unwrap().count();
-    assert!(archived > 0, "the old state is kept");
+    assert_eq!(archived, 1, "the old state is kept");
     coordinator.kill();
     let coordinator = launch.start();
     assert_eq!(Request::get(&coordinator.url("/status")).send().data()["StatusCode"], 3);

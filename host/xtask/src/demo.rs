@@ -46,7 +46,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         _ => fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?,
     }
-    let mut stage = Stage { folder, binaries: root.join("target/debug"), rest: String::new(), mesh: String::new() };
+    let mut stage =
+        Stage { folder, binaries: root.join("target/debug"), rest: String::new(), mesh: String::new() };
     let mut processes = Processes(Vec::new());
     play(&mut stage, &root, &mut processes)?;
     if arguments.keep {
@@ -64,7 +65,9 @@ fn play(stage: &mut Stage, root: &Path, processes: &mut Processes) -> anyhow::Re
     start_coordinator(stage, processes)?;
     said(&stage.carrara(&["--insecure", "status", &stage.rest])?);
 
-    step("Alice and Bob get keys, and the manifest is set: two Marble types, four secrets, two users, two roles.");
+    step(
+        "Alice and Bob get keys, and the manifest is set: two Marble types, four secrets, two users, two roles.",
+    );
     stage.carrara(&["keygen", "user", "alice"])?;
     stage.carrara(&["keygen", "user", "bob"])?;
     write_manifest(stage, root)?;
@@ -73,10 +76,13 @@ fn play(stage: &mut Stage, root: &Path, processes: &mut Processes) -> anyhow::Re
 
     step("The site activates: its configuration file holds a secret that a WebAssembly renderer placed.");
     start_site(stage, processes)?;
-    let config = fs::read_to_string(stage.folder.join("site/site.conf")).context("reading the site's configuration")?;
+    let config = fs::read_to_string(stage.folder.join("site/site.conf"))
+        .context("reading the site's configuration")?;
     said(&config);
 
-    step("A visitor activates and fetches the site's page over mutual TLS, with the certificates of their activations.");
+    step(
+        "A visitor activates and fetches the site's page over mutual TLS, with the certificates of their activations.",
+    );
     let page = stage.visit()?;
     ensure!(page.status.success(), "the visitor failed: {}", text(&page.stderr));
     said(&text(&page.stdout));
@@ -87,7 +93,8 @@ fn play(stage: &mut Stage, root: &Path, processes: &mut Processes) -> anyhow::Re
 
     step("Alice reads the same secret; it is in the page.");
     let file = "site_token.json";
-    let read = ["--insecure", "secret", "get", "site_token", &stage.rest, "-c", "alice.crt", "-k", "alice.key"];
+    let read =
+        ["--insecure", "secret", "get", "site_token", &stage.rest, "-c", "alice.crt", "-k", "alice.key"];
     said(&stage.carrara(&[&read[..], &["-o", file]].concat())?);
     check_secret(stage, file, &config)?;
 
@@ -126,20 +133,21 @@ fn start_coordinator(stage: &mut Stage, processes: &mut Processes) -> anyhow::Re
     let mut command = stage.command("carrara-coordinator");
     command.args(["--simulation", "--seal-dir", "data", "--addresses-file", "addresses.json"]);
     command.args(["--client-addr", "127.0.0.1:0", "--mesh-addr", "127.0.0.1:0"]);
-    let child = command.stdout(Stdio::null()).stderr(log).stdin(Stdio::null()).spawn().context("starting it")?;
+    let child =
+        command.stdout(Stdio::null()).stderr(log).stdin(Stdio::null()).spawn().context("starting it")?;
     processes.0.push(child);
     wait_for(&addresses, processes)?;
     let value: Value = serde_json::from_slice(&fs::read(&addresses)?).context("reading the addresses")?;
-    let address = |name: &str| value[name].as_str().map(str::to_owned).context("the addresses are incomplete");
+    let address = |name: &str| {
+        value.get(name).and_then(Value::as_str).map(str::to_owned).context("the addresses are incomplete")
+    };
     (stage.rest, stage.mesh) = (address("rest")?, address("mesh")?);
     fs::write(stage.folder.join("rest"), &stage.rest).context("writing the address")
 }
 
 /// The coordinator is the first process; the site goes on beside it.
 fn restart_coordinator(stage: &mut Stage, processes: &mut Processes) -> anyhow::Result<()> {
-    let mut old = processes.0.remove(0);
-    old.kill().context("killing the coordinator")?;
-    old.wait().context("waiting for the coordinator")?;
+    drop(Processes(processes.0.drain(..1).collect()));
     fs::remove_file(stage.folder.join("addresses.json")).context("removing the old addresses")?;
     start_coordinator(stage, processes)
 }
@@ -157,7 +165,8 @@ fn write_manifest(stage: &Stage, root: &Path) -> anyhow::Result<()> {
 
 fn start_site(stage: &Stage, processes: &mut Processes) -> anyhow::Result<()> {
     for name in ["quickstart-site", "quickstart-visitor"] {
-        fs::copy(stage.binaries.join(name), stage.folder.join(name)).with_context(|| format!("copying {name}"))?;
+        fs::copy(stage.binaries.join(name), stage.folder.join(name))
+            .with_context(|| format!("copying {name}"))?;
     }
     let address = stage.folder.join("site.address");
     let mut command = stage.premain("site")?;
@@ -169,8 +178,12 @@ fn start_site(stage: &Stage, processes: &mut Processes) -> anyhow::Result<()> {
 
 /// The secret that Alice read must be the one in the page.
 fn check_secret(stage: &Stage, file: &str, config: &str) -> anyhow::Result<()> {
-    let read: Value = serde_json::from_slice(&fs::read(stage.folder.join(file))?).context("reading Alice's secret")?;
-    let private = read["site_token"]["Private"].as_str().context("Alice's answer holds no secret")?;
+    let read: Value =
+        serde_json::from_slice(&fs::read(stage.folder.join(file))?).context("reading Alice's secret")?;
+    let private = read
+        .pointer("/site_token/Private")
+        .and_then(Value::as_str)
+        .context("Alice's answer holds no secret")?;
     let mut decode = Command::new("openssl");
     decode.args(["base64", "-d", "-A"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let bytes = pipe(&mut decode, private.as_bytes())?;
@@ -190,9 +203,13 @@ fn pipe(command: &mut Command, input: &[u8]) -> anyhow::Result<Vec<u8>> {
 impl Stage {
     fn command(&self, binary: &str) -> Command {
         let mut command = Command::new(self.binaries.join(binary));
-        command.current_dir(&self.folder).env("XDG_CONFIG_HOME", self.folder.join("config")).stdin(Stdio::null());
+        command
+            .current_dir(&self.folder)
+            .env("XDG_CONFIG_HOME", self.folder.join("config"))
+            .stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("EDG_") {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with("EDG_") || name == "OE_SIMULATION" || name == "RUST_BACKTRACE" {
                 command.env_remove(name);
             }
         }
@@ -202,7 +219,12 @@ impl Stage {
     /// Runs the command-line tool, which must succeed, and gives what it printed.
     fn carrara(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.command("carrara").args(arguments).output().context("starting carrara")?;
-        ensure!(output.status.success(), "`carrara {}` failed: {}", arguments.join(" "), text(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "`carrara {}` failed: {}",
+            arguments.join(" "),
+            text(&output.stderr)
+        );
         Ok(text(&output.stdout))
     }
 
@@ -211,7 +233,10 @@ impl Stage {
         let folder = self.folder.join(marble_type);
         fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let mut command = self.command("carrara-premain");
-        command.current_dir(folder).env("EDG_MARBLE_COORDINATOR_ADDR", &self.mesh).env("EDG_MARBLE_TYPE", marble_type);
+        command
+            .current_dir(folder)
+            .env("EDG_MARBLE_COORDINATOR_ADDR", &self.mesh)
+            .env("EDG_MARBLE_TYPE", marble_type);
         Ok(command)
     }
 
@@ -220,7 +245,7 @@ impl Stage {
     }
 }
 
-/// Children that end with the demo.
+/// Children that are killed (with SIGKILL) and waited for when this is dropped.
 struct Processes(Vec<Child>);
 
 impl Drop for Processes {
@@ -250,7 +275,9 @@ fn wait_for(file: &Path, processes: &mut Processes) -> anyhow::Result<()> {
 /// What a refused command said.
 fn refused(who: &str, output: &Output) -> anyhow::Result<String> {
     ensure!(!output.status.success(), "{who} was not refused");
-    Ok(text(&output.stderr))
+    let said = text(&output.stderr);
+    // The line that ends it; what comes before is the log of a normal start.
+    Ok(said.lines().last().unwrap_or_default().to_owned())
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -269,7 +296,10 @@ fn said(text: &str) {
 
 fn tell_how_to_talk(stage: &Stage, processes: &Processes) {
     let ids: Vec<String> = processes.0.iter().map(|child| child.id().to_string()).collect();
-    println!("\nThe coordinator (REST {}, Marbles {}) and the site go on. In target/quickstart:", stage.rest, stage.mesh);
+    println!(
+        "\nThe coordinator (REST {}, Marbles {}) and the site go on. In target/quickstart:",
+        stage.rest, stage.mesh
+    );
     println!("    ../debug/carrara --insecure status $(cat rest)");
     println!("    ../debug/carrara --insecure manifest get $(cat rest)");
     println!("    ../debug/carrara --insecure secret get site_token $(cat rest) -c alice.crt -k alice.key");

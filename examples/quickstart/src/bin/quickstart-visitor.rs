@@ -3,6 +3,7 @@
 //! Usage: `quickstart-visitor ADDRESS_FILE` through `carrara-premain`, or `quickstart-visitor --stranger ADDRESS_FILE`
 //! without it, to see a certificate refused that no coordinator issued.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -17,8 +18,19 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 #[tokio::main]
+#[allow(clippy::print_stderr)] // a program for people
+async fn main() -> ExitCode {
+    match visit().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[allow(clippy::print_stdout)] // the page is this program's output
-async fn main() -> anyhow::Result<()> {
+async fn visit() -> anyhow::Result<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let stranger = arguments.first().is_some_and(|first| first == "--stranger");
     if stranger {
