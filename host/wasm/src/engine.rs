@@ -80,6 +80,8 @@ fn config(surroundings: Surroundings) -> wasmtime::Result<Config> {
     config.cranelift_nan_canonicalization(true).wasm_relaxed_simd(false);
     // A trap's reason goes to the log in one line; a guest's stack tells an operator nothing.
     config.wasm_backtrace_max_frames(None).generate_address_map(false);
+    // Only debuggers and profilers would read it, and registering it takes more time than all else of loading.
+    config.native_unwind_info(false);
     match surroundings {
         Surroundings::Process => {
             config.max_wasm_stack(GUEST_STACK);

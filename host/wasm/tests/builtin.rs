@@ -37,7 +37,7 @@ fn key(encoding: Encoding) -> Chunk {
     Chunk::Secret(SecretReference {
         scope: Scope::Current,
         name: "key".to_owned(),
-        part: Part::Whole,
+        part: Part::Public,
         encoding,
     })
 }
