@@ -56,6 +56,7 @@ fn every_benchmark_runs_and_says_how_often_it_measured() {
         let row = rows.get(id).unwrap_or_else(|| panic!("no row {id}"));
         assert_eq!(row["state"], "measured", "{row}");
         assert!(row["figures"]["n"].as_u64().unwrap() > 0, "{row}");
+        assert_eq!(row["goals"].as_array().unwrap().len(), 0, "{row}");
         let memory = row["figures"]["rss_kib"].as_u64().unwrap();
         assert!(memory > 1000, "{row}");
         let timed = row["figures"]["latency"]["p50_us"].as_f64();

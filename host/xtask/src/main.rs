@@ -1,5 +1,9 @@
 //! `cargo xtask`: what the workspace needs beyond cargo. A thin dispatcher: one module per command.
 
+// What it has to say is for the person who started it.
+#![allow(clippy::print_stdout)]
+
+mod bench;
 mod demo;
 mod guests;
 mod python;
@@ -23,6 +27,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Checks formatting and lints and runs every test
     Test(test::Arguments),
+    /// Measures what the performance goals name and prints it beside them
+    Bench(bench::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -30,5 +36,6 @@ fn main() -> anyhow::Result<()> {
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     }
 }

@@ -1,0 +1,139 @@
+//! Marbles that activate: gRPC over HTTP/2, spoken by hand (marble-api.md section 1), since a client that does less
+//! disturbs the server less.
+
+use anyhow::{Context as _, ensure};
+use bytes::Bytes;
+use carrara_marble::credentials::Credentials;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use uuid::Uuid;
+
+use super::load::Client;
+use super::server::Server;
+use super::tls::{Connector, Identity};
+
+/// The ALPN name of HTTP/2.
+const PROTOCOL: &str = "h2";
+
+/// A message is preceded by one byte (not compressed) and its length as u32.
+const GRPC_PREFIX_BYTES: usize = 5;
+
+/// A Marble of the type that [`super::manifests`] has. Every activation has a new UUID, as different Marbles have.
+pub(crate) struct Marble {
+    connector: Connector,
+    request: Vec<u8>,
+    marble_type: &'static str,
+    uri: String,
+}
+
+/// A Marble that keeps its connection from one activation to the next.
+pub(crate) struct KeptMarble {
+    marble: Marble,
+    requests: SendRequest<Full<Bytes>>,
+}
+
+impl Marble {
+    /// Makes key, certificate and signing request once: they are the client's work, not the server's.
+    pub(crate) fn new(server: &Server, marble_type: &'static str) -> anyhow::Result<Self> {
+        let Credentials { certificate, key, csr } = Credentials::generate(&["localhost".to_owned()])?;
+        let connector = Connector::new(server.mesh(), PROTOCOL, Some(&Identity { certificate, key }))?;
+        let uri = format!("https://{}/rpc.Marble/Activate", server.mesh());
+        Ok(Self { connector, request: csr, marble_type, uri })
+    }
+
+    async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+        let stream = self.connector.connect().await?;
+        let handshake = Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await;
+        let (requests, connection) = handshake.context("HTTP/2 handshake")?;
+        // Ends with `requests`; its failures show in the request.
+        tokio::spawn(connection);
+        Ok(requests)
+    }
+
+    /// Activates with a new UUID; anything but parameters is an error with the server's text.
+    async fn activate(&self, requests: &mut SendRequest<Full<Bytes>>) -> anyhow::Result<()> {
+        let uuid = Uuid::new_v4().hyphenated().to_string();
+        let message = activation_request(&self.request, self.marble_type, &uuid);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(&self.uri)
+            .header(header::CONTENT_TYPE, "application/grpc")
+            .header(header::TE, "trailers")
+            .body(Full::new(Bytes::from(message)))
+            .context("making the request")?;
+        requests.ready().await.context("the connection was closed")?;
+        let answer = requests.send_request(request).await.context("sending the request")?;
+        ensure!(answer.status() == StatusCode::OK, "answered {}", answer.status());
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.context("reading the answer")?;
+        // A refusal may have its status in the head.
+        let trailers = body.trailers().unwrap_or(&head.headers);
+        let text = |name: &str| trailers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("missing");
+        ensure!(text("grpc-status") == "0", "gRPC {}: {}", text("grpc-status"), text("grpc-message"));
+        ensure!(body.to_bytes().len() > GRPC_PREFIX_BYTES, "activated without parameters");
+        Ok(())
+    }
+}
+
+impl Client for Marble {
+    async fn operate(&mut self) -> anyhow::Result<()> {
+        let mut requests = self.connect().await?;
+        self.activate(&mut requests).await
+    }
+}
+
+impl KeptMarble {
+    /// Connects.
+    pub(crate) async fn open(marble: Marble) -> anyhow::Result<Self> {
+        let requests = marble.connect().await?;
+        Ok(Self { marble, requests })
+    }
+}
+
+impl Client for KeptMarble {
+    async fn operate(&mut self) -> anyhow::Result<()> {
+        self.marble.activate(&mut self.requests).await
+    }
+}
+
+/// An `ActivationReq` without a quote (fields 2, 3 and 4), as a gRPC message.
+fn activation_request(csr: &[u8], marble_type: &str, uuid: &str) -> Vec<u8> {
+    let mut message = vec![0; GRPC_PREFIX_BYTES];
+    for (number, bytes) in [(2, csr), (3, marble_type.as_bytes()), (4, uuid.as_bytes())] {
+        // Wire type 2: length and bytes.
+        message.push(number << 3 | 2);
+        put_varint(&mut message, bytes.len());
+        message.extend_from_slice(bytes);
+    }
+    let length = u32::try_from(message.len() - GRPC_PREFIX_BYTES).unwrap_or(u32::MAX);
+    for (place, byte) in message.iter_mut().skip(1).zip(length.to_be_bytes()) {
+        *place = byte;
+    }
+    message
+}
+
+/// Seven bits a byte, the lowest first; the highest bit says that more follow.
+fn put_varint(message: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        message.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    message.push(number as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_a_framed_protobuf_message() {
+        let message = activation_request(&[7; 300], "svc", "u");
+        let mut expected = vec![0, 0, 0, 1, 55, 0x12, 0xac, 0x02];
+        expected.extend([7; 300]);
+        expected.extend(b"\x1a\x03svc\x22\x01u");
+        assert_eq!(message, expected);
+        assert_eq!(message.len() - GRPC_PREFIX_BYTES, 256 + 55);
+    }
+}

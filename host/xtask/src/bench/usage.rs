@@ -1,0 +1,85 @@
+//! What a process has used so far, as the kernel tells it in `/proc`. Linux only; needs no rights beyond the process's own.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+/// How many of the ticks of `/proc/PID/stat` are a second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    ticks_per_second: u32,
+}
+
+impl Clock {
+    /// Asks the system: the number is fixed when the kernel is built.
+    pub(crate) fn of_system() -> anyhow::Result<Self> {
+        let output = Command::new("getconf").arg("CLK_TCK").output().context("running getconf CLK_TCK")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let ticks_per_second =
+            text.trim().parse().with_context(|| format!("getconf CLK_TCK says {text:?}"))?;
+        ensure!(ticks_per_second > 0, "getconf CLK_TCK says 0");
+        Ok(Self { ticks_per_second })
+    }
+
+    /// User and system time of all threads of a process, ended ones included; exact to one tick (10 ms as a rule).
+    pub(crate) fn cpu_of(self, process: u32) -> anyhow::Result<Duration> {
+        let path = format!("/proc/{process}/stat");
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let ticks = ticks(&text).with_context(|| format!("{path} has no utime and stime"))?;
+        let microseconds = ticks.saturating_mul(1_000_000) / u64::from(self.ticks_per_second);
+        Ok(Duration::from_micros(microseconds))
+    }
+}
+
+/// The memory that a process has resident (VmRSS), in KiB.
+pub(crate) fn resident_kib(process: u32) -> anyhow::Result<u64> {
+    let path = format!("/proc/{process}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    resident(&text).with_context(|| format!("{path} has no VmRSS"))
+}
+
+/// utime + stime: fields 14 and 15 of proc_pid_stat(5). The second field may hold blanks and parentheses, so counting
+/// starts behind its last one, at field 3.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_are_found_behind_a_hostile_process_name() {
+        let stat = "42 (a) 1 2 (b) S 1 42 42 0 -1 4194304 900 0 3 0 70 5 0 0 20 0 9 0 1234 0";
+        assert_eq!(ticks(stat), Some(75));
+        assert_eq!(ticks("42 (a) S 1"), None);
+        assert_eq!(ticks(""), None);
+    }
+
+    #[test]
+    fn the_resident_memory_is_found() {
+        assert_eq!(resident("VmPeak:\t 9 kB\nVmRSS:\t   73512 kB\n"), Some(73512));
+        assert_eq!(resident("VmPeak:\t 9 kB\n"), None);
+    }
+
+    #[test]
+    fn this_process_uses_time_and_memory() {
+        let me = std::process::id();
+        assert!(resident_kib(me).unwrap() > 100);
+        let clock = Clock::of_system().unwrap();
+        let before = clock.cpu_of(me).unwrap();
+        assert!(clock.cpu_of(me).unwrap() >= before);
+        assert!(clock.cpu_of(0).is_err(), "there is no process 0");
+    }
+}
