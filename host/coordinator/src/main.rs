@@ -38,7 +38,7 @@ fn complain(error: &anyhow::Error) {
 #[tokio::main]
 async fn run(config: &Config) -> Result<()> {
     telemetry::start(&config.logging)?;
-    // Before the ports are bound, so that a signal during the start is not lost.
+    // First of all, so that a signal during the start is not lost.
     let shutdown = shutdown_signal()?;
     let options = Options {
         rest: config.rest.clone(),
@@ -46,8 +46,9 @@ async fn run(config: &Config) -> Result<()> {
         limits: Limits::default(),
         connection_errors: config.connection_errors,
     };
-    let server = Server::bind(&options).await.context("binding the addresses")?;
     let coordinator = Arc::new(wiring::start(config).await?);
+    // Before the startup manifest: a start that fails for a taken port must not have changed the state.
+    let server = Server::bind(&options).await.context("binding the addresses")?;
     if config.simulation {
         warn!("simulation: nothing is attested and the state is not protected; for development only");
     }
