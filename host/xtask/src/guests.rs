@@ -111,6 +111,8 @@ fn remapped_paths(workspace: &Path) -> String {
 fn finish(name: &str, module: &Path, guests: &Path, enclave: bool) -> anyhow::Result<()> {
     let module = fs::read(module).with_context(|| format!("reading {}", module.display()))?;
     let component = component(&module)?;
+    let worlds = carrara_wasm::Surface::read(&component)?.worlds();
+    ensure!(worlds.len() == 1, "it implements {} worlds of carrara:policy instead of one", worlds.len());
     write_if_changed(&guests.join(format!("{name}.wasm")), &component)?;
     precompile(&guests.join(format!("{name}.cwasm")), &component, Surroundings::Process)?;
     if enclave {
@@ -157,7 +159,10 @@ fn write_if_changed(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     }
     let Some(folder) = path.parent() else { bail!("{} has no folder", path.display()) };
     let readable = fs::Permissions::from_mode(0o644);
-    let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder).with_context(|| format!("writing {}", path.display()))?;
+    let mut file = tempfile::Builder::new()
+        .permissions(readable)
+        .tempfile_in(folder)
+        .with_context(|| format!("writing {}", path.display()))?;
     file.write_all(bytes).with_context(|| format!("writing {}", path.display()))?;
     file.persist(path).with_context(|| format!("replacing {}", path.display()))?;
     Ok(())
