@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -127,16 +128,17 @@ async fn serve(
     let stream = handshake.map_err(|_| ConnectionError::Slow)??;
     let peer = Peer::of(stream.get_ref().1, address);
     let http2 = port.port == TlsPort::Mesh || stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let io = TokioIo::new(Guarded::new(stream, &port.limits));
+    let begun = Arc::new(AtomicBool::new(false));
+    let io = TokioIo::new(Guarded::new(stream, &port.limits, Arc::clone(&begun)));
     let edge = Arc::clone(&port.edge);
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (edge, peer) = (Arc::clone(&edge), peer.clone());
         async move { edge.serve(peer, request).await }
     });
     if http2 {
-        finish(h2_settings().serve_connection(io, service), stop, port.limits.age).await
+        finish(h2_settings().serve_connection(io, service), &begun, stop, port.limits.age).await
     } else {
-        finish(h1_settings(&port.limits).serve_connection(io, service), stop, port.limits.age).await
+        finish(h1_settings(&port.limits).serve_connection(io, service), &begun, stop, port.limits.age).await
     }
 }
 
@@ -158,7 +160,12 @@ fn h2_settings() -> http2::Builder<TokioExecutor> {
 }
 
 /// Runs a connection to its end, asking it to end when the process stops or the connection is old.
-async fn finish<C>(connection: C, mut stop: watch::Receiver<()>, age: Duration) -> Result<(), ConnectionError>
+async fn finish<C>(
+    connection: C,
+    begun: &AtomicBool,
+    mut stop: watch::Receiver<()>,
+    age: Duration,
+) -> Result<(), ConnectionError>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
@@ -169,6 +176,10 @@ where
         ended = &mut connection => return Ok(ended?),
         _ = stop.changed() => {}
         () = sleep(age) => {}
+    }
+    if !begun.load(Ordering::Relaxed) {
+        // hyper would wait for the peer's first words; there is nothing to answer.
+        return Ok(());
     }
     // The request to end goes out when it is first polled; it resolves only after the connection has been dropped.
     tokio::select! {
@@ -195,11 +206,13 @@ struct Guarded {
     stream: TlsStream<TcpStream>,
     idle: Duration,
     deadline: Pin<Box<Sleep>>,
+    /// Whether the peer has said anything yet.
+    begun: Arc<AtomicBool>,
 }
 
 impl Guarded {
-    fn new(stream: TlsStream<TcpStream>, limits: &Limits) -> Self {
-        Self { stream, idle: limits.idle, deadline: Box::pin(sleep(limits.first_byte)) }
+    fn new(stream: TlsStream<TcpStream>, limits: &Limits, begun: Arc<AtomicBool>) -> Self {
+        Self { stream, idle: limits.idle, deadline: Box::pin(sleep(limits.first_byte)), begun }
     }
 
     /// Progress puts the deadline off; waiting beyond it is an error.
@@ -231,6 +244,7 @@ impl AsyncRead for Guarded {
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
             self.progress();
+            self.begun.store(true, Ordering::Relaxed);
         }
         self.watch(context, polled)
     }
