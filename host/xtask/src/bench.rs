@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     /// CARRARA_BIN_DIR): shows that the rows work, not how fast
     #[arg(long)]
     smoke: bool,
-    /// Measure with the release binaries that are there
+    /// Measure with the binaries that are there (target/release or CARRARA_BIN_DIR)
     #[arg(long, conflicts_with = "smoke")]
     no_build: bool,
 }
@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         build(&root)?;
         // The clients shall be a release build, too.
         let mut again = Command::new(root.join("target/release/xtask"));
-        again.args(std::env::args_os().skip(1)).arg("--no-build");
+        again.args(std::env::args_os().skip(1)).arg("--no-build").env_remove("CARRARA_BIN_DIR");
         return Err(again.exec()).context("starting target/release/xtask");
     }
     let stage = stage(&root, arguments)?;
@@ -99,10 +99,8 @@ fn build(root: &Path) -> anyhow::Result<()> {
 
 fn stage(root: &Path, arguments: &Arguments) -> anyhow::Result<Stage> {
     let target = root.join("target");
-    let binaries = match std::env::var_os("CARRARA_BIN_DIR").filter(|_| arguments.smoke) {
-        Some(folder) => PathBuf::from(folder),
-        None => target.join(if arguments.smoke { "debug" } else { "release" }),
-    };
+    let profile = if arguments.smoke { "debug" } else { "release" };
+    let binaries = std::env::var_os("CARRARA_BIN_DIR").map_or_else(|| target.join(profile), PathBuf::from);
     let scale =
         if arguments.smoke { Scale::smoke() } else { Scale::full(Duration::from_secs(arguments.seconds)) };
     let binary = binaries.join("carrara-coordinator");
