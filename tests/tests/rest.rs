@@ -316,7 +316,7 @@ fn the_update_log_has_one_exact_line_after_the_first_manifest() {
 #[test]
 fn an_oversized_body_is_413_with_the_limit_named() {
     let coordinator = Coordinator::start();
-    let answer = Request::post(&coordinator.url("/manifest"), vec![b' '; 40 << 20]).send();
+    let answer = Request::post(&coordinator.url("/manifest"), vec![b' '; 20 << 20]).send();
     assert_eq!(answer.status, 413, "{}", answer.headers);
     assert!(answer.message().contains("limit"), "{}", answer.body);
     assert_eq!(get(&coordinator, "/status").status, 200);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Empty};
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
@@ -113,6 +113,7 @@ impl Edge {
         let id = Uuid::new_v4().to_string();
         let route = (self.app.route)(request.uri().path());
         let method = method_name(request.method());
+        let head = request.method() == http::Method::HEAD;
         let span = error_span!("request", request_id = id, method, route, peer = %peer.address);
         request.extensions_mut().insert(peer);
         let cause = Arc::new(Mutex::new(None));
@@ -121,6 +122,10 @@ impl Edge {
             cause.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(format!("{mishap:?}"));
             (self.app.mishap)(mishap)
         });
+        if head {
+            // RFC 9110, section 9.3.2; on HTTP/2 nothing below takes the body away.
+            *answer.body_mut() = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        }
         if let Ok(id) = HeaderValue::from_str(&id) {
             answer.headers_mut().insert(REQUEST_ID, id);
         }

@@ -20,11 +20,15 @@ pub(crate) fn environment(root: &Path) -> anyhow::Result<Option<PathBuf>> {
         return Ok(None);
     }
     println!("== Python packages for the tests");
-    let made = Command::new("python3").args(["-m", "venv"]).arg(&venv).status().context("starting python3")?;
+    let made =
+        Command::new("python3").args(["-m", "venv"]).arg(&venv).status().context("starting python3")?;
     ensure!(made.success(), "`python3 -m venv {}` failed", venv.display());
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements);
-    ensure!(pip.status().context("starting pip")?.success(), "pip could not install tests/clients/requirements.txt");
+    ensure!(
+        pip.status().context("starting pip")?.success(),
+        "pip could not install tests/clients/requirements.txt"
+    );
     std::fs::write(&stamp, wanted).context("writing the stamp of the Python environment")?;
     Ok(Some(python))
 }

@@ -38,11 +38,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = guests::workspace();
     let mut counts = Counts::default();
     if arguments.filter.is_none() {
-        let clippy = ["clippy", "--workspace", "--all-targets", "--features", FEATURES, "--", "-D", "warnings"];
+        let clippy =
+            ["clippy", "--workspace", "--all-targets", "--features", FEATURES, "--", "-D", "warnings"];
         counts.check("formatting", cargo(&root).args(["fmt", "--all", "--", "--check"]))?;
         counts.check("lints", cargo(&root).args(clippy))?;
     }
-    counts.check("binaries", cargo(&root).args(["build", "--workspace", "--bins", "--features", FEATURES]))?;
+    counts
+        .check("binaries", cargo(&root).args(["build", "--workspace", "--bins", "--features", FEATURES]))?;
     let skips = root.join("target/skipped-tests");
     let _ = std::fs::remove_file(&skips);
     if counts.failed == 0 {
@@ -78,7 +80,9 @@ impl Counts {
         let Some(rest) = line.strip_prefix("test result: ") else { return };
         for part in rest.split([';', '.']) {
             let mut words = part.split_whitespace();
-            let (Some(Ok(number)), Some(what)) = (words.next().map(str::parse::<u64>), words.next()) else { continue };
+            let (Some(Ok(number)), Some(what)) = (words.next().map(str::parse::<u64>), words.next()) else {
+                continue;
+            };
             match what {
                 "passed" => self.passed += number,
                 "failed" => self.failed += number,
@@ -139,8 +143,12 @@ mod tests {
     #[test]
     fn result_lines_are_added_up_and_other_lines_are_not() {
         let mut counts = Counts::default();
-        counts.add_result_line("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s");
-        counts.add_result_line("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out");
+        counts.add_result_line(
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s",
+        );
+        counts.add_result_line(
+            "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out",
+        );
         counts.add_result_line("99 passed");
         assert_eq!((counts.passed, counts.failed, counts.skipped), (15, 2, 1));
     }

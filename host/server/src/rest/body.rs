@@ -62,8 +62,9 @@ impl Call {
     }
 }
 
-/// A server that closes while the client still sends resets the connection, and the client never reads why.
-async fn discard(body: &mut BodyStream) {
+/// Throws away what is left, up to a limit. A server that closes while the client still sends resets the connection, and
+/// the client never reads why.
+pub(crate) async fn discard(body: &mut BodyStream) {
     let mut left = DISCARD_BYTES;
     while let Ok(Some(part)) = body.try_next().await {
         match left.checked_sub(part.len()) {

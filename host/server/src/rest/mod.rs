@@ -103,8 +103,23 @@ fn routes(api: &Arc<Api>) -> Endpoint {
     endpoints
         .into_iter()
         .fold(none, |known, next| known.or(next).unify().boxed())
+        .or(unmatched(api))
+        .unify()
         .recover(|_: Rejection| async { Ok::<_, Infallible>(refusal(Version::V2, &Failure::NotAllowed)) })
         .unify()
+        .boxed()
+}
+
+/// What no endpoint takes. Its body is read, so that the client gets to read the answer.
+fn unmatched(api: &Arc<Api>) -> Endpoint {
+    let time = api.body_read;
+    warp::body::stream()
+        .map(parts)
+        .then(move |mut body: BodyStream| async move {
+            // Slow or long: the answer is the same, whether the client reads it or not.
+            let _ = tokio::time::timeout(time, body::discard(&mut body)).await;
+            refusal(Version::V2, &Failure::NotAllowed)
+        })
         .boxed()
 }
 
