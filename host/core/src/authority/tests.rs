@@ -186,7 +186,7 @@ fn a_marbles_chain_ends_at_the_coordinators_root_and_at_the_marble_root() {
     }
 }
 
-// G-40..G-47
+// G-40, G-41, G-42, G-43, G-44, G-45, G-46, G-47
 #[test]
 fn a_marbles_certificate_says_what_the_specification_says() {
     let authority = authority();
@@ -198,6 +198,7 @@ fn a_marbles_certificate_says_what_the_specification_says() {
     assert!(rest.is_empty());
     assert_eq!(extension_value(&leaf, "1.3.9903.2.1"), "back\u{e9}nd".as_bytes());
     assert!(leaf.raw_serial().len() <= 17);
+    assert_eq!(leaf.validity().not_before.timestamp(), NOW.unix_timestamp());
     assert_eq!(
         leaf.validity().not_after.timestamp(),
         (NOW + Duration::nanoseconds(i64::MAX)).unix_timestamp()

@@ -518,7 +518,7 @@ fn alternative_names_written_by_hand_are_looked_at_too() {
     assert_lines(&certificate, &["Alternative Name: \n                IP Address:10.1.2.4\n"]);
 }
 
-// what the original loses when it issues again
+// X-70 with M-19a: what the original loses when it issues again
 #[test]
 fn a_certificate_issued_again_keeps_everything_of_its_template() {
     let authority = authority();

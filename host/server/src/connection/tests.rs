@@ -180,6 +180,7 @@ async fn a_panic_is_an_answer_and_the_connection_lives_on() {
     assert_eq!(sender.send_request(request("/")).await.unwrap().status(), StatusCode::OK);
 }
 
+// X-17; R-4 is limited by it
 #[tokio::test]
 async fn a_request_over_the_time_limit_is_answered_and_its_work_goes_on() {
     let server = start(TlsPort::Rest, short(|limits| limits.request = SOON)).await;

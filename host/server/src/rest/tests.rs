@@ -143,7 +143,7 @@ async fn a_v2_body_that_is_no_json_or_base64_is_a_400_fail() {
     }
 }
 
-//
+// X-17; R-4 is limited by it
 #[tokio::test]
 async fn a_body_over_the_limit_is_413_and_names_the_limit() {
     let limit = crate::limits::MANIFEST_BYTES;

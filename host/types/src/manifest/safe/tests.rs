@@ -78,7 +78,7 @@ fn pem(label: &str, der: &[u8]) -> String {
     ::pem::encode(&::pem::Pem::new(label, der))
 }
 
-// M-32
+// M-32, and so G-24: the package of an accepted Marble type is always there
 #[test]
 fn a_marble_needs_a_defined_package() {
     assert_eq!(
@@ -369,7 +369,7 @@ fn only_the_default_seal_mode_is_offered() {
     assert_eq!(config(r#""SealMode":"productkey""#), error("M-73", "/Config/SealMode", text));
 }
 
-// M-74
+// M-74; M-75: the gate AzureHSMSealing is refused whatever the environment says
 #[test]
 fn feature_gates_are_unknown_or_not_offered() {
     for (gate, text) in [
