@@ -160,14 +160,12 @@ impl Coordinator {
     /// Counts the activation where the manifest in force limits it (M-92), exactly: the limit is checked again on
     /// what the commit depends on.
     async fn count(&self, marble_type: &str) -> Result<(), ActivateError> {
+        if self.counted(marble_type)?.is_none() {
+            return Ok(());
+        }
+        let _turn = self.turns.wait(marble_type).await;
         for _ in 0..ATTEMPTS {
-            let view = self.view().map_err(ActivateError::Store)?.ok_or(ActivateError::WrongState)?;
-            let manifest = Arc::clone(&view.epoch.manifest);
-            let (marble, _) = entitled(&manifest, marble_type).map_err(ActivateError::Verification)?;
-            if marble.max_activations == 0 {
-                return Ok(());
-            }
-            let count = check_limit(&view, marble, marble_type)?;
+            let Some((view, count)) = self.counted(marble_type)? else { return Ok(()) };
             let key = records::activations(marble_type);
             let mut batch = Batch { depends: view.dependencies(), ..Batch::default() };
             batch.depends.push((key.clone(), view.snapshot.record_revision(&key)));
@@ -180,6 +178,17 @@ impl Coordinator {
             }
         }
         Err(ActivateError::Busy)
+    }
+
+    /// The newest state and the count in it, refused at the limit; `None` where nothing is counted.
+    fn counted(&self, marble_type: &str) -> Result<Option<(View, u64)>, ActivateError> {
+        let view = self.view().map_err(ActivateError::Store)?.ok_or(ActivateError::WrongState)?;
+        let (marble, _) = entitled(&view.epoch.manifest, marble_type).map_err(ActivateError::Verification)?;
+        if marble.max_activations == 0 {
+            return Ok(None);
+        }
+        let count = check_limit(&view, marble, marble_type)?;
+        Ok(Some((view, count)))
     }
 }
 

@@ -31,6 +31,7 @@ mod splice;
 mod startup_manifest;
 mod status;
 mod ttls;
+mod turns;
 mod view;
 
 use std::sync::Arc;
@@ -81,6 +82,7 @@ pub struct Coordinator {
     epoch: ArcSwapOption<Epoch>,
     quote: ArcSwap<RootQuote>,
     setting: tokio::sync::Mutex<()>,
+    turns: turns::Turns,
 }
 
 impl Coordinator {
@@ -111,6 +113,7 @@ impl Coordinator {
             epoch: ArcSwapOption::new(epoch),
             quote: ArcSwap::from_pointee(RootQuote { root, quote }),
             setting: tokio::sync::Mutex::new(()),
+            turns: turns::Turns::default(),
         })
     }
 

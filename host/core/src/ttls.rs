@@ -125,10 +125,8 @@ mod tests {
     use super::*;
 
     fn plan(tags: &[(&str, TlsTag)]) -> TtlsPlan {
-        let manifest = ParsedManifest {
-            tls: tags.iter().map(|(name, tag)| ((*name).to_owned(), tag.clone())).collect(),
-            ..ParsedManifest::default()
-        };
+        let mut manifest = ParsedManifest::parse(b"{}").unwrap();
+        manifest.tls = tags.iter().map(|(name, tag)| ((*name).to_owned(), tag.clone())).collect();
         let marble =
             Marble { tls: tags.iter().map(|(name, _)| (*name).to_owned()).collect(), ..Marble::default() };
         TtlsPlan::of(&manifest, &marble).unwrap()

@@ -1,0 +1,125 @@
+//! The real store in memory, with failures on demand.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use carrara_core::ports::{
+    Batch, CommitError, Committed, Found, NewState, Sealing, SealingKind, Snapshot, Store, StoreError,
+};
+use carrara_store::{Backend, Options};
+use carrara_types::secret::SecretBytes;
+
+/// What only the log may say.
+pub const INTERNAL: &str = "sector 4711 of /dev/internal";
+
+/// Wraps the data key.
+struct FixedKey;
+
+impl Sealing for FixedKey {
+    fn kind(&self) -> SealingKind {
+        SealingKind::Tee
+    }
+
+    fn key(&self) -> Result<SecretBytes, String> {
+        Ok(SecretBytes::new("sealing key", vec![1; 32]))
+    }
+}
+
+/// What a state was made with.
+pub struct Created {
+    pub data_key: SecretBytes,
+    pub recovery_data: Vec<u8>,
+}
+
+pub struct TestStore {
+    inner: Arc<dyn Store>,
+    /// The state does not open until a new one is made.
+    pub locked: AtomicBool,
+    pub create_fails: AtomicBool,
+    pub commit_fails: AtomicBool,
+    /// So many commits from now on are in conflict.
+    pub conflicts: AtomicUsize,
+    pub commits: AtomicUsize,
+    /// Whoever commits lets all others read the same snapshot first, as a slow disk would.
+    pub slow: AtomicBool,
+    pub created: Mutex<Option<Created>>,
+}
+
+impl TestStore {
+    pub async fn open() -> Self {
+        let options = Options {
+            backend: Backend::Memory,
+            sealing: Arc::new(FixedKey),
+            entropy: Arc::new(super::Random),
+        };
+        Self {
+            inner: carrara_store::open(options).await.unwrap(),
+            locked: AtomicBool::new(false),
+            create_fails: AtomicBool::new(false),
+            commit_fails: AtomicBool::new(false),
+            conflicts: AtomicUsize::new(0),
+            commits: AtomicUsize::new(0),
+            slow: AtomicBool::new(false),
+            created: Mutex::default(),
+        }
+    }
+
+    /// Stores a secret as an upload would: version, days of validity, certificate, private and public part.
+    pub async fn upload(&self, key: &str, private: &[u8]) {
+        let part = |bytes: &[u8]| {
+            let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
+            [&[1], length.as_slice(), bytes].concat()
+        };
+        let record = [vec![1], 0_u64.to_le_bytes().to_vec(), vec![0], part(private), part(private)].concat();
+        self.write(key, &record).await;
+    }
+
+    /// Writes a record past the use cases.
+    pub async fn write(&self, key: &str, bytes: &[u8]) {
+        let puts = vec![(key.to_owned(), SecretBytes::new("record", bytes.to_vec()))];
+        self.inner.commit(Batch { puts, ..Batch::default() }).await.unwrap();
+    }
+
+    fn failure() -> CommitError {
+        CommitError::Store(StoreError::Write(INTERNAL.to_owned()))
+    }
+}
+
+#[async_trait]
+impl Store for TestStore {
+    fn found(&self) -> Found {
+        if self.locked.load(Ordering::SeqCst) { Found::Locked } else { self.inner.found() }
+    }
+
+    fn snapshot(&self) -> Arc<dyn Snapshot> {
+        self.inner.snapshot()
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        if self.commit_fails.load(Ordering::SeqCst) {
+            return Err(Self::failure());
+        }
+        if self.slow.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        let less = |left: usize| left.checked_sub(1);
+        if self.conflicts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+            return Err(CommitError::Conflict);
+        }
+        self.inner.commit(batch).await
+    }
+
+    async fn create(&self, state: NewState, batch: Batch) -> Result<Committed, CommitError> {
+        if self.create_fails.load(Ordering::SeqCst) {
+            return Err(Self::failure());
+        }
+        let created =
+            Created { data_key: state.data_key.duplicate(), recovery_data: state.recovery_data.clone() };
+        let committed = self.inner.create(state, batch).await?;
+        *self.created.lock().unwrap() = Some(created);
+        self.locked.store(false, Ordering::SeqCst);
+        Ok(committed)
+    }
+}

@@ -1,0 +1,22 @@
+//! The use cases on the real store with fakes of the other ports, one file per use case or concern.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod activation_count;
+mod activation_order;
+mod admission;
+mod dry_run;
+mod evidence;
+mod messages;
+mod parameters;
+mod policies;
+mod reading;
+mod recovery_secrets;
+mod restart;
+mod secrecy;
+mod secrets;
+mod set_manifest;
+mod startup_manifest;
+mod status;

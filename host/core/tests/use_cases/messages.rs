@@ -1,0 +1,148 @@
+//! The public text of every error: a change of one must be meant. What stores and policies say of themselves stays out.
+
+use carrara_core::error::{
+    ActivateError, Cause, ManifestReadError, QuoteError, ReadLogError, ReadSecretsError, Refused,
+    SetManifestError, StartError, StartupManifestError,
+};
+use carrara_core::ports::{EvidenceError, PolicyFailure, StoreError};
+use carrara_types::decision::Severity;
+use carrara_types::manifest::{ManifestError, Refusal};
+
+use crate::common::{INTERNAL, finding, message};
+
+fn cause() -> Cause {
+    Cause("why".to_owned())
+}
+
+fn stores() -> [StoreError; 4] {
+    let internal = || INTERNAL.to_owned();
+    [StoreError::Write(internal()), StoreError::Read(internal()), StoreError::NotOpen, StoreError::Closed]
+}
+
+fn policy() -> PolicyFailure {
+    PolicyFailure { policy: "p".to_owned(), reason: INTERNAL.to_owned() }
+}
+
+fn parse() -> ManifestError {
+    ManifestError { message: "unexpected end of JSON input".to_owned(), position: None }
+}
+
+fn refused(errors: usize) -> Refused {
+    let mut findings = vec![finding(Severity::Warning, "w", "/", "a warning")];
+    findings.extend((1..=errors).map(|n| finding(Severity::Error, "M", "/", &format!("error {n}"))));
+    Refused(Refusal { findings })
+}
+
+#[test]
+fn starting() {
+    assert_eq!(message(&StartError::State(cause())), "loading the state: why");
+    assert_eq!(message(&StartError::Quote(cause())), "obtaining the coordinator's quote: why");
+    assert_eq!(message(&StartError::Authority(cause())), "making the certificate authority: why");
+}
+
+// manifest.md section 7
+#[test]
+fn setting_a_manifest() {
+    use SetManifestError as E;
+    for (error, text) in [
+        (E::WrongState, "server is not in expected state"),
+        (E::Parse(parse()), "unmarshaling manifest: unexpected end of JSON input"),
+        (E::Refused(refused(1)), "checking manifest: error 1"),
+        (E::Refused(refused(2)), "checking manifest: error 1 (and 1 more)"),
+        (E::Refused(refused(4)), "checking manifest: error 1 (and 3 more)"),
+        (E::Secrets(cause()), "generating placeholder secrets from manifest: why"),
+        (E::RecoveryKeys(cause()), "generating recovery encryption key: why"),
+        (E::Users(cause()), "generating users from manifest: why"),
+        (E::DryRun(cause()), "running manifest template dry run: why"),
+        (E::Policy(policy()), r#"checking manifest: policy "p" could not decide"#),
+    ] {
+        assert_eq!(message(&error), text);
+    }
+    for store in stores() {
+        let text = "the manifest could not be stored; see the coordinator's log";
+        assert_eq!(message(&E::Store(store)), text);
+    }
+}
+
+#[test]
+fn setting_the_startup_manifest() {
+    use StartupManifestError as E;
+    for (error, text) in [
+        (
+            E::Different("ab12".to_owned()),
+            "the state holds another manifest (fingerprint ab12): remove the startup manifest, or update the manifest over the REST API",
+        ),
+        (
+            E::Recovery,
+            "the coordinator is in recovery: a startup manifest is never applied there; recover first",
+        ),
+        (
+            E::RecoveryKeys,
+            "the startup manifest has recovery keys: name a file for the recovery secrets, or remove the keys",
+        ),
+        (
+            E::Read(ManifestReadError::Store(StoreError::Read(INTERNAL.to_owned()))),
+            "reading the manifest in force: the manifest could not be read; see the coordinator's log",
+        ),
+        (
+            E::Set(SetManifestError::Parse(parse())),
+            "setting the startup manifest: unmarshaling manifest: unexpected end of JSON input",
+        ),
+    ] {
+        assert_eq!(message(&error), text);
+    }
+}
+
+// R-52, R-54
+#[test]
+fn reading() {
+    use ReadSecretsError as E;
+    for (error, text) in [
+        (E::Unauthorized, "unauthorized user: client certificate did not match any MarbleRun users"),
+        (E::WrongState, "server is not in expected state"),
+        (E::Denied("the whole text".to_owned()), "the whole text"),
+        (E::Policy(policy()), r#"policy "p" could not decide"#),
+    ] {
+        assert_eq!(message(&error), text);
+    }
+    assert_eq!(message(&ReadLogError::WrongState), "server is not in expected state");
+    let issue = QuoteError::Issue(EvidenceError(INTERNAL.to_owned()));
+    assert_eq!(message(&issue), "no quote could be obtained; see the coordinator's log");
+    for store in stores() {
+        let again = || match &store {
+            StoreError::Write(text) => StoreError::Write(text.clone()),
+            StoreError::Read(text) => StoreError::Read(text.clone()),
+            StoreError::NotOpen => StoreError::NotOpen,
+            StoreError::Closed => StoreError::Closed,
+        };
+        let secrets = message(&E::Store(again()));
+        assert_eq!(secrets, "the secrets could not be read; see the coordinator's log");
+        let log = message(&ReadLogError::Store(again()));
+        assert_eq!(log, "the update log could not be read; see the coordinator's log");
+        let manifest = message(&ManifestReadError::Store(again()));
+        assert_eq!(manifest, "the manifest could not be read; see the coordinator's log");
+    }
+}
+
+// marble-api.md section 3
+#[test]
+fn activating() {
+    use ActivateError as E;
+    for (error, text) in [
+        (E::WrongState, "cannot accept marbles in current state"),
+        (E::NoCertificate, "couldn't get marble TLS certificate"),
+        (E::Verification(cause()), "marble verification failed: why"),
+        (E::InvalidUuid(cause()), "invalid UUID: why"),
+        (
+            E::Failed { context: "customizing marble parameters", source: cause() },
+            "customizing marble parameters: why",
+        ),
+        (E::Busy, "the state changed too often meanwhile; try again"),
+    ] {
+        assert_eq!(message(&error), text);
+    }
+    for store in stores() {
+        let text = "the activation could not be stored; see the coordinator's log";
+        assert_eq!(message(&E::Store(store)), text);
+    }
+}
