@@ -43,11 +43,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         counts.check("formatting", cargo(&root).args(["fmt", "--all", "--", "--check"]))?;
         counts.check("lints", cargo(&root).args(clippy))?;
     }
-    counts
-        .check("binaries", cargo(&root).args(["build", "--workspace", "--bins", "--features", FEATURES]))?;
+    // With the tests: cargo joins the features of all that it builds at once, and would else build dependencies twice.
+    let build = ["build", "--workspace", "--all-targets", "--features", FEATURES];
+    let built = counts.check("binaries", cargo(&root).args(build))?;
     let skips = root.join("target/skipped-tests");
     let _ = std::fs::remove_file(&skips);
-    if counts.failed == 0 {
+    if built {
         run_tests(&root, arguments, &skips, &mut counts)?;
     }
     report_skips(&skips, &mut counts)?;
@@ -62,8 +63,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 impl Counts {
-    /// Runs a step that passes or fails as a whole.
-    fn check(&mut self, name: &str, command: &mut Command) -> anyhow::Result<()> {
+    /// Runs a step that passes or fails as a whole, and says which.
+    fn check(&mut self, name: &str, command: &mut Command) -> anyhow::Result<bool> {
         println!("== {name}");
         let status = command.status().with_context(|| format!("starting cargo for {name}"))?;
         if status.success() {
@@ -72,7 +73,7 @@ impl Counts {
             println!("== {name}: FAILED");
             self.failed += 1;
         }
-        Ok(())
+        Ok(status.success())
     }
 
     /// Adds the numbers of a line such as `test result: ok. 12 passed; 0 failed; 0 ignored; ...`.
