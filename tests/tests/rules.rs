@@ -1,0 +1,219 @@
+//! The table of `tests/README.md` is true: every rule of the behaviour specification stands in it once, and every test
+//! that it names exists and names the rule itself. What it cannot see is whether a test looks at the right thing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use carrara_tests::root;
+
+/// Every rule of the manifest (M-), of secrets and templates (S-), of the Marble API (G-) and of the Client API (R-).
+const RULES: &str = "
+G-1 G-2 G-3 G-10 G-11 G-12 G-13 G-20 G-21 G-22 G-23 G-24 G-25 G-26 G-27 G-28 G-29 G-30 G-31 G-32 G-33 G-40
+G-41 G-42 G-43 G-44 G-45 G-46 G-47 G-48 M-1 M-2 M-3 M-4 M-5 M-6 M-6a M-7 M-8 M-9 M-10 M-11 M-12 M-13 M-14
+M-15 M-16 M-17 M-18 M-19 M-19a M-20 M-21 M-30 M-31 M-32 M-33 M-34 M-35 M-36 M-37 M-40 M-41 M-42 M-43 M-44
+M-44a M-45 M-50 M-51 M-52 M-53 M-60 M-61 M-62 M-63 M-64 M-70 M-71 M-71a M-72 M-73 M-74 M-75 M-76 M-77 M-78
+M-79 M-80 M-81 M-82 M-83 M-84 M-85 M-86 M-87 M-90 M-91 M-92 M-100 M-101 M-102 M-103 M-104 M-105 M-106 M-110
+M-111 M-112 R-1 R-2 R-3 R-4 R-10 R-11 R-12 R-13 R-20 R-21 R-22 R-23 R-24 R-25 R-30 R-31 R-32 R-33 R-34 R-35
+R-36 R-37 R-38 R-40 R-41 R-42 R-43 R-44 R-45 R-46 R-50 R-51 R-52 R-53 R-54 R-55 R-56 R-57 R-58 R-59 R-60
+R-60a S-1 S-2 S-3 S-4 S-10 S-11 S-12 S-13 S-14 S-15 S-16 S-17 S-20 S-21 S-22 S-23 S-24 S-25 S-26 S-30 S-31
+S-32 S-33 S-34 S-35 S-40 S-41 S-41a S-42 S-43 S-50 S-51 S-52 S-53 S-54 S-54a S-54b S-55 S-56 S-57 S-60 S-61
+S-62 S-63 S-64 S-65 S-70 S-71 S-71a S-72 S-73 S-74 S-75 S-76 S-77 S-80 S-81 S-82 S-83 S-84";
+
+/// One row of the table.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    rule: String,
+    /// `path::test`, as written.
+    tests: Vec<String>,
+    /// Why there is no test yet; empty where there is one.
+    reason: String,
+}
+
+#[test]
+fn the_table_of_rules_is_complete_and_every_test_in_it_exists_and_names_its_rule() {
+    let readme =
+        std::fs::read_to_string(root().join("tests/README.md")).expect("tests/README.md is readable");
+    let rules: Vec<&str> = RULES.split_whitespace().collect();
+    let found = problems(&readme, &rules, &mut |path| std::fs::read_to_string(root().join(path)).ok());
+    assert!(found.is_empty(), "tests/README.md has {} problems:\n{}", found.len(), found.join("\n"));
+}
+
+/// Everything that is wrong with the table, each with the rule it is about.
+fn problems(readme: &str, rules: &[&str], read: &mut dyn FnMut(&str) -> Option<String>) -> Vec<String> {
+    let rows = rows(readme);
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in &rows {
+        *times.entry(&row.rule).or_default() += 1;
+    }
+    let missing = rules.iter().filter(|rule| !times.contains_key(*rule));
+    let mut problems: Vec<String> = missing.map(|rule| format!("{rule}: is not listed")).collect();
+    let twice = times.iter().filter(|(_, count)| **count > 1);
+    problems.extend(twice.map(|(rule, count)| format!("{rule}: is listed {count} times")));
+    let unknown = times.keys().filter(|rule| is_listed_whole(rule) && !rules.contains(*rule));
+    problems.extend(unknown.map(|rule| format!("{rule}: no such rule")));
+    let mut files: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for row in &rows {
+        if row.tests.is_empty() && row.reason.is_empty() {
+            problems.push(format!("{}: neither a test nor `not yet: reason`", row.rule));
+        }
+        for test in &row.tests {
+            let problem = test_problem(&row.rule, test, &mut |path| {
+                files.entry(path.to_owned()).or_insert_with(|| read(path)).clone()
+            });
+            problems.extend(problem.map(|problem| format!("{}: `{test}` {problem}", row.rule)));
+        }
+    }
+    problems
+}
+
+/// What is wrong with one test of a rule, if anything.
+fn test_problem(rule: &str, test: &str, read: &mut dyn FnMut(&str) -> Option<String>) -> Option<String> {
+    let Some((path, name)) = test.rsplit_once("::") else {
+        return Some("is not written as path::test".to_owned());
+    };
+    let Some(source) = read(path).filter(|_| Path::new(path).is_relative()) else {
+        return Some("is in a file that is not there".to_owned());
+    };
+    let Some(text) = function_with_its_comment(&source, name) else {
+        return Some(format!("is not there: no `fn {name}(` in the file"));
+    };
+    if !text.lines().any(is_test_attribute) {
+        return Some("is a function but no test".to_owned());
+    }
+    (!names_rule(&text, name, rule)).then(|| "does not name the rule".to_owned())
+}
+
+/// The rows of both tables: `| RULE | what covers it |`.
+fn rows(readme: &str) -> Vec<Row> {
+    readme.lines().filter_map(row).collect()
+}
+
+fn row(line: &str) -> Option<Row> {
+    let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
+    let (rule, covers) = (cells.next()?, cells.next()?);
+    let (kind, number) = rule.split_once('-')?;
+    let is_rule = ["M", "S", "G", "R", "L", "C", "X"].contains(&kind)
+        && number.starts_with(|c: char| c.is_ascii_digit());
+    if !is_rule {
+        return None;
+    }
+    let reason = covers.strip_prefix("not yet:").map(str::trim).unwrap_or_default().to_owned();
+    // What stands between back quotes, in a row that claims tests.
+    let quoted = covers.split('`').skip(1).step_by(2).map(str::to_owned);
+    let tests = if reason.is_empty() { quoted.collect() } else { Vec::new() };
+    Some(Row { rule: rule.to_owned(), tests, reason })
+}
+
+/// Whether all rules of this kind must be in the table; of the others only what is covered is listed.
+fn is_listed_whole(rule: &str) -> bool {
+    ["M-", "S-", "G-", "R-"].iter().any(|kind| rule.starts_with(kind))
+}
+
+/// A function's lines with the comments and attributes directly above it.
+fn function_with_its_comment(source: &str, name: &str) -> Option<String> {
+    let lines: Vec<&str> = source.lines().collect();
+    let head = format!("fn {name}(");
+    let at = lines.iter().position(|line| {
+        line.find(&head)
+            .is_some_and(|start| line[..start].trim_start().chars().all(|c| c.is_alphabetic() || c == ' '))
+    })?;
+    let above = lines[..at].iter().rev().take_while(|line| is_comment_or_attribute(line)).count();
+    let indent = &lines[at][..lines[at].len() - lines[at].trim_start().len()];
+    let close = format!("{indent}}}");
+    let in_one_line = lines[at].ends_with('}');
+    let end = lines[at..].iter().position(|line| in_one_line || *line == close);
+    let below = end.unwrap_or(lines.len() - at - 1);
+    Some(lines[at - above..=at + below].join("\n"))
+}
+
+fn is_comment_or_attribute(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("//") || line.starts_with("#[")
+}
+
+fn is_test_attribute(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("#[test]") || line.starts_with("#[tokio::test")
+}
+
+/// Whether a test says that it is about a rule: `M-33` in its text, or `m_33` in its name.
+fn names_rule(text: &str, name: &str, rule: &str) -> bool {
+    let in_name = rule.to_lowercase().replace('-', "_");
+    has_word(text, rule) || has_word(&name.replace('_', " "), &in_name.replace('_', " "))
+}
+
+/// Whether the word is there, and not as a part of a longer one: `S-1` is not in `S-10`.
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(start, _)| {
+        let before = text[..start].chars().next_back();
+        let after = text[start + word.len()..].chars().next();
+        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
+    })
+}
+
+/// A file with one good test and one function that is none.
+const SOURCE: &str = "
+// M-33, with more to say
+// on a second line
+#[test]
+fn one() {
+    body();
+}
+
+#[tokio::test]
+async fn m_34_is_in_the_name() {
+    assert!(true, \"S-10\");
+}
+
+// M-33
+fn no_test() {}
+
+#[test]
+fn last() {
+    body();
+}
+";
+
+fn problems_of(table: &str, rules: &[&str]) -> Vec<String> {
+    problems(table, rules, &mut |path| (path == "a/b.rs").then(|| SOURCE.to_owned()))
+}
+
+#[test]
+fn a_true_table_has_no_problems() {
+    let table = "| Rule | Tests |\n|---|---|\n| M-33 | `a/b.rs::one` |\n| M-34 | `a/b.rs::m_34_is_in_the_name` |\n\
+        | S-10 | `a/b.rs::m_34_is_in_the_name` |\n| M-100 | not yet: later: updates |\n";
+    assert_eq!(problems_of(table, &["M-33", "M-34", "S-10", "M-100"]), Vec::<String>::new());
+}
+
+#[test]
+fn missing_double_and_invented_rules_are_all_reported_at_once() {
+    let table = "| M-33 | `a/b.rs::one` |\n| M-33 | `a/b.rs::one` |\n| M-99 | not yet: why |\n";
+    let expected = ["M-1: is not listed", "M-33: is listed 2 times", "M-99: no such rule"];
+    assert_eq!(problems_of(table, &["M-1", "M-33"]), expected);
+}
+
+#[test]
+fn a_row_needs_a_test_or_a_reason() {
+    for covers in ["", "not yet", "not yet:", "a/b.rs::one"] {
+        let found = problems_of(&format!("| M-33 | {covers} |\n"), &["M-33"]);
+        assert_eq!(found, ["M-33: neither a test nor `not yet: reason`"], "{covers}");
+    }
+}
+
+#[test]
+fn a_named_test_is_there_is_a_test_and_names_the_rule() {
+    for (rule, test, expected) in [
+        ("M-33", "a/none.rs::one", "is in a file that is not there"),
+        ("M-33", "one", "is not written as path::test"),
+        ("M-33", "a/b.rs::on", "is not there: no `fn on(` in the file"),
+        ("M-33", "a/b.rs::no_test", "is a function but no test"),
+        ("M-34", "a/b.rs::one", "does not name the rule"),
+        ("M-33", "a/b.rs::last", "does not name the rule"),
+        ("S-1", "a/b.rs::m_34_is_in_the_name", "does not name the rule"),
+        ("M-3", "a/b.rs::m_34_is_in_the_name", "does not name the rule"),
+        ("L-1", "a/b.rs::one", "does not name the rule"),
+    ] {
+        let found = problems_of(&format!("| {rule} | `a/b.rs::one`, `{test}` |\n"), &[]);
+        assert!(found.contains(&format!("{rule}: `{test}` {expected}")), "{found:?}");
+    }
+}
