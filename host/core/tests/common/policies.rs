@@ -64,6 +64,8 @@ pub struct FakePolicies {
     pub proposals: Mutex<Vec<Proposal>>,
     pub authorizations: Mutex<Vec<AuthorizationRequest>>,
     pub admissions: Mutex<Vec<AdmissionRequest>>,
+    /// Renderer and name of every template.
+    pub rendered: Mutex<Vec<(String, String)>>,
 }
 
 impl Default for FakePolicies {
@@ -77,6 +79,7 @@ impl Default for FakePolicies {
             proposals: Mutex::default(),
             authorizations: Mutex::default(),
             admissions: Mutex::default(),
+            rendered: Mutex::default(),
         }
     }
 }
@@ -124,6 +127,7 @@ impl Policies for FakePolicies {
     ) -> Result<Vec<Vec<Chunk>>, RenderFailure> {
         let mut results = Vec::new();
         for (index, template) in templates.iter().enumerate() {
+            self.rendered.lock().unwrap().push((renderer.to_owned(), template.name.clone()));
             let index = u32::try_from(index).unwrap();
             results.push(render(renderer, index, &template.text, secrets.as_ref())?);
         }

@@ -1,5 +1,7 @@
 //! S-64, S-80..S-84 and the host's checks while splicing: what a Marble receives.
 
+use std::sync::atomic::Ordering;
+
 use carrara_core::Coordinator;
 use carrara_core::outcome::TlsPort;
 use serde_json::{Value, json};
@@ -214,6 +216,96 @@ async fn the_host_refuses_empty_missing_and_nul_whatever_the_renderer_lets_pass(
             "{text}"
         );
     }
+}
+
+// policy.md: what a renderer makes up, or asks for without having looked it up, does not exist
+#[tokio::test]
+async fn a_renderer_cannot_refer_to_what_is_not_there() {
+    for (template, cause) in [
+        ("{{!current.missing.whole.hex}}", "secret does not exist"),
+        ("{{!previous.missing.whole.hex}}", "secret does not exist"),
+        ("{{!reserved.Nope.certificate.pem}}", "secret does not exist"),
+        ("{{!reserved.RootCA.private.pem}}", "tried to parse secret with empty value"),
+        ("{{!reserved.CoordinatorRoot.private.pem}}", "tried to parse secret with empty value"),
+        ("{{!reserved.CoordinatorIntermediate.private.hex}}", "tried to parse secret with empty value"),
+    ] {
+        let text = denial_with(template, Some(b"v")).await;
+        assert!(text.ends_with(cause), "{template}: {text}");
+    }
+}
+
+// policy.md, Limits and failure: "the next call starts afresh"
+#[tokio::test]
+async fn a_renderer_that_fails_at_an_activation_refuses_this_one_alone() {
+    let mut limited = manifest_with(&json!({}), &json!({ "E": "x" }));
+    limited["Marbles"]["web"]["MaxActivations"] = json!(1);
+    let (world, coordinator) = World::with(&limited).await;
+    world.policies.forgets_a_template.store(true, Ordering::SeqCst);
+    assert_eq!(
+        common::denial(&coordinator).await,
+        r#"customizing marble parameters: parsing secrets for env variable "E": policy "go-template" could not decide"#
+    );
+    world.policies.forgets_a_template.store(false, Ordering::SeqCst);
+    common::activate(&coordinator).await;
+}
+
+// S-83, S-53: "Private may be omitted (then activation of a marble using it fails)"
+#[tokio::test]
+async fn a_tls_tag_whose_secret_is_not_set_fails_at_the_activation() {
+    let tls = json!({ "t": { "Incoming": [{ "Port": "1", "Cert": "c", "DisableClientAuth": true }] } });
+    let mut manifest = with_tls(&tls);
+    manifest["Secrets"] = json!({ "c": { "Type": "cert-ecdsa", "Size": 256, "UserDefined": true } });
+    let (_world, coordinator) = World::with(&manifest).await;
+    let text = common::denial(&coordinator).await;
+    assert!(
+        text.starts_with("customizing marble parameters: TLS configuration: ")
+            && text.ends_with("tried to parse secret with empty value"),
+        "{text}"
+    );
+}
+
+// S-16: RSA keys are made off the async workers; the result is the same in kind
+#[tokio::test]
+async fn private_rsa_certificates_are_made_for_templates_and_for_tls_tags() {
+    let tls = json!({ "t": { "Incoming": [{ "Port": "1", "Cert": "c", "DisableClientAuth": true }] } });
+    let mut manifest = with_tls(&tls);
+    manifest["Secrets"] = json!({ "c": { "Type": "cert-rsa", "Size": 2048 } });
+    let (config, _) = ttls(&manifest).await;
+    let entry = &config["tls"]["Incoming"]["*:1"];
+    assert_eq!(certificates(entry["clicrt"].as_str().unwrap()).len(), 1);
+    assert_eq!(pem_blocks(entry["clikey"].as_str().unwrap())[0].0, "PRIVATE KEY");
+
+    manifest["Marbles"]["web"]["TLS"] = json!([]);
+    manifest["Marbles"]["web"]["Parameters"]["Env"] = json!({ "C": "{{current.c.whole.pem}}" });
+    let (_world, coordinator) = World::with(&manifest).await;
+    let activation = common::activate(&coordinator).await;
+    assert_eq!(certificates(&env(&activation, "C")).len(), 1);
+}
+
+// policy.md: a renderer per File or Env
+#[tokio::test]
+async fn every_parameter_goes_to_its_own_renderer() {
+    let variables = json!({
+        "GO": "go",
+        "LIQUID": { "Data": "liquid", "Renderer": "liquid" },
+        "NONE": { "Data": "none", "NoTemplates": true },
+    });
+    let (world, coordinator) = World::with(&manifest_with(&json!({}), &variables)).await;
+    world.policies.rendered.lock().unwrap().clear();
+    let activation = common::activate(&coordinator).await;
+    for (name, value) in [("GO", "go"), ("LIQUID", "liquid"), ("NONE", "none")] {
+        assert_eq!(env(&activation, name), value);
+    }
+    let rendered = world.policies.rendered.lock().unwrap().clone();
+    assert_eq!(
+        rendered,
+        [("go-template".to_owned(), "GO".to_owned()), ("liquid".to_owned(), "LIQUID".to_owned())]
+    );
+    let unknown = json!({ "E": { "Data": "x", "Renderer": "handlebars" } });
+    let empty = World::new().await;
+    let coordinator = empty.start().await;
+    let text = common::refusal(&coordinator, &manifest_with(&json!({}), &unknown)).await;
+    assert!(text.contains("unknown renderer handlebars"), "{text}");
 }
 
 // S-63: the NUL rule is that of `string` alone

@@ -191,7 +191,7 @@ async fn an_authorizer_that_fails_denies_and_only_its_name_is_told() {
     assert_eq!(refused(&coordinator, &alice, &["shared"]).await, r#"policy "two-rooms" could not decide"#);
 }
 
-// Style.md rule 4: a broken record is for the log
+// style.md rule 4: a broken record is for the log
 #[tokio::test]
 async fn a_record_that_does_not_read_is_told_without_internals() {
     let (world, coordinator, alice) = world().await;

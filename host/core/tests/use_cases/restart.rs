@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration as Span;
 
-use carrara_core::error::StartError;
+use carrara_core::error::{ActivateError, StartError};
 use carrara_core::outcome::{Activation, TlsPort};
 use carrara_core::{Coordinator, Settings};
 use der::Decode;
@@ -82,6 +82,20 @@ async fn a_state_that_makes_no_sense_is_not_started() {
     let error = Coordinator::start(world.ports(), common::settings()).await.err().unwrap();
     assert!(matches!(error, StartError::State(_)));
     assert!(common::message(&error).starts_with("loading the state: "));
+}
+
+// G-22; style.md rule 4: a state that can no longer be read goes to the log; the ports keep their certificates
+#[tokio::test]
+async fn a_state_that_can_no_longer_be_read_is_told_without_internals() {
+    let (world, coordinator) = World::with(&manifest()).await;
+    let before = presented(&coordinator);
+    world.store.write("manifest", INTERNAL.as_bytes()).await;
+    let error = coordinator.activate(common::request()).await.unwrap_err();
+    assert!(matches!(error, ActivateError::Store(_)));
+    assert!(!common::message(&error).contains(INTERNAL));
+    let text = common::message(&coordinator.manifest().unwrap_err());
+    assert_eq!(text, "the manifest could not be read; see the coordinator's log");
+    assert_eq!(presented(&coordinator), before);
 }
 
 fn limited() -> Value {

@@ -1,4 +1,4 @@
-//! Style.md rule 6: what is printed for debugging holds no secret.
+//! style.md rule 6: what is printed for debugging holds no secret.
 
 use std::fmt::Debug;
 

@@ -49,7 +49,7 @@ async fn the_signature_verifies_under_the_root_key_over_the_manifests_bytes() {
     assert!(key.verify(b"another manifest", &answer.signature).is_err());
 }
 
-// Lifecycle.md section 5: "Root certificate and quote do not change"; G-10
+// lifecycle.md section 5: "Root certificate and quote do not change"; G-10
 #[tokio::test]
 async fn setting_a_manifest_changes_neither_certificates_nor_the_quote() {
     let world = World::new().await;
@@ -91,7 +91,7 @@ async fn what_is_no_manifest_is_refused_with_its_place() {
 /// A change that makes the least manifest unacceptable.
 type Spoil = fn(&mut Value);
 
-// Manifest.md section 7, M-78, M-79, M-53, M-32, M-80: the prefix is the stage's; the host's list, whatever validators allow
+// manifest.md section 7, M-78, M-79, M-53, M-32, M-80: the prefix is the stage's; the host's list, whatever validators allow
 #[tokio::test]
 async fn every_stage_refuses_with_its_prefix_and_the_next_manifest_is_accepted() {
     let cases: [(&str, Spoil); 5] = [
@@ -141,7 +141,7 @@ async fn a_secret_with_the_coordinators_name_is_refused() {
     common::set(&coordinator, &manifest).await;
 }
 
-// Style.md rule 4, X-25: nothing in memory before the commit
+// style.md rule 4, X-25: nothing in memory before the commit
 #[tokio::test]
 async fn a_state_that_cannot_be_written_is_no_state_and_the_second_attempt_works() {
     let world = World::new().await;

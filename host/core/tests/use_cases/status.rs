@@ -27,7 +27,7 @@ async fn the_quote_is_over_the_root_certificate_that_is_presented() {
     assert_eq!(answer.quote, quote_over(&root, b"", 0));
 }
 
-// Lifecycle.md section 11, R-37: "Empty = absent"
+// lifecycle.md section 11, R-37: "Empty = absent"
 #[tokio::test]
 async fn without_a_nonce_the_kept_quote_is_returned_and_with_one_a_fresh_one_every_time() {
     let (world, coordinator) = World::with(&manifest()).await;
