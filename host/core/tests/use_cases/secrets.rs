@@ -119,7 +119,7 @@ async fn a_private_certificate_is_new_at_every_activation() {
     assert_ne!(first("CERT"), first("PREVIOUS_CERT"));
 }
 
-// S-40
+// S-40, S-15
 #[tokio::test]
 async fn after_the_first_set_previous_values_are_the_current_ones() {
     let (_world, coordinator) = World::with(&two_marbles()).await;

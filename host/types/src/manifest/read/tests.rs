@@ -335,7 +335,7 @@ fn the_whole_template_is_read() {
     assert!(cert.extra_extensions[0].critical);
 }
 
-// manifest.md 2.9
+// manifest.md 2.9; S-2: no DER string in a manifest
 #[test]
 fn what_a_template_cannot_say_is_refused() {
     for (fields, start) in [
