@@ -18,7 +18,7 @@ use crate::matching;
 use crate::outcome::{Activation, ActivationRequest};
 use crate::ports::{Batch, CommitError, PolicyDecision};
 use crate::records;
-use crate::render::{self, Rendered, Slot};
+use crate::render::{self, RenderFault, Rendered, Slot};
 use crate::splice::{self, Vault};
 use crate::ttls::{self, Credentials, TtlsPlan};
 use crate::view::View;
@@ -36,50 +36,51 @@ struct Applicant<'a> {
 }
 
 impl Coordinator {
-    /// Activates a Marble (marble-api.md section 3).
+    /// Activates a Marble (marble-api.md section 3). Where activations are counted and the manifest or the CA changes
+    /// before the count is stored, everything is judged and made again.
     ///
     /// # Errors
     /// G-20..G-29, in that order.
     pub async fn activate(&self, request: ActivationRequest) -> Result<Activation, ActivateError> {
-        let view = self.view().map_err(ActivateError::Store)?.ok_or(ActivateError::WrongState)?;
-        let peer = request.peer_certificate.as_deref().ok_or(ActivateError::NoCertificate)?;
-        let now = self.now(&view).map_err(ActivateError::Store)?;
-        let manifest = Arc::clone(&view.epoch.manifest);
-        let (marble, package) =
-            entitled(&manifest, &request.marble_type).map_err(ActivateError::Verification)?;
-        let claims = self.verify(&manifest, package, &request.quote, peer, now).await?;
-        check_limit(&view, marble, &request.marble_type)?;
-        let uuid = parse_uuid(&request.uuid).map_err(ActivateError::InvalidUuid)?;
-        let certificate_request = MarbleRequest::parse(&request.csr).map_err(issuing)?;
-        let applicant = Applicant {
-            marble,
-            request: &request,
-            names: &certificate_request,
-            claims: claims.as_ref(),
-            uuid: &uuid,
-        };
-        self.admit(&view, &applicant, now).await?;
+        for _ in 0..ATTEMPTS {
+            let view = self.view().map_err(ActivateError::Store)?.ok_or(ActivateError::WrongState)?;
+            let activation = self.prepare(&view, &request).await?;
+            if self.count(&view.epoch, &request.marble_type).await? {
+                return Ok(activation);
+            }
+        }
+        Err(ActivateError::Busy)
+    }
 
-        let identity = view
-            .epoch
-            .live
-            .authority
-            .issue_marble(&certificate_request, &request.marble_type, &uuid, now, self.ports.entropy.as_ref())
-            .map_err(issuing)?;
-        let rendered = self.render(&view, marble, now).await?;
-        let slow = needs_slow_secrets(&manifest, &rendered);
+    /// Judges the request and makes what the Marble receives. Stores nothing.
+    async fn prepare(&self, view: &View, request: &ActivationRequest) -> Result<Activation, ActivateError> {
+        let peer = request.peer_certificate.as_deref().ok_or(ActivateError::NoCertificate)?;
+        let now = self.now(view).map_err(ActivateError::Store)?;
+        let manifest = &view.epoch.manifest;
+        let (marble, package) =
+            entitled(manifest, &request.marble_type).map_err(ActivateError::Verification)?;
+        let claims = self.verify(manifest, package, &request.quote, peer, now).await?;
+        check_limit(view, marble, &request.marble_type)?;
+        let uuid = parse_uuid(&request.uuid).map_err(ActivateError::InvalidUuid)?;
+        let names = &MarbleRequest::parse(&request.csr).map_err(issuing)?;
+        let applicant = Applicant { marble, request, names, claims: claims.as_ref(), uuid: &uuid };
+        self.admit(view, &applicant, now).await?;
+
         let entropy = Arc::clone(&self.ports.entropy);
-        let vault = Vault::new(view, identity, request.marble_type.clone(), uuid, now, entropy);
-        let activation = if slow {
-            let argv = marble.parameters.argv.clone();
-            tokio::task::spawn_blocking(move || assemble(vault, rendered, argv))
-                .await
-                .map_err(|_| customizing(&"ended unexpectedly"))?
-        } else {
-            assemble(vault, rendered, marble.parameters.argv.clone())
-        }?;
-        self.count(&request.marble_type).await?;
-        Ok(activation)
+        let authority = &view.epoch.live.authority;
+        let identity = authority
+            .issue_marble(names, &request.marble_type, &uuid, now, entropy.as_ref())
+            .map_err(issuing)?;
+        let rendered = self.render(view, marble, now).await?;
+        let slow = needs_slow_secrets(manifest, &rendered);
+        let vault = Vault::new(view.clone(), identity, request.marble_type.clone(), uuid, now, entropy);
+        let argv = marble.parameters.argv.clone();
+        if !slow {
+            return assemble(vault, rendered, argv);
+        }
+        tokio::task::spawn_blocking(move || assemble(vault, rendered, argv))
+            .await
+            .map_err(|_| customizing(&"ended unexpectedly"))?
     }
 
     /// G-25, G-26, M-91. `None` in simulation.
@@ -130,12 +131,7 @@ impl Coordinator {
             activations: if counted { Some(activations.map_err(ActivateError::Store)?) } else { None },
             max_activations: counted.then_some(marble.max_activations),
         };
-        let answer = self
-            .ports
-            .policies
-            .admit(question)
-            .await
-            .map_err(|failure| ActivateError::Verification(Cause(failure.to_string())))?;
+        let answer = self.ports.policies.admit(question).await.map_err(ActivateError::Admission)?;
         match admission_refusal(answer) {
             None => Ok(()),
             Some(cause) => Err(ActivateError::Verification(cause)),
@@ -154,41 +150,35 @@ impl Coordinator {
             Arc::new(Catalog { manifest, user_defined: UserDefined::Stored(Arc::clone(&view.snapshot)) });
         render::render_marble(self.ports.policies.as_ref(), &view.context(now), marble, plan, catalog)
             .await
-            .map_err(|fault| customizing(&fault.in_activation()))
+            .map_err(RenderFault::in_activation)
     }
 
-    /// Counts the activation where the manifest in force limits it (M-92), exactly: the limit is checked again on
-    /// what the commit depends on.
-    async fn count(&self, marble_type: &str) -> Result<(), ActivateError> {
-        if self.counted(marble_type)?.is_none() {
-            return Ok(());
+    /// Counts the activation where the epoch's manifest limits it (M-92), exactly: the limit is checked again on what
+    /// the commit depends on. `false` if the epoch is over.
+    async fn count(&self, epoch: &Epoch, marble_type: &str) -> Result<bool, ActivateError> {
+        let (marble, _) = entitled(&epoch.manifest, marble_type).map_err(ActivateError::Verification)?;
+        if marble.max_activations == 0 {
+            return Ok(true);
         }
-        let _turn = self.turns.wait(marble_type).await;
+        let _turn = epoch.turn(marble_type).await;
         for _ in 0..ATTEMPTS {
-            let Some((view, count)) = self.counted(marble_type)? else { return Ok(()) };
+            let view = self.view().map_err(ActivateError::Store)?.ok_or(ActivateError::WrongState)?;
+            if !epoch.is_of(view.snapshot.as_ref()) {
+                return Ok(false);
+            }
+            let count = check_limit(&view, marble, marble_type)?;
             let key = records::activations(marble_type);
             let mut batch = Batch { depends: view.dependencies(), ..Batch::default() };
             batch.depends.push((key.clone(), view.snapshot.record_revision(&key)));
             records::put(&mut batch, key, (count + 1).to_le_bytes().to_vec());
             records::put_time(&mut batch, self.now(&view).map_err(ActivateError::Store)?);
             match self.ports.store.commit(batch).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(true),
                 Err(CommitError::Conflict) => {}
                 Err(CommitError::Store(error)) => return Err(ActivateError::Store(error)),
             }
         }
         Err(ActivateError::Busy)
-    }
-
-    /// The newest state and the count in it, refused at the limit; `None` where nothing is counted.
-    fn counted(&self, marble_type: &str) -> Result<Option<(View, u64)>, ActivateError> {
-        let view = self.view().map_err(ActivateError::Store)?.ok_or(ActivateError::WrongState)?;
-        let (marble, _) = entitled(&view.epoch.manifest, marble_type).map_err(ActivateError::Verification)?;
-        if marble.max_activations == 0 {
-            return Ok(None);
-        }
-        let count = check_limit(&view, marble, marble_type)?;
-        Ok(Some((view, count)))
     }
 }
 

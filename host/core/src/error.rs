@@ -88,12 +88,32 @@ pub enum SetManifestError {
     /// M-80.
     #[error("running manifest template dry run")]
     DryRun(#[source] Cause),
+    /// M-80: the renderer itself failed. Its `Display` is public, its reason is not.
+    #[error("running manifest template dry run: {place}: {failure}")]
+    DryRunPolicy {
+        /// `in Marble M: file F`.
+        place: String,
+        /// Which, and why.
+        failure: PolicyFailure,
+    },
     /// A policy trapped or ran out of its limits. Its `Display` is public, its reason is not.
     #[error("checking manifest: {0}")]
     Policy(PolicyFailure),
     /// The state could not be written; nothing was changed.
     #[error("the manifest could not be stored; see the coordinator's log")]
     Store(StoreError),
+}
+
+impl SetManifestError {
+    /// What the public message keeps back; for the log.
+    #[must_use]
+    pub fn internal(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => Some(error.to_string()),
+            Self::Policy(failure) | Self::DryRunPolicy { failure, .. } => Some(failure.internal()),
+            _ => None,
+        }
+    }
 }
 
 /// Setting the manifest that the start names.
@@ -180,6 +200,9 @@ pub enum ActivateError {
     /// G-23..G-27 and admission policies: PERMISSION_DENIED.
     #[error("marble verification failed")]
     Verification(#[source] Cause),
+    /// An admission policy itself failed: PERMISSION_DENIED. Its `Display` is public, its reason is not.
+    #[error("marble verification failed: {0}")]
+    Admission(PolicyFailure),
     /// G-28, X-21: INVALID_ARGUMENT.
     #[error("invalid UUID")]
     InvalidUuid(#[source] Cause),
@@ -192,10 +215,30 @@ pub enum ActivateError {
         #[source]
         source: Cause,
     },
+    /// The renderer itself failed: INTERNAL. Its `Display` is public, its reason is not.
+    #[error("customizing marble parameters: {place}: {failure}")]
+    Rendering {
+        /// `parsing secrets for file "F"`.
+        place: String,
+        /// Which, and why.
+        failure: PolicyFailure,
+    },
     /// G-22: INTERNAL; the state could not be read or written.
     #[error("the activation could not be stored; see the coordinator's log")]
     Store(StoreError),
     /// Eight conflicts in a row: UNAVAILABLE.
     #[error("the state changed too often meanwhile; try again")]
     Busy,
+}
+
+impl ActivateError {
+    /// What the public message keeps back; for the log.
+    #[must_use]
+    pub fn internal(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => Some(error.to_string()),
+            Self::Admission(failure) | Self::Rendering { failure, .. } => Some(failure.internal()),
+            _ => None,
+        }
+    }
 }

@@ -164,6 +164,14 @@ pub struct PolicyFailure {
     pub reason: String,
 }
 
+impl PolicyFailure {
+    /// Name and reason; for the log.
+    #[must_use]
+    pub fn internal(&self) -> String {
+        format!("{self}: {}", self.reason)
+    }
+}
+
 /// Why rendering ended.
 #[derive(Debug)]
 pub enum RenderFailure {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use carrara_types::decision::{Chunk, Context, Target, Template};
 use carrara_types::manifest::{File, Marble};
 
-use crate::error::Cause;
+use crate::error::{ActivateError, Cause, SetManifestError};
 use crate::ports::{Policies, PolicyFailure, RenderFailure, SecretCatalog};
 use crate::ttls::TtlsPlan;
 
@@ -49,29 +49,31 @@ pub(crate) enum Fault {
 
 impl RenderFault {
     /// The frame of a dry run (secrets-and-templates.md section 7): `in Marble M: file F: TE`.
-    pub(crate) fn in_dry_run(&self, marble: &str) -> Cause {
+    pub(crate) fn in_dry_run(self, marble: &str) -> SetManifestError {
         let place = match &self.slot {
-            Slot::File(path) => format!("file {path}"),
-            Slot::Env(name) => format!("env variable {name}"),
-            Slot::Ttls(_) => format!("env variable {}", crate::ttls::VARIABLE),
+            Slot::File(path) => format!("in Marble {marble}: file {path}"),
+            Slot::Env(name) => format!("in Marble {marble}: env variable {name}"),
+            Slot::Ttls(_) => format!("in Marble {marble}: env variable {}", crate::ttls::VARIABLE),
         };
-        Cause(format!("in Marble {marble}: {place}: {}", self.text()))
+        match self.fault {
+            Fault::Template(text) => SetManifestError::DryRun(Cause(format!("{place}: {text}"))),
+            Fault::Policy(failure) => SetManifestError::DryRunPolicy { place, failure },
+        }
     }
 
     /// The frame of an activation: `parsing secrets for file "F": TE`.
-    pub(crate) fn in_activation(&self) -> Cause {
+    pub(crate) fn in_activation(self) -> ActivateError {
         let place = match &self.slot {
-            Slot::File(path) => format!("file {path:?}"),
-            Slot::Env(name) => format!("env variable {name:?}"),
-            Slot::Ttls(_) => format!("env variable {:?}", crate::ttls::VARIABLE),
+            Slot::File(path) => format!("parsing secrets for file {path:?}"),
+            Slot::Env(name) => format!("parsing secrets for env variable {name:?}"),
+            Slot::Ttls(_) => format!("parsing secrets for env variable {:?}", crate::ttls::VARIABLE),
         };
-        Cause(format!("parsing secrets for {place}: {}", self.text()))
-    }
-
-    fn text(&self) -> String {
-        match &self.fault {
-            Fault::Template(text) => text.clone(),
-            Fault::Policy(failure) => failure.to_string(),
+        match self.fault {
+            Fault::Template(text) => ActivateError::Failed {
+                context: "customizing marble parameters",
+                source: Cause(format!("{place}: {text}")),
+            },
+            Fault::Policy(failure) => ActivateError::Rendering { place, failure },
         }
     }
 }

@@ -143,7 +143,7 @@ impl Coordinator {
             let plan = TtlsPlan::of(manifest.deref(), marble);
             render::render_marble(self.ports.policies.as_ref(), &context, marble, plan, catalog.clone())
                 .await
-                .map_err(|fault| SetManifestError::DryRun(fault.in_dry_run(name)))?;
+                .map_err(|fault| fault.in_dry_run(name))?;
         }
         Ok(())
     }

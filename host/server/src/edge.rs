@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
-use http_body_util::{BodyExt as _, Empty};
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tracing::{Instrument as _, Span, error, error_span, info};

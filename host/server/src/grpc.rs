@@ -33,12 +33,24 @@ pub(crate) fn app(coordinator: Arc<Coordinator>) -> App {
         let mut routes = routes.clone();
         Box::pin(async move {
             match routes.call(request).await {
-                Ok(response) => edge::answer(response),
+                Ok(response) => edge::answer(as_go(response)),
                 Err(never) => match never {},
             }
         })
     };
     App { answer: Arc::new(answer), route, mishap }
+}
+
+/// G-1: gRPC-Go calls a message that is too large RESOURCE_EXHAUSTED, tonic OUT_OF_RANGE, which none of our own answers
+/// is.
+fn as_go<B>(mut response: http::Response<B>) -> http::Response<B> {
+    const STATUS: &str = "grpc-status";
+    const OUT_OF_RANGE: &str = "11";
+    const RESOURCE_EXHAUSTED: &str = "8";
+    if response.headers().get(STATUS).is_some_and(|code| code == OUT_OF_RANGE) {
+        response.headers_mut().insert(STATUS, http::HeaderValue::from_static(RESOURCE_EXHAUSTED));
+    }
+    response
 }
 
 fn route(path: &str) -> &'static str {
@@ -83,15 +95,16 @@ fn status(error: &ActivateError) -> Status {
     let code = match error {
         ActivateError::WrongState => Code::FailedPrecondition,
         ActivateError::NoCertificate => Code::Unauthenticated,
-        ActivateError::Verification(_) => Code::PermissionDenied,
+        ActivateError::Verification(_) | ActivateError::Admission(_) => Code::PermissionDenied,
         ActivateError::InvalidUuid(_) => Code::InvalidArgument,
-        ActivateError::Failed { .. } => Code::Internal,
-        ActivateError::Store(cause) => {
-            edge::note_cause(public_message(cause));
+        ActivateError::Failed { .. } | ActivateError::Rendering { .. } | ActivateError::Store(_) => {
             Code::Internal
         }
         ActivateError::Busy => Code::Unavailable,
     };
+    if let Some(cause) = error.internal() {
+        edge::note_cause(cause);
+    }
     Status::new(code, public_message(error))
 }
 

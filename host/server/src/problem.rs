@@ -122,14 +122,11 @@ pub(crate) fn problem(version: Version, failure: &Failure) -> Problem {
 /// What the message keeps from the caller.
 fn cause(failure: &Failure) -> Option<String> {
     match failure {
-        Failure::SetManifest(SetManifestError::Store(error))
-        | Failure::Manifest(ManifestReadError::Store(error))
+        Failure::SetManifest(error) => error.internal(),
+        Failure::Manifest(ManifestReadError::Store(error))
         | Failure::Secrets(ReadSecretsError::Store(error))
         | Failure::Log(ReadLogError::Store(error)) => Some(public_message(error as &dyn Error)),
-        Failure::SetManifest(SetManifestError::Policy(failure))
-        | Failure::Secrets(ReadSecretsError::Policy(failure)) => {
-            Some(format!("{failure}: {}", failure.reason))
-        }
+        Failure::Secrets(ReadSecretsError::Policy(failure)) => Some(failure.internal()),
         Failure::Quote(QuoteError::Issue(error)) => Some(error.to_string()),
         Failure::Encoding => Some("writing the answer as JSON".to_owned()),
         _ => None,

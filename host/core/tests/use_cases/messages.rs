@@ -55,6 +55,10 @@ fn setting_a_manifest() {
         (E::Users(cause()), "generating users from manifest: why"),
         (E::DryRun(cause()), "running manifest template dry run: why"),
         (E::Policy(policy()), r#"checking manifest: policy "p" could not decide"#),
+        (
+            E::DryRunPolicy { place: "in Marble m: file f".to_owned(), failure: policy() },
+            r#"running manifest template dry run: in Marble m: file f: policy "p" could not decide"#,
+        ),
     ] {
         assert_eq!(message(&error), text);
     }
@@ -132,6 +136,11 @@ fn activating() {
         (E::WrongState, "cannot accept marbles in current state"),
         (E::NoCertificate, "couldn't get marble TLS certificate"),
         (E::Verification(cause()), "marble verification failed: why"),
+        (E::Admission(policy()), r#"marble verification failed: policy "p" could not decide"#),
+        (
+            E::Rendering { place: "parsing secrets for file \"f\"".to_owned(), failure: policy() },
+            r#"customizing marble parameters: parsing secrets for file "f": policy "p" could not decide"#,
+        ),
         (E::InvalidUuid(cause()), "invalid UUID: why"),
         (
             E::Failed { context: "customizing marble parameters", source: cause() },
@@ -145,4 +154,24 @@ fn activating() {
         let text = "the activation could not be stored; see the coordinator's log";
         assert_eq!(message(&E::Store(store)), text);
     }
+}
+
+// style.md rule 4: what the text keeps back is there for the log, and nothing else is
+#[test]
+fn what_is_kept_back_is_told_to_the_log() {
+    let write = || StoreError::Write(INTERNAL.to_owned());
+    let place = || "place".to_owned();
+    let kept_back = [
+        SetManifestError::Store(write()).internal(),
+        SetManifestError::Policy(policy()).internal(),
+        SetManifestError::DryRunPolicy { place: place(), failure: policy() }.internal(),
+        ActivateError::Store(write()).internal(),
+        ActivateError::Admission(policy()).internal(),
+        ActivateError::Rendering { place: place(), failure: policy() }.internal(),
+    ];
+    for text in kept_back {
+        assert!(text.as_ref().is_some_and(|text| text.contains(INTERNAL)), "{text:?}");
+    }
+    assert_eq!(SetManifestError::DryRun(cause()).internal(), None);
+    assert_eq!(ActivateError::Verification(cause()).internal(), None);
 }

@@ -1,7 +1,7 @@
 //! Codes, messages and what happens to unknown methods.
 
 use carrara_core::error::Cause;
-use carrara_core::ports::StoreError;
+use carrara_core::ports::{PolicyFailure, StoreError};
 use prost::Message as _;
 
 use super::*;
@@ -54,7 +54,7 @@ async fn a_message_over_four_mebibytes_is_refused_and_one_of_exactly_four_is_rea
     let answer = call(ACTIVATE, &request(GRPC_MESSAGE_BYTES - overhead).encode_to_vec()).await;
     assert_eq!(code(&answer), "9");
     let answer = call(ACTIVATE, &request(GRPC_MESSAGE_BYTES - overhead + 1).encode_to_vec()).await;
-    assert_eq!(code(&answer), "11");
+    assert_eq!(code(&answer), "8", "RESOURCE_EXHAUSTED, as gRPC-Go");
 }
 
 #[tokio::test]
@@ -67,11 +67,25 @@ async fn a_message_that_does_not_decode_is_refused() {
 #[test]
 fn every_error_has_its_code_and_its_words() {
     let cause = || Cause("why".to_owned());
+    let policy = || PolicyFailure { policy: "doorman".to_owned(), reason: "trap at 0x1234".to_owned() };
     let store = StoreError::Read("record 7 at /secret/place".to_owned());
     for (error, code, message) in [
         (ActivateError::WrongState, Code::FailedPrecondition, "cannot accept marbles in current state"),
         (ActivateError::NoCertificate, Code::Unauthenticated, "couldn't get marble TLS certificate"),
         (ActivateError::Verification(cause()), Code::PermissionDenied, "marble verification failed: why"),
+        (
+            ActivateError::Admission(policy()),
+            Code::PermissionDenied,
+            "marble verification failed: policy \"doorman\" could not decide",
+        ),
+        (
+            ActivateError::Rendering {
+                place: "parsing secrets for file \"F\"".to_owned(),
+                failure: policy(),
+            },
+            Code::Internal,
+            "customizing marble parameters: parsing secrets for file \"F\": policy \"doorman\" could not decide",
+        ),
         (ActivateError::InvalidUuid(cause()), Code::InvalidArgument, "invalid UUID: why"),
         (
             ActivateError::Failed { context: "parsing the CSR", source: cause() },

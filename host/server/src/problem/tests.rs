@@ -15,6 +15,10 @@ fn policy() -> PolicyFailure {
     PolicyFailure { policy: "rbac".to_owned(), reason: "trap at 0x1234".to_owned() }
 }
 
+fn dry_run() -> SetManifestError {
+    SetManifestError::DryRunPolicy { place: "in Marble M: file F".to_owned(), failure: policy() }
+}
+
 /// Status, kind and message, in short.
 fn shown(version: Version, failure: &Failure) -> (u16, Kind, String) {
     let problem = problem(version, failure);
@@ -63,6 +67,10 @@ fn a_refused_manifest_is_400_in_v1_and_500_in_v2() {
         (SetManifestError::Users(Cause("x".to_owned())), "generating users from manifest: x"),
         (SetManifestError::Store(store()), "the manifest could not be stored; see the coordinator's log"),
         (SetManifestError::Policy(policy()), "checking manifest: policy \"rbac\" could not decide"),
+        (
+            dry_run(),
+            "running manifest template dry run: in Marble M: file F: policy \"rbac\" could not decide",
+        ),
     ];
     for (error, message) in refusals {
         let failure = Failure::SetManifest(error);
@@ -154,6 +162,7 @@ fn internals_reach_the_log_and_never_the_message() {
     for (failure, internal) in [
         (Failure::SetManifest(SetManifestError::Store(store())), "/secret/place"),
         (Failure::SetManifest(SetManifestError::Policy(policy())), "0x1234"),
+        (Failure::SetManifest(dry_run()), "0x1234"),
         (Failure::Manifest(ManifestReadError::Store(store())), "/secret/place"),
         (Failure::Secrets(ReadSecretsError::Store(store())), "/secret/place"),
         (Failure::Secrets(ReadSecretsError::Policy(policy())), "0x1234"),
