@@ -24,7 +24,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{guests, test};
+use crate::{cargo, guests, test};
 use measure::{Scale, Stage, measure};
 use report::{Outcome, Report};
 use rows::{ROWS, Row};
@@ -90,11 +90,7 @@ fn chosen(only: &[String]) -> anyhow::Result<Vec<&'static Row>> {
 fn build(root: &Path) -> anyhow::Result<()> {
     guests::run(&guests::Arguments::default())?;
     println!("building the release binaries (the first time takes some minutes) ...");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root).args(["build", "--quiet", "--release", "--workspace", "--bins"]);
-    let status = cargo.args(["--features", test::FEATURES]).status().context("starting cargo")?;
-    ensure!(status.success(), "the build failed; see above");
-    Ok(())
+    cargo::build(root, &["--release", "--workspace", "--bins", "--features", test::FEATURES])
 }
 
 fn stage(root: &Path, arguments: &Arguments) -> anyhow::Result<Stage> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use crate::{guests, test};
+use crate::{cargo, guests, test};
 
 /// A start takes well below a second; only a hang reaches this.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -117,14 +117,7 @@ fn play(stage: &mut Stage, root: &Path, processes: &mut Processes) -> anyhow::Re
 fn build(root: &Path) -> anyhow::Result<()> {
     guests::run(&guests::Arguments::default())?;
     println!("building the binaries (the first time takes some minutes) ...");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .current_dir(root)
-        .args(["build", "--quiet", "--workspace", "--bins", "--features", test::FEATURES])
-        .status()
-        .context("starting cargo")?;
-    ensure!(status.success(), "the build failed; see above");
-    Ok(())
+    cargo::build(root, &["--workspace", "--bins", "--features", test::FEATURES])
 }
 
 fn start_coordinator(stage: &mut Stage, processes: &mut Processes) -> anyhow::Result<()> {

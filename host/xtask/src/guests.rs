@@ -14,6 +14,8 @@ use anyhow::{Context as _, bail, ensure};
 use carrara_wasm::Surroundings;
 use sha2::{Digest as _, Sha256};
 
+use crate::cargo::cargo;
+
 /// The target of guests: no imports but those of the worlds.
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -77,16 +79,8 @@ fn ensure_target() -> anyhow::Result<()> {
 /// the folder with the modules.
 fn build(workspace: &Path, plugins: &[&str]) -> anyhow::Result<PathBuf> {
     let target = workspace.join("target/guests-build");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace).args([
-        "build",
-        "--quiet",
-        "--lib",
-        "--profile",
-        "guest",
-        "--target",
-        TARGET,
-    ]);
+    let mut cargo = cargo(workspace);
+    cargo.args(["build", "--quiet", "--lib", "--profile", "guest", "--target", TARGET]);
     cargo.arg("--target-dir").arg(&target);
     // Flags for the host's code mean nothing to a guest; with them, or with this machine's paths in panic messages, its
     // bytes would depend on who builds.

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 mod bench;
+mod cargo;
 mod demo;
 mod guests;
 mod python;

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
+use crate::cargo::cargo;
 use crate::{guests, python};
 
 /// Options of `cargo xtask test`.
@@ -92,12 +93,6 @@ impl Counts {
             }
         }
     }
-}
-
-fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root).stdin(Stdio::null());
-    command
 }
 
 fn run_tests(root: &Path, arguments: &Arguments, skips: &Path, counts: &mut Counts) -> anyhow::Result<()> {
