@@ -217,7 +217,8 @@ impl<'a, 'o> State<'a, 'o> {
             flow = self.walk_list(dot, otherwise)?;
         }
         self.variables.truncate(mark);
-        Ok(flow)
+        // In Go a break in the `else` part ends this loop and not the one around it.
+        Ok(if flow == Flow::Break { Flow::Done } else { flow })
     }
 
     /// Runs a loop's body once. With one variable it is the element, with two the first one is the index.

@@ -114,6 +114,9 @@ fn index(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
     let Some((item, keys)) = args.split_first() else {
         return Err("index of untyped nil".to_owned());
     };
+    if matches!(item, Value::Nil | Value::Missing) {
+        return Err("index of untyped nil".to_owned());
+    }
     let mut value = item.clone();
     for key in keys {
         value = match (&value, key) {
@@ -128,12 +131,11 @@ fn index(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
                 return Err(format!("value has type {}; should be string", key.type_name()));
             }
             (Value::Bytes(bytes), key) if key.is_plain() => {
-                let at = position(key, bytes.len(), false)?;
-                let byte = bytes.get(at).copied().ok_or_else(|| format!("index out of range: {at}"))?;
+                let at = position(key, bytes.len())?;
+                let byte = bytes.get(at).copied().ok_or("reflect: string index out of range")?;
                 Value::Int(i64::from(byte))
             }
-            (Value::Nil, _) => return Err("index of untyped nil".to_owned()),
-            (Value::Missing, _) => Value::Missing,
+            (Value::Missing, _) => return Err("can't index item of type Secret".to_owned()),
             (Value::Data | Value::Previous | Value::Reserved, _) => {
                 return Err(format!("can't index item of type {}", value.type_name()));
             }
@@ -160,18 +162,18 @@ fn slice(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
     if keys.len() == 3 {
         return Err("cannot 3-index slice a string".to_owned());
     }
-    let start = keys.first().map_or(Ok(0), |key| position(key, bytes.len(), true))?;
-    let end = keys.get(1).map_or(Ok(bytes.len()), |key| position(key, bytes.len(), true))?;
+    let start = keys.first().map_or(Ok(0), |key| position(key, bytes.len()))?;
+    let end = keys.get(1).map_or(Ok(bytes.len()), |key| position(key, bytes.len()))?;
     let part = bytes.get(start..end).ok_or_else(|| format!("invalid slice index: {start} > {end}"))?;
     Ok(Value::bytes(part))
 }
 
-/// An index into something of `length`; `end` allows the length itself.
-fn position(key: &Value, length: usize, end: bool) -> Result<usize, String> {
+/// An index that is at most `last`.
+fn position(key: &Value, last: usize) -> Result<usize, String> {
     match key {
         Value::Int(value) => usize::try_from(*value)
             .ok()
-            .filter(|at| *at < length || (end && *at == length))
+            .filter(|at| *at <= last)
             .ok_or_else(|| format!("index out of range: {value}")),
         Value::Nil => Err("cannot index slice/array with nil".to_owned()),
         other => Err(format!("cannot index slice/array with type {}", other.type_name())),

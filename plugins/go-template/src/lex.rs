@@ -356,6 +356,20 @@ impl Lexer<'_> {
 
     fn number(&mut self) -> State {
         self.pos = self.start;
+        let mut well_formed = self.scan_number();
+        // A sign here would start a complex number, which this language does not have.
+        if well_formed && matches!(self.peek(), Some('+' | '-')) {
+            self.scan_number();
+            well_formed = false;
+        }
+        if !well_formed {
+            let message = format!("bad number syntax: {}", quote(self.word()));
+            return self.fail(message);
+        }
+        self.one(Kind::Number)
+    }
+
+    fn scan_number(&mut self) -> bool {
         self.accept("+-");
         let (mut digits, mut exponent) = ("0123456789_", "eE");
         if self.accept("0") {
@@ -375,15 +389,11 @@ impl Lexer<'_> {
             self.accept("+-");
             self.accept_run("0123456789_");
         }
-        // A sign here would start a complex number, which this language does not have.
-        if self.peek().is_some_and(|c| is_alphanumeric(c) || c == '+' || c == '-')
-            && !self.rest().starts_with(b"-}}")
-        {
+        let goes_on = self.peek().is_some_and(is_alphanumeric);
+        if goes_on {
             self.next();
-            let message = format!("bad number syntax: {}", quote(self.word()));
-            return self.fail(message);
         }
-        self.one(Kind::Number)
+        !goes_on
     }
 }
 

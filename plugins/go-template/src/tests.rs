@@ -1,6 +1,7 @@
 //! What the language does, rule by rule, over secrets that are made up.
 
 mod errors;
+mod golden;
 mod inspection;
 mod language;
 mod places;

@@ -26,13 +26,33 @@ pub(crate) fn char_at(bytes: &[u8], pos: usize) -> Option<(char, usize)> {
     Some((char::REPLACEMENT_CHARACTER, 1))
 }
 
+/// Whether Go prints a character as it is: letters, marks, numbers, punctuation, symbols and the space.
+pub(crate) fn is_print(c: char) -> bool {
+    if c.is_ascii() {
+        return matches!(c, ' '..='~');
+    }
+    // The standard library escapes by the same classes, and leaves marks as they are behind another character.
+    let mut text = String::from("a");
+    text.push(c);
+    text.escape_debug().eq(text.chars())
+}
+
 /// Go's `%#U`: `U+002D '-'`.
 pub(crate) fn describe_char(c: char) -> String {
-    if c.is_control() { format!("U+{:04X}", u32::from(c)) } else { format!("U+{:04X} '{c}'", u32::from(c)) }
+    if is_print(c) { format!("U+{:04X} '{c}'", u32::from(c)) } else { format!("U+{:04X}", u32::from(c)) }
 }
 
 /// Go's `%q` of a string.
 pub(crate) fn quote(bytes: &[u8]) -> String {
+    quote_with(bytes, is_print)
+}
+
+/// Go's `%+q` of a string.
+pub(crate) fn quote_ascii(bytes: &[u8]) -> String {
+    quote_with(bytes, |c| c.is_ascii() && is_print(c))
+}
+
+fn quote_with(bytes: &[u8], shown: fn(char) -> bool) -> String {
     let mut out = String::from("\"");
     let mut pos = 0;
     while let Some((c, width)) = char_at(bytes, pos) {
@@ -40,7 +60,7 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
             (char::REPLACEMENT_CHARACTER, Some(byte)) if width == 1 => {
                 out.push_str(&format!("\\x{byte:02x}"))
             }
-            _ => push_escaped(&mut out, c, '"'),
+            _ => push_escaped(&mut out, c, '"', shown),
         }
         pos += width;
     }
@@ -50,13 +70,22 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
 
 /// Go's `%q` of a character.
 pub(crate) fn quote_char(c: char) -> String {
+    quote_char_with(c, is_print)
+}
+
+/// Go's `%+q` of a character.
+pub(crate) fn quote_char_ascii(c: char) -> String {
+    quote_char_with(c, |c| c.is_ascii() && is_print(c))
+}
+
+fn quote_char_with(c: char, shown: fn(char) -> bool) -> String {
     let mut out = String::from("'");
-    push_escaped(&mut out, c, '\'');
+    push_escaped(&mut out, c, '\'', shown);
     out.push('\'');
     out
 }
 
-fn push_escaped(out: &mut String, c: char, delimiter: char) {
+fn push_escaped(out: &mut String, c: char, delimiter: char, shown: fn(char) -> bool) {
     match c {
         '\u{7}' => out.push_str("\\a"),
         '\u{8}' => out.push_str("\\b"),
@@ -70,9 +99,10 @@ fn push_escaped(out: &mut String, c: char, delimiter: char) {
             out.push('\\');
             out.push(c);
         }
+        c if shown(c) => out.push(c),
         c if c < ' ' || c == '\u{7f}' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-        c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-        c => out.push(c),
+        c if u32::from(c) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+        c => out.push_str(&format!("\\U{:08x}", u32::from(c))),
     }
 }
 
@@ -159,8 +189,10 @@ fn octal<'a>(rest: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
 pub(crate) enum Number {
     Int(i64),
     Float(f64),
-    /// A whole number that does not fit.
+    /// A whole number that fits 64 bits only without a sign.
     Overflow,
+    /// A whole number that does not fit 64 bits.
+    TooLarge,
 }
 
 /// Reads a Go number literal; `None` where it is malformed.
@@ -199,7 +231,14 @@ pub(crate) fn number(literal: &str) -> Option<Number> {
 
 fn integer(negative: bool, body: &str, radix: u32) -> Number {
     let signed = i128::from_str_radix(body, radix).map(|value| if negative { -value } else { value });
-    signed.ok().and_then(|value| i64::try_from(value).ok()).map_or(Number::Overflow, Number::Int)
+    match signed {
+        Ok(value) => match (i64::try_from(value), u64::try_from(value)) {
+            (Ok(value), _) => Number::Int(value),
+            (_, Ok(_)) => Number::Overflow,
+            _ => Number::TooLarge,
+        },
+        Err(_) => Number::TooLarge,
+    }
 }
 
 fn underscores_are_between_digits(lower: &str) -> bool {
@@ -222,7 +261,9 @@ fn hex_float(body: &str) -> Option<f64> {
         value = value * 16.0 + f64::from(c.to_digit(16)?);
     }
     let shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?.checked_mul(4)?)?;
-    Some(value * 2f64.powi(shift))
+    // In two steps: the whole power may be too small for a float although the number is not.
+    let half = shift / 2;
+    Some(value * 2f64.powi(half) * 2f64.powi(shift - half))
 }
 
 #[cfg(test)]

@@ -48,7 +48,11 @@ impl<'a> State<'a, '_> {
             _ => self.at(first.pos, first),
         }
         if !args.is_empty() || last.is_some() {
-            return Err(self.fail(format!("can't give argument to non-function {first}")));
+            let shown = match &first.kind {
+                ExprKind::Pipe(pipe) => pipe.to_string(),
+                _ => first.to_string(),
+            };
+            return Err(self.fail(format!("can't give argument to non-function {shown}")));
         }
         match &first.kind {
             ExprKind::Nil => Err(self.fail("nil is not a command")),

@@ -3,13 +3,13 @@
 use super::plain;
 use crate::exec::World;
 use crate::print;
-use crate::text::char_at;
+use crate::text::{char_at, is_print};
 use crate::value::Value;
 
 pub(super) fn html(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
     plain(args)?;
     let mut out = Vec::new();
-    for byte in print::sprint(args) {
+    for byte in shown(args) {
         match byte {
             0 => out.extend_from_slice("\u{fffd}".as_bytes()),
             b'"' => out.extend_from_slice(b"&#34;"),
@@ -25,7 +25,7 @@ pub(super) fn html(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
 
 pub(super) fn js(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
     plain(args)?;
-    let bytes = print::sprint(args);
+    let bytes = shown(args);
     let mut out = String::new();
     let mut pos = 0;
     while let Some((c, width)) = char_at(&bytes, pos) {
@@ -33,14 +33,10 @@ pub(super) fn js(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
             '\\' => out.push_str("\\\\"),
             '\'' => out.push_str("\\'"),
             '"' => out.push_str("\\\""),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
             '<' | '>' | '&' | '=' => out.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
-                out.push_str(&format!("\\u{:04X}", u32::from(c)));
-            }
-            c => out.push(c),
+            '\u{7f}' => out.push(c),
+            c if is_print(c) => out.push(c),
+            c => out.push_str(&format!("\\u{:04X}", u32::from(c))),
         }
         pos += width;
     }
@@ -50,7 +46,7 @@ pub(super) fn js(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
 pub(super) fn urlquery(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
     plain(args)?;
     let mut out = String::new();
-    for byte in print::sprint(args) {
+    for byte in shown(args) {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
             b' ' => out.push('+'),
@@ -58,4 +54,11 @@ pub(super) fn urlquery(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
         }
     }
     Ok(Value::bytes(out))
+}
+
+/// Go's `Sprint`, with `<no value>` for nil.
+fn shown(args: &[Value]) -> Vec<u8> {
+    let shown =
+        |arg: &Value| if matches!(arg, Value::Nil) { Value::bytes("<no value>") } else { arg.clone() };
+    print::sprint(&args.iter().map(shown).collect::<Vec<_>>())
 }

@@ -194,10 +194,11 @@ impl Parser<'_> {
             })?;
             return Ok(ExprKind::Number { value: Number::Int(i64::from(value)), literal });
         }
-        let value = number(&literal).ok_or_else(|| {
-            // Go's words for an octal number with a digit that is none.
-            let digits = literal.bytes().all(|byte| byte.is_ascii_digit());
-            let cause = if digits { "integer overflow" } else { "illegal number syntax" };
+        let value = number(&literal).filter(|value| *value != Number::TooLarge).ok_or_else(|| {
+            // Go's words also for an octal number with a digit that is none.
+            let digits = literal.trim_start_matches(['+', '-']);
+            let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let cause = if whole { "integer overflow" } else { "illegal number syntax" };
             self.error(&format!("{cause}: {}", quote(literal.as_bytes())))
         })?;
         Ok(ExprKind::Number { value, literal })

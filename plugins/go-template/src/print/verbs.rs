@@ -1,14 +1,13 @@
 //! Formats one plain value by one verb of Go's `fmt`.
 
-use crate::print::display;
-use crate::text::{quote, quote_char};
+use crate::text::{char_at, is_print, quote, quote_ascii, quote_char, quote_char_ascii};
 use crate::value::Value;
 
 /// From this exponent on the shortest form of a float is scientific.
 const SHORTEST_LIMIT: i32 = 6;
 
 /// Flags, width and precision of a verb.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spec {
     pub(super) sharp: bool,
     pub(super) zero: bool,
@@ -21,32 +20,43 @@ pub(super) struct Spec {
 
 /// The value as the verb says; Go's `%!d(string=hi)` where it cannot.
 pub(super) fn format(spec: &Spec, verb: char, value: &Value) -> Vec<u8> {
-    let formatted = match (verb, value) {
-        ('T', Value::Nil) => Some(pad(spec, "<nil>", false)),
-        ('T', value) => Some(pad(spec, value.type_name(), false)),
-        ('v', Value::Nil) => Some(pad(spec, "<nil>", false)),
-        ('v' | 't', Value::Bool(value)) => Some(pad(spec, &value.to_string(), false)),
+    if !matches!(verb, 'v' | 'w') {
+        return formatted(spec, verb, value);
+    }
+    // With these verbs the flags ask for Go's syntax and for names of fields.
+    let bare = Spec { sharp: false, plus: false, ..*spec };
+    match value {
+        Value::Bytes(bytes) if spec.sharp && verb == 'v' => quoted(&bare, bytes),
+        Value::Bytes(bytes) if spec.sharp => [b"%!w(string=", &*quoted(&bare, bytes), b")"].concat(),
+        _ => formatted(&bare, verb, value),
+    }
+}
+
+fn formatted(spec: &Spec, verb: char, value: &Value) -> Vec<u8> {
+    let answer = match (verb, value) {
+        ('T' | 'v', Value::Nil) => Some(pad(spec, b"<nil>")),
+        ('T', value) => Some(pad(spec, truncated(value.type_name().as_bytes(), spec.precision))),
+        ('v' | 't', Value::Bool(value)) => Some(pad(spec, value.to_string().as_bytes())),
         (_, Value::Int(value)) => integer(spec, verb, *value),
         (_, Value::Float(value)) => float(spec, verb, *value),
         (_, Value::Bytes(bytes)) => string(spec, verb, bytes),
         _ => None,
     };
-    formatted.unwrap_or_else(|| {
-        if matches!(value, Value::Nil) {
-            return format!("%!{verb}(<nil>)").into_bytes();
+    answer.unwrap_or_else(|| match value {
+        Value::Nil => format!("%!{verb}(<nil>)").into_bytes(),
+        // Every value has a `v`.
+        _ if verb == 'v' => Vec::new(),
+        _ => {
+            let mut out = format!("%!{verb}({}=", value.type_name()).into_bytes();
+            out.extend_from_slice(&formatted(spec, 'v', value));
+            out.push(b')');
+            out
         }
-        let mut out = format!("%!{verb}({}=", value.type_name()).into_bytes();
-        out.extend_from_slice(&display(value));
-        out.push(b')');
-        out
     })
 }
 
 /// Go's `%g`; the shortest digits that mean the same number where no precision is given.
 pub(super) fn general(value: f64, precision: Option<usize>) -> String {
-    if !value.is_finite() {
-        return special(value);
-    }
     let scientific = match precision {
         None => format!("{value:e}"),
         Some(precision) => format!("{value:.*e}", precision.max(1) - 1),
@@ -70,44 +80,29 @@ fn signed_exponent(exponent: i32) -> String {
     format!("{sign}{:02}", exponent.abs())
 }
 
-fn special(value: f64) -> String {
-    match (value.is_nan(), value > 0.0) {
-        (true, _) => "NaN".to_owned(),
-        (_, true) => "+Inf".to_owned(),
-        _ => "-Inf".to_owned(),
-    }
-}
-
-fn pad(spec: &Spec, text: &str, zeros: bool) -> Vec<u8> {
-    pad_bytes(spec, text.as_bytes(), zeros)
-}
-
-/// Widths count characters. Zeros go after the sign.
-fn pad_bytes(spec: &Spec, text: &[u8], zeros: bool) -> Vec<u8> {
+/// Widths count characters. Zeros pad on the left only, and whatever the text is.
+fn pad(spec: &Spec, text: &[u8]) -> Vec<u8> {
     let length = String::from_utf8_lossy(text).chars().count();
     let missing = spec.width.unwrap_or(0).saturating_sub(length);
     if spec.minus {
         return [text, &b" ".repeat(missing)].concat();
     }
-    if !(zeros && spec.zero) {
-        return [&b" ".repeat(missing), text].concat();
-    }
-    match text.split_first() {
-        Some((sign @ (b'-' | b'+' | b' '), digits)) => [&[*sign][..], &b"0".repeat(missing), digits].concat(),
-        _ => [&b"0".repeat(missing), text].concat(),
-    }
+    let padding: &[u8] = if spec.zero { b"0" } else { b" " };
+    [&padding.repeat(missing), text].concat()
+}
+
+fn pad_with_spaces(spec: &Spec, text: &str) -> Vec<u8> {
+    pad(&Spec { zero: false, ..*spec }, text.as_bytes())
 }
 
 fn integer(spec: &Spec, verb: char, value: i64) -> Option<Vec<u8>> {
     let magnitude = value.unsigned_abs();
-    let (prefix, digits) = match verb {
-        'v' | 'd' => ("", magnitude.to_string()),
-        'b' => ("0b", format!("{magnitude:b}")),
-        'o' => ("0", format!("{magnitude:o}")),
-        'O' => ("0o", format!("{magnitude:o}")),
-        'x' => ("0x", format!("{magnitude:x}")),
-        'X' => ("0X", format!("{magnitude:X}")),
-        'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 's' | 't' => return None,
+    let digits = match verb {
+        'v' | 'd' => magnitude.to_string(),
+        'b' => format!("{magnitude:b}"),
+        'o' | 'O' => format!("{magnitude:o}"),
+        'x' => format!("{magnitude:x}"),
+        'X' => format!("{magnitude:X}"),
         'c' | 'q' | 'U' => return Some(character(spec, verb, value)),
         _ => return None,
     };
@@ -117,76 +112,113 @@ fn integer(spec: &Spec, verb: char, value: i64) -> Option<Vec<u8>> {
         (_, _, true) => " ",
         _ => "",
     };
-    let prefix = if spec.sharp || verb == 'O' { prefix } else { "" };
-    let digits = match spec.precision {
-        Some(0) if value == 0 => return Some(pad(spec, "", false)),
-        Some(precision) => format!("{digits:0>precision$}"),
-        None => digits,
+    let least = match spec.precision {
+        Some(0) if value == 0 => return Some(pad_with_spaces(spec, "")),
+        Some(precision) => precision,
+        None if spec.zero && !spec.minus => spec.width.unwrap_or(0).saturating_sub(sign.len()),
+        None => 0,
     };
-    let zeros = spec.precision.is_none();
-    if zeros && spec.zero && !spec.minus {
-        let taken = sign.len() + prefix.len();
-        let width = spec.width.unwrap_or(0).saturating_sub(taken);
-        return Some(format!("{sign}{prefix}{digits:0>width$}").into_bytes());
-    }
-    Some(pad(spec, &format!("{sign}{prefix}{digits}"), false))
+    let digits = format!("{digits:0>least$}");
+    let base = match verb {
+        'b' if spec.sharp => "0b",
+        'o' | 'O' if spec.sharp && !digits.starts_with('0') => "0",
+        'x' if spec.sharp => "0x",
+        'X' if spec.sharp => "0X",
+        _ => "",
+    };
+    let octal = if verb == 'O' { "0o" } else { "" };
+    Some(pad_with_spaces(spec, &format!("{sign}{octal}{base}{digits}")))
 }
 
 fn character(spec: &Spec, verb: char, value: i64) -> Vec<u8> {
-    let c = u32::try_from(value).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
+    let known = u32::try_from(value).ok().and_then(char::from_u32);
+    let c = known.unwrap_or(char::REPLACEMENT_CHARACTER);
     match verb {
-        'c' => pad(spec, &c.to_string(), false),
-        'q' => pad(spec, &quote_char(c), false),
-        _ if spec.sharp => pad(spec, &format!("U+{value:04X} '{c}'"), false),
-        _ => pad(spec, &format!("U+{value:04X}"), false),
+        'c' => pad(spec, c.to_string().as_bytes()),
+        'q' if spec.plus => pad(spec, quote_char_ascii(c).as_bytes()),
+        'q' => pad(spec, quote_char(c).as_bytes()),
+        _ => {
+            let digits = spec.precision.unwrap_or(4).max(4);
+            let shown = known.filter(|c| spec.sharp && is_print(*c));
+            let shown = shown.map(|c| format!(" '{c}'")).unwrap_or_default();
+            pad_with_spaces(spec, &format!("U+{value:0digits$X}{shown}"))
+        }
     }
 }
 
 fn float(spec: &Spec, verb: char, value: f64) -> Option<Vec<u8>> {
     let precision = spec.precision.unwrap_or(6);
     let text = match verb {
-        _ if !value.is_finite() && matches!(verb, 'v' | 'g' | 'G' | 'e' | 'E' | 'f' | 'F') => special(value),
-        'v' | 'g' => general(value, spec.precision),
-        'G' => general(value, spec.precision).to_uppercase(),
+        'v' | 'g' | 'G' => general(value, spec.precision),
         'f' | 'F' => format!("{value:.precision$}"),
         'e' | 'E' => {
             let text = format!("{value:.precision$e}");
             let (mantissa, exponent) = text.split_once('e')?;
-            let text = format!("{mantissa}e{}", signed_exponent(exponent.parse().ok()?));
-            if verb == 'E' { text.to_uppercase() } else { text }
+            format!("{mantissa}e{}", signed_exponent(exponent.parse().ok()?))
         }
         _ => return None,
     };
-    let sign = match (text.starts_with(['-', '+']), spec.plus, spec.space) {
-        (false, true, _) => "+",
-        (false, _, true) => " ",
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest.to_owned()),
+        None => ("", text),
+    };
+    let text = if spec.sharp { with_point(&text, verb, spec.precision) } else { text };
+    let text = if matches!(verb, 'G' | 'E') { text.to_uppercase() } else { text };
+    let sign = match (negative, spec.plus, spec.space) {
+        ("-", ..) => "-",
+        (_, true, _) => "+",
+        (_, _, true) => " ",
         _ => "",
     };
-    Some(pad(spec, &format!("{sign}{text}"), value.is_finite()))
+    let missing = spec.width.unwrap_or(0).saturating_sub(sign.len() + text.len());
+    if spec.zero && !spec.minus {
+        return Some(format!("{sign}{}{text}", "0".repeat(missing)).into_bytes());
+    }
+    Some(pad(spec, format!("{sign}{text}").as_bytes()))
+}
+
+/// The flag `#`: always a point, and with `%g` as many digits as the precision says.
+fn with_point(text: &str, verb: char, precision: Option<usize>) -> String {
+    let (number, tail) = match text.find('e') {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let significant = number.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').count();
+    let wanted = if matches!(verb, 'v' | 'g' | 'G') { precision.unwrap_or(6) } else { 0 };
+    let point = if number.contains('.') { "" } else { "." };
+    let shown = if number == "0" { 1 } else { significant };
+    format!("{number}{point}{}{tail}", "0".repeat(wanted.saturating_sub(shown)))
 }
 
 fn string(spec: &Spec, verb: char, bytes: &[u8]) -> Option<Vec<u8>> {
-    let cut = match spec.precision {
-        Some(precision) => truncated(bytes, precision),
-        None => bytes,
-    };
     match verb {
-        'v' if spec.sharp => Some(pad(spec, &quote(cut), false)),
-        'v' | 's' => Some(pad_bytes(spec, cut, true)),
-        'q' if spec.sharp && !cut.contains(&b'`') => {
-            Some(pad(spec, &format!("`{}`", String::from_utf8_lossy(cut)), false))
-        }
-        'q' => Some(pad(spec, &quote(cut), false)),
-        'x' | 'X' => Some(pad(spec, &hex(spec, verb, bytes), false)),
+        'v' | 's' => Some(pad(spec, truncated(bytes, spec.precision))),
+        'q' => Some(quoted(spec, bytes)),
+        'x' | 'X' => Some(pad(spec, hex(spec, verb, bytes).as_bytes())),
         _ => None,
     }
 }
 
+fn quoted(spec: &Spec, bytes: &[u8]) -> Vec<u8> {
+    let bytes = truncated(bytes, spec.precision);
+    let text = std::str::from_utf8(bytes).ok().filter(|text| spec.sharp && can_backquote(text));
+    if let Some(text) = text {
+        return pad(spec, format!("`{text}`").as_bytes());
+    }
+    pad(spec, if spec.plus { quote_ascii(bytes) } else { quote(bytes) }.as_bytes())
+}
+
+/// Whether a text fits between back quotes unchanged.
+fn can_backquote(text: &str) -> bool {
+    text.chars().all(|c| c == '\t' || (c >= ' ' && !matches!(c, '`' | '\u{7f}' | '\u{feff}')))
+}
+
 /// The first `count` characters.
-fn truncated(bytes: &[u8], count: usize) -> &[u8] {
+fn truncated(bytes: &[u8], count: Option<usize>) -> &[u8] {
+    let Some(count) = count else { return bytes };
     let mut end = 0;
     for _ in 0..count {
-        match crate::text::char_at(bytes, end) {
+        match char_at(bytes, end) {
             Some((_, width)) => end += width,
             None => break,
         }

@@ -60,7 +60,7 @@ fn the_functions_of_the_language_work_as_in_go() {
     check_all(&[
         ("{{ len \"abc\" }} {{ len .Secrets }}", "3 6"),
         ("{{ html \"<a href='x'>&\\\"\" }}", "&lt;a href=&#39;x&#39;&gt;&amp;&#34;"),
-        ("{{ js \"it's <b> \\\"x\\\"=\\n\" }}", "it\\'s \\u003Cb\\u003E \\\"x\\\"\\u003D\\n"),
+        ("{{ js \"it's <b> \\\"x\\\"=\\n\" }}", "it\\'s \\u003Cb\\u003E \\\"x\\\"\\u003D\\u000A"),
         ("{{ urlquery \"a b&c/~\" }}", "a+b%26c%2F~"),
         ("{{ eq 1 1 }} {{ eq 1 2 3 1 }} {{ ne \"a\" \"b\" }} {{ eq nil nil }}", "true true true true"),
         ("{{ lt 1 2 }} {{ le 2 2 }} {{ gt \"b\" \"a\" }} {{ ge 1.5 2.5 }}", "true true true false"),
