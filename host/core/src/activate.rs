@@ -21,7 +21,7 @@ use crate::records;
 use crate::render::{self, RenderFault, Rendered, Slot};
 use crate::splice::{self, Vault};
 use crate::ttls::{self, Credentials, TtlsPlan};
-use crate::view::View;
+use crate::view::{Epoch, View};
 
 /// A commit in conflict is computed again this often; more means that the state changes faster than a Marble starts.
 const ATTEMPTS: usize = 8;
@@ -160,7 +160,7 @@ impl Coordinator {
         if marble.max_activations == 0 {
             return Ok(true);
         }
-        let _turn = epoch.turn(marble_type).await;
+        let _turn = self.turns.wait(marble_type).await;
         for _ in 0..ATTEMPTS {
             let view = self.view().map_err(ActivateError::Store)?.ok_or(ActivateError::WrongState)?;
             if !epoch.is_of(view.snapshot.as_ref()) {

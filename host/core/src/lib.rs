@@ -25,11 +25,11 @@ pub mod recovery_shares;
 mod render;
 mod set_manifest;
 pub mod shamir;
-#[cfg(test)]
-mod test_authority;
 mod splice;
 mod startup_manifest;
 mod status;
+#[cfg(test)]
+mod test_authority;
 mod ttls;
 mod turns;
 mod view;
@@ -81,7 +81,7 @@ pub struct Coordinator {
     /// What follows from the newest manifest and CA, made again when those records change.
     epoch: ArcSwapOption<Epoch>,
     quote: ArcSwap<RootQuote>,
-    setting: tokio::sync::Mutex<()>,
+    setting: Arc<tokio::sync::Mutex<()>>,
     turns: turns::Turns,
 }
 
@@ -112,7 +112,7 @@ impl Coordinator {
             temporary,
             epoch: ArcSwapOption::new(epoch),
             quote: ArcSwap::from_pointee(RootQuote { root, quote }),
-            setting: tokio::sync::Mutex::new(()),
+            setting: Arc::default(),
             turns: turns::Turns::default(),
         })
     }

@@ -9,6 +9,7 @@ use carrara_types::manifest::{AcceptedManifest, ParsedManifest};
 use carrara_types::secret::SecretBytes;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::Coordinator;
 use crate::authority::AuthorityRecords;
@@ -45,8 +46,9 @@ impl Coordinator {
     /// # Errors
     /// The manifest is refused, the state is wrong, or it cannot be stored. Nothing was changed.
     pub async fn set_manifest(&self, bytes: &[u8]) -> Result<ManifestSet, SetManifestError> {
-        // One at a time: the work below is unauthenticated and expensive.
-        let _turn = self.setting.lock().await;
+        // One at a time: the work below is unauthenticated and expensive. The turn goes along with it, so that a caller
+        // who goes away does not make room for a second one.
+        let turn = Arc::clone(&self.setting).lock_owned().await;
         let phase = Phase::of(self.ports.store.found());
         if !phase.accepts_manifest() {
             return Err(SetManifestError::WrongState);
@@ -54,7 +56,7 @@ impl Coordinator {
         let now = self.ports.clock.now();
         let manifest = Arc::new(self.judge(bytes, phase, now).await?);
         let live = Arc::clone(&self.temporary);
-        let computed = self.compute(Arc::clone(&manifest), Arc::clone(&live), bytes.to_vec(), now).await?;
+        let (computed, _turn) = self.compute(Arc::clone(&manifest), live, bytes.to_vec(), now, turn).await?;
         self.dry_run(&manifest, now).await?;
 
         let Computed { material, recovery: Recovery { data_key, recovery_data, secrets } } = computed;
@@ -100,7 +102,8 @@ impl Coordinator {
         live: Arc<Live>,
         bytes: Vec<u8>,
         now: OffsetDateTime,
-    ) -> Result<Computed, SetManifestError> {
+        turn: OwnedMutexGuard<()>,
+    ) -> Result<(Computed, OwnedMutexGuard<()>), SetManifestError> {
         let entropy = Arc::clone(&self.ports.entropy);
         let work = move || {
             let entropy = entropy.as_ref();
@@ -117,7 +120,8 @@ impl Coordinator {
             .map_err(SetManifestError::RecoveryKeys)?;
             let signature = live.authority.sign_fingerprint(&bytes).map_err(SetManifestError::Secrets)?;
             let authority = live.authority.to_records().map_err(SetManifestError::Secrets)?;
-            Ok(Computed { material: Material { root_secret, shared, signature, authority }, recovery })
+            let material = Material { root_secret, shared, signature, authority };
+            Ok((Computed { material, recovery }, turn))
         };
         tokio::task::spawn_blocking(work)
             .await

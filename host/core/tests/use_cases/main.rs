@@ -12,6 +12,7 @@ mod evidence;
 mod messages;
 mod parameters;
 mod policies;
+mod races;
 mod reading;
 mod recovery_secrets;
 mod restart;
