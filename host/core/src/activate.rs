@@ -13,9 +13,11 @@ use uuid::Uuid;
 use crate::Coordinator;
 use crate::authority::MarbleRequest;
 use crate::catalog::{Catalog, UserDefined};
+use crate::certificate::certificate_pem;
 use crate::error::{ActivateError, Cause};
 use crate::matching;
 use crate::outcome::{Activation, ActivationRequest};
+use crate::pem_text::pem;
 use crate::ports::{Batch, CommitError, PolicyDecision};
 use crate::records;
 use crate::render::{self, RenderFault, Rendered, Slot};
@@ -277,40 +279,33 @@ fn assemble(mut vault: Vault, rendered: Rendered, argv: Vec<String>) -> Result<A
     let own = own_credentials(&vault);
     add_predefined(&mut activation, &vault, &own);
     if let Some(plan) = rendered.ttls {
-        let root = splice::pem("CERTIFICATE", vault.view.epoch.live.authority.marble_root_der());
+        let root = certificate_pem(vault.view.epoch.live.authority.marble_root_der());
         let json = plan
-            .json(&ttls_texts, &root, |name| {
-                if name.is_empty() {
-                    return Ok(Credentials { certificate: own.certificate.clone(), key: own.key.clone() });
-                }
-                let (certificate, key) = vault.certificate_and_key(name)?;
-                Ok(Credentials { certificate, key })
-            })
+            .json(&ttls_texts, &root, own, |name| vault.certificate_and_key(name))
             .map_err(|cause| customizing(&format!("TLS configuration: {cause}")))?;
-        activation.env.insert(ttls::VARIABLE.to_owned(), SecretBytes::new("TTLS", json.into_bytes()));
+        activation.env.insert(ttls::VARIABLE.to_owned(), json);
     }
     Ok(activation)
 }
 
 fn own_credentials(vault: &Vault) -> Credentials {
     Credentials {
-        certificate: splice::pem("CERTIFICATE", &vault.identity.leaf_der),
-        key: splice::pem("PRIVATE KEY", vault.identity.key_pkcs8.expose()),
+        certificate: pem("CERTIFICATE", &vault.identity.leaf_der),
+        key: pem("PRIVATE KEY", vault.identity.key_pkcs8.expose()),
     }
 }
 
 /// S-80: set after the manifest's own variables, overriding same names.
 fn add_predefined(activation: &mut Activation, vault: &Vault, own: &Credentials) {
     let authority = &vault.view.epoch.live.authority;
-    let certificate = |der: &[u8]| splice::pem("CERTIFICATE", der);
-    let chain = own.certificate.clone() + &certificate(authority.intermediate_der());
+    let chain = [own.certificate.as_str(), &certificate_pem(authority.intermediate_der())].concat();
     for (name, text) in [
-        ("MARBLE_PREDEFINED_ROOT_CA", certificate(authority.marble_root_der())),
-        ("MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN", chain),
-        ("MARBLE_PREDEFINED_PRIVATE_KEY", own.key.clone()),
-        ("MARBLE_PREDEFINED_COORDINATOR_ROOT_CA", certificate(authority.root_der())),
+        ("MARBLE_PREDEFINED_ROOT_CA", certificate_pem(authority.marble_root_der()).as_str()),
+        ("MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN", &chain),
+        ("MARBLE_PREDEFINED_PRIVATE_KEY", &own.key),
+        ("MARBLE_PREDEFINED_COORDINATOR_ROOT_CA", &certificate_pem(authority.root_der())),
     ] {
-        activation.env.insert(name.to_owned(), SecretBytes::new(name, text.into_bytes()));
+        activation.env.insert(name.to_owned(), SecretBytes::new(name, text.as_bytes().to_vec()));
     }
 }
 

@@ -23,6 +23,7 @@ use x509_cert::time::{Time, Validity};
 use crate::ca_key::CaKey;
 use crate::digest_signature::DigestSigner;
 use crate::error::Cause;
+use crate::pem_text::pem;
 use crate::ports::Entropy;
 
 /// The first year that is written as GeneralizedTime (RFC 5280 section 4.1.2.5, X-61).
@@ -138,8 +139,7 @@ pub(crate) fn not_after(certificate: &[u8]) -> Result<OffsetDateTime, Cause> {
 /// A certificate's text form: label `CERTIFICATE`, 64 columns, trailing newline.
 #[must_use]
 pub fn certificate_pem(der: &[u8]) -> String {
-    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-    pem::encode_config(&pem::Pem::new("CERTIFICATE", der), config)
+    pem("CERTIFICATE", der).to_string()
 }
 
 /// What cannot be written as DER; the library's text names the ASN.1 type and holds no value.

@@ -18,8 +18,10 @@ use zeroize::Zeroizing;
 use crate::authority::MarbleIdentity;
 use crate::error::Cause;
 use crate::generate::{self, SecretValue, Source};
+use crate::pem_text::pem;
 use crate::ports::{Entropy, Snapshot};
 use crate::records;
+use crate::ttls::Credentials;
 use crate::view::View;
 
 /// The secrets of one activation.
@@ -72,17 +74,19 @@ impl Vault {
     ///
     /// # Errors
     /// One of them is missing.
-    pub(crate) fn certificate_and_key(&mut self, name: &str) -> Result<(String, String), Cause> {
+    pub(crate) fn certificate_and_key(&mut self, name: &str) -> Result<Credentials, Cause> {
         let pem = |part| SecretReference {
             scope: Scope::Current,
             name: name.to_owned(),
             part,
             encoding: Encoding::Pem,
         };
-        let certificate = self.encoded(&pem(Part::Certificate))?;
-        let key = self.encoded(&pem(Part::Private))?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok((text(&certificate), text(&key)))
+        // PEM is ASCII.
+        let text = |mut bytes: Zeroizing<Vec<u8>>| {
+            Zeroizing::new(String::from_utf8(std::mem::take(&mut *bytes)).unwrap_or_default())
+        };
+        let certificate = text(self.encoded(&pem(Part::Certificate))?);
+        Ok(Credentials { certificate, key: text(self.encoded(&pem(Part::Private))?) })
     }
 
     fn encoded(&mut self, reference: &SecretReference) -> Result<Zeroizing<Vec<u8>>, Cause> {
@@ -102,7 +106,7 @@ impl Vault {
         if reference.encoding == Encoding::Text && bytes.contains(&0) {
             return Err(frame("secret contains null bytes"));
         }
-        Ok(Zeroizing::new(encode(bytes, part, reference.encoding)))
+        Ok(encode(bytes, part, reference.encoding))
     }
 
     fn kind(&self, reference: &SecretReference) -> Result<SecretKind, Cause> {
@@ -177,12 +181,6 @@ pub(crate) fn is_slow(definition: &SecretDefinition) -> bool {
     definition.kind == SecretKind::CertRsa && !definition.shared && !definition.user_defined
 }
 
-/// PEM with 64 columns and a trailing newline.
-pub(crate) fn pem(label: &str, der: &[u8]) -> String {
-    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-    pem::encode_config(&pem::Pem::new(label, der), config)
-}
-
 /// A shared or user-defined secret. Its previous value is the current one until an update stores another (S-40);
 /// a user-defined one has no previous value until then (S-57).
 fn stored(
@@ -216,8 +214,9 @@ fn effective_part(reference: &SecretReference, kind: &SecretKind) -> Part {
     }
 }
 
-fn encode(bytes: &[u8], part: Part, encoding: Encoding) -> Vec<u8> {
-    match encoding {
+/// Every arm allocates once, at the final length.
+fn encode(bytes: &[u8], part: Part, encoding: Encoding) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(match encoding {
         Encoding::Raw | Encoding::Text => bytes.to_vec(),
         Encoding::Hex => hex::encode(bytes).into_bytes(),
         Encoding::Base64 => STANDARD.encode(bytes).into_bytes(),
@@ -227,9 +226,9 @@ fn encode(bytes: &[u8], part: Part, encoding: Encoding) -> Vec<u8> {
                 Part::Private => "PRIVATE KEY",
                 Part::Public | Part::Whole => "PUBLIC KEY",
             };
-            pem(label, bytes).into_bytes()
+            std::mem::take(&mut *pem(label, bytes)).into_bytes()
         }
-    }
+    })
 }
 
 fn function(encoding: Encoding) -> &'static str {

@@ -3,11 +3,11 @@
 use sha2::{Digest, Sha256};
 
 use crate::Coordinator;
+use crate::certificate::certificate_pem;
 use crate::error::{ManifestReadError, QuoteError, ReadLogError};
 use crate::outcome::{ManifestAnswer, QuoteAnswer, Status};
 use crate::phase::Phase;
 use crate::ports::{Evidence, EvidenceError};
-use crate::splice::pem;
 
 impl Coordinator {
     /// The state (rest-api.md, status).
@@ -32,7 +32,7 @@ impl Coordinator {
     pub async fn quote(&self, nonce: Option<&[u8]>) -> Result<QuoteAnswer, QuoteError> {
         let live = self.live();
         let root = live.authority.root_der();
-        let certificates = pem("CERTIFICATE", live.authority.intermediate_der()) + &pem("CERTIFICATE", root);
+        let certificates = certificate_pem(live.authority.intermediate_der()) + &certificate_pem(root);
         let kept = self.quote.load_full();
         let evidence = self.ports.evidence.as_ref();
         let quote = match nonce.filter(|nonce| !nonce.is_empty()) {

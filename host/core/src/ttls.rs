@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use carrara_types::manifest::{Marble, ParsedManifest, TlsEntry};
-use serde_json::{Map, Value};
+use carrara_types::secret::SecretBytes;
+use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::error::Cause;
 
@@ -37,8 +39,30 @@ pub(crate) struct TtlsPlan {
 
 /// The PEM texts of a connection's certificate and key.
 pub(crate) struct Credentials {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+    pub(crate) certificate: Zeroizing<String>,
+    pub(crate) key: Zeroizing<String>,
+}
+
+/// The variable's JSON; it borrows the keys.
+#[derive(Serialize)]
+struct Configuration<'a> {
+    tls: Directions<'a>,
+}
+
+#[derive(Serialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct Directions<'a> {
+    incoming: BTreeMap<String, Entry<'a>>,
+    outgoing: BTreeMap<String, Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    cacrt: &'a str,
+    clicrt: &'a str,
+    clikey: &'a str,
+    #[serde(rename = "clientAuth", skip_serializing_if = "Option::is_none")]
+    client_auth: Option<bool>,
 }
 
 impl TtlsPlan {
@@ -70,8 +94,8 @@ impl TtlsPlan {
         self.connections.iter().map(|connection| connection.cert.as_str()).filter(|name| !name.is_empty())
     }
 
-    /// The configuration as JSON. `texts` are the rendered templates, `root` is the PEM marble root, `credentials`
-    /// gives PEM by secret name, or the Marble's own for an empty name.
+    /// The configuration as JSON. `texts` are the rendered templates, `root` is the PEM marble root, `own` the Marble's
+    /// credentials; `credentials` gives a secret's, and is asked once for each.
     ///
     /// # Errors
     /// What `credentials` says.
@@ -79,28 +103,30 @@ impl TtlsPlan {
         &self,
         texts: &BTreeMap<usize, String>,
         root: &str,
+        own: Credentials,
         mut credentials: impl FnMut(&str) -> Result<Credentials, Cause>,
-    ) -> Result<String, Cause> {
-        let (mut incoming, mut outgoing) = (Map::new(), Map::new());
-        for connection in &self.connections {
-            let text = |text: &Text| match text {
-                Text::Literal(literal) => literal.clone(),
-                Text::Template(index) => texts.get(index).cloned().unwrap_or_default(),
-            };
-            let key = format!("{}:{}", text(&connection.address), text(&connection.port));
-            let Credentials { certificate, key: private } = credentials(&connection.cert)?;
-            let mut entry = Map::new();
-            entry.insert("cacrt".to_owned(), Value::from(root));
-            entry.insert("clicrt".to_owned(), Value::from(certificate));
-            entry.insert("clikey".to_owned(), Value::from(private));
-            if connection.incoming {
-                entry.insert("clientAuth".to_owned(), Value::from(connection.client_auth));
-                incoming.insert(key, Value::Object(entry));
-            } else {
-                outgoing.insert(key, Value::Object(entry));
+    ) -> Result<SecretBytes, Cause> {
+        let mut known = BTreeMap::from([("", own)]);
+        for name in self.secrets() {
+            if !known.contains_key(name) {
+                known.insert(name, credentials(name)?);
             }
         }
-        Ok(serde_json::json!({ "tls": { "Incoming": incoming, "Outgoing": outgoing } }).to_string())
+        let text = |text: &Text| match text {
+            Text::Literal(literal) => literal.clone(),
+            Text::Template(index) => texts.get(index).cloned().unwrap_or_default(),
+        };
+        let mut tls = Directions::default();
+        for connection in &self.connections {
+            let Some(Credentials { certificate, key }) = known.get(connection.cert.as_str()) else {
+                continue;
+            };
+            let client_auth = connection.incoming.then_some(connection.client_auth);
+            let entry = Entry { cacrt: root, clicrt: certificate, clikey: key, client_auth };
+            let direction = if connection.incoming { &mut tls.incoming } else { &mut tls.outgoing };
+            direction.insert(format!("{}:{}", text(&connection.address), text(&connection.port)), entry);
+        }
+        written(&Configuration { tls })
     }
 
     fn add(&mut self, incoming: bool, address: Text, entry: &TlsEntry, client_auth: bool) {
@@ -118,9 +144,34 @@ impl TtlsPlan {
     }
 }
 
+/// The JSON, allocated once at its final length: growing would leave copies of the keys behind.
+fn written(configuration: &Configuration<'_>) -> Result<SecretBytes, Cause> {
+    let failed = |_| Cause("writing the TLS configuration".to_owned());
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, configuration).map_err(failed)?;
+    let mut json = Zeroizing::new(Vec::with_capacity(length.0));
+    serde_json::to_writer(&mut *json, configuration).map_err(failed)?;
+    Ok(SecretBytes::new("TTLS", std::mem::take(&mut *json)))
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use carrara_types::manifest::TlsTag;
+    use serde_json::Value;
 
     use super::*;
 
@@ -143,9 +194,17 @@ mod tests {
 
     fn json(plan: &TtlsPlan, texts: &[(usize, &str)]) -> Value {
         let texts = texts.iter().map(|(index, text)| (*index, (*text).to_owned())).collect();
-        let pem =
-            |name: &str| Ok(Credentials { certificate: format!("crt<{name}>"), key: format!("key<{name}>") });
-        serde_json::from_str(&plan.json(&texts, "root", pem).unwrap()).unwrap()
+        let pem = |name: &str| Credentials {
+            certificate: format!("crt<{name}>").into(),
+            key: format!("key<{name}>").into(),
+        };
+        let mut asked = Vec::new();
+        let json = plan.json(&texts, "root", pem(""), |name| {
+            asked.push(name.to_owned());
+            Ok(pem(name))
+        });
+        assert!(asked.iter().all(|name| asked.iter().filter(|other| *other == name).count() == 1));
+        serde_json::from_slice(json.unwrap().expose()).unwrap()
     }
 
     // S-82, S-83
