@@ -6,14 +6,13 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tracing::{Instrument as _, Span, error, error_span, info};
 use uuid::Uuid;
@@ -81,8 +80,18 @@ pub(crate) struct Edge {
     limit: Duration,
 }
 
+/// What the log is going to say of a request beside its answer.
+#[derive(Default)]
+struct Record {
+    cause: Option<String>,
+    /// The request's event is in the log already: its client went away, or the time limit passed.
+    written: bool,
+}
+
+type SharedRecord = Arc<Mutex<Record>>;
+
 tokio::task_local! {
-    static CAUSE: Arc<Mutex<Option<String>>>;
+    static RECORD: SharedRecord;
 }
 
 /// Any body as an answer's.
@@ -97,7 +106,18 @@ where
 /// Notes why a request failed, for the log only. Must hold no secret.
 pub(crate) fn note_cause(cause: String) {
     // Outside a request (in a unit test) there is no log event to put it in.
-    let _ = CAUSE.try_with(|slot| *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause));
+    let _ = RECORD.try_with(|record| {
+        let mut record = open(record);
+        if record.written {
+            error!(cause, "request failed, with nobody waiting for its answer");
+        } else {
+            record.cause = Some(cause);
+        }
+    });
+}
+
+fn open(record: &SharedRecord) -> MutexGuard<'_, Record> {
+    record.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Edge {
@@ -107,21 +127,26 @@ impl Edge {
     }
 
     /// Answers one request.
-    pub(crate) async fn serve(&self, peer: Peer, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    pub(crate) async fn serve<B>(&self, peer: Peer, request: Request<B>) -> Result<Answer, Infallible>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: std::fmt::Display,
+    {
         let mut request = request.map(|body| body.map_err(|error| BodyError(error.to_string())).boxed());
-        let started = Instant::now();
         let id = Uuid::new_v4().to_string();
         let route = (self.app.route)(request.uri().path());
         let method = method_name(request.method());
         let head = request.method() == http::Method::HEAD;
         let span = error_span!("request", request_id = id, method, route, peer = %peer.address);
         request.extensions_mut().insert(peer);
-        let cause = Arc::new(Mutex::new(None));
-        let outcome = self.run(request, &span, Arc::clone(&cause)).await;
-        let mut answer = outcome.unwrap_or_else(|mishap| {
-            cause.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(format!("{mishap:?}"));
-            (self.app.mishap)(mishap)
-        });
+        let event = Event { span, started: Instant::now(), record: SharedRecord::default() };
+        let mut answer = match self.run(request, &event).await {
+            Ok(answer) => answer,
+            Err(mishap) => {
+                open(&event.record).cause.get_or_insert(format!("{mishap:?}"));
+                (self.app.mishap)(mishap)
+            }
+        };
         if head {
             // RFC 9110, section 9.3.2; on HTTP/2 nothing below takes the body away.
             *answer.body_mut() = Empty::new().map_err(|never| match never {}).boxed_unsync();
@@ -129,25 +154,19 @@ impl Edge {
         if let Ok(id) = HeaderValue::from_str(&id) {
             answer.headers_mut().insert(REQUEST_ID, id);
         }
-        let cause = cause.lock().unwrap_or_else(PoisonError::into_inner).take();
-        span.in_scope(|| log(&answer, started.elapsed(), cause.as_deref()));
+        event.answered(&answer);
         Ok(answer)
     }
 
-    async fn run(
-        &self,
-        request: Question,
-        span: &Span,
-        cause: Arc<Mutex<Option<String>>>,
-    ) -> Result<Answer, Mishap> {
+    async fn run(&self, request: Question, event: &Event) -> Result<Answer, Mishap> {
         let permit = Arc::clone(&self.requests).try_acquire_owned().map_err(|_| Mishap::Overload)?;
         let app = self.app.clone();
         let work = async move {
             let _permit = permit;
             (app.answer)(request).await
         };
-        let task = tokio::spawn(CAUSE.scope(cause, work).instrument(span.clone()));
-        match tokio::time::timeout(self.limit, task).await {
+        let work = RECORD.scope(Arc::clone(&event.record), work).instrument(event.span.clone());
+        match tokio::time::timeout(self.limit, tokio::spawn(work)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(Mishap::Panic),
             Err(_) => Err(Mishap::Timeout),
@@ -155,13 +174,44 @@ impl Edge {
     }
 }
 
-fn log(answer: &Answer, duration: Duration, cause: Option<&str>) {
-    let status = answer.status().as_u16();
-    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let grpc_status = answer.headers().get("grpc-status").and_then(|code| code.to_str().ok());
-    match cause {
-        Some(cause) => error!(status, grpc_status, duration_ms, cause, "request failed"),
-        None => info!(status, grpc_status, duration_ms, "request"),
+/// A request's one event in the log: written when it is answered, or dropped because its client went away.
+struct Event {
+    span: Span,
+    started: Instant,
+    record: SharedRecord,
+}
+
+impl Event {
+    fn answered(&self, answer: &Answer) {
+        let status = answer.status().as_u16();
+        let grpc_status = answer.headers().get("grpc-status").and_then(|code| code.to_str().ok());
+        let duration_ms = self.duration_ms();
+        let cause = self.close();
+        self.span.in_scope(|| match cause {
+            Some(cause) => error!(status, grpc_status, duration_ms, cause, "request failed"),
+            None => info!(status, grpc_status, duration_ms, "request"),
+        });
+    }
+
+    fn duration_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes the cause; a later one is logged when it comes.
+    fn close(&self) -> Option<String> {
+        let mut record = open(&self.record);
+        record.written = true;
+        record.cause.take()
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        if open(&self.record).written {
+            return;
+        }
+        let (cause, duration_ms) = (self.close(), self.duration_ms());
+        self.span.in_scope(|| info!(duration_ms, cause, "request abandoned by its client"));
     }
 }
 
@@ -178,3 +228,6 @@ fn method_name(method: &http::Method) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests;

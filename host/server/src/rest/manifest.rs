@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use carrara_core::outcome::{ManifestAnswer, ManifestSet};
 use carrara_types::decision::Finding;
 use serde::Serialize;
+use tracing::warn;
 
 use super::{Call, Response, Version, success};
 use crate::json::{self, Fields};
 use crate::limits::{MANIFEST_BYTES, MANIFEST_JSON_BYTES};
 use crate::problem::Failure;
+
+/// A manifest may have a warning in every line; more than this many tell an operator nothing new.
+const LOGGED_WARNINGS: usize = 20;
 
 #[derive(Serialize)]
 struct ManifestV1<'a> {
@@ -67,6 +71,7 @@ pub(super) async fn set(mut call: Call) -> Result<Response, Failure> {
         Version::V1 => {
             let body = call.body(MANIFEST_BYTES).await?;
             let set = call.api.coordinator.set_manifest(&body).await.map_err(Failure::SetManifest)?;
+            log_warnings(&set.warnings);
             success((!set.recovery_secrets.is_empty()).then(|| Set { warnings: Vec::new(), ..answer(set) }))
         }
         Version::V2 => {
@@ -74,8 +79,19 @@ pub(super) async fn set(mut call: Call) -> Result<Response, Failure> {
             let manifest = Fields::read(&body).and_then(|fields| fields.bytes("manifest"));
             let manifest = manifest.map_err(Failure::Body)?;
             let set = call.api.coordinator.set_manifest(&manifest).await.map_err(Failure::SetManifest)?;
+            log_warnings(&set.warnings);
             success(answer(set))
         }
+    }
+}
+
+/// policy.md, Texts. v1 has no other place for them.
+fn log_warnings(warnings: &[Finding]) {
+    for Finding { code, path, message, .. } in warnings.iter().take(LOGGED_WARNINGS) {
+        warn!(code, path, finding = message, "the manifest was set with a warning");
+    }
+    if let Some(more @ 1..) = warnings.len().checked_sub(LOGGED_WARNINGS) {
+        warn!(more, "the manifest was set with further warnings");
     }
 }
 

@@ -73,6 +73,10 @@ pub(crate) fn app(coordinator: Arc<Coordinator>, limits: &Limits) -> App {
     let answer = move |request: edge::Question| -> edge::Pending {
         let mut service = service.clone();
         Box::pin(async move {
+            // CONNECT names no path, which warp does not expect.
+            if request.uri().path_and_query().is_none() {
+                return edge::answer(refusal(Version::V2, &Failure::NotAllowed));
+            }
             match service.call(request).await {
                 Ok(response) => edge::answer(response),
                 Err(never) => match never {},

@@ -71,6 +71,15 @@ async fn every_unknown_path_and_method_is_405() {
     }
 }
 
+// R-20; the only method whose request has no path
+#[tokio::test]
+async fn connect_is_405() {
+    let app = app(coordinator().await, &Limits::default());
+    let answer = (app.answer)(question("CONNECT", "example.com:443", "")).await;
+    assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(text_of(answer).await, "{\"status\":\"error\",\"data\":null}\n");
+}
+
 #[tokio::test]
 async fn every_endpoint_is_there_and_has_its_name_in_the_log() {
     let app = app(coordinator().await, &Limits::default());
