@@ -34,7 +34,7 @@ impl Output {
 
     /// Prints a line where people read.
     pub(crate) fn line(&mut self, text: &str) -> Result<()> {
-        if self.format == Format::Text { self.write(text.as_bytes()) } else { Ok(()) }
+        if self.format == Format::Text { self.write(harmless(text).as_bytes()) } else { Ok(()) }
     }
 
     /// Prints bytes as they are, and a newline unless they end with one, where people read.
@@ -65,7 +65,16 @@ impl Output {
 /// Tells on stderr what is wrong or doubtful.
 pub(crate) fn complain(text: &str) {
     // Without stderr there is nobody left to tell.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", harmless(text));
+}
+
+/// Texts come from servers and manifests, too: what could drive a terminal or reorder its text is shown as U+FFFD.
+fn harmless(text: &str) -> String {
+    let dangerous = |character: char| {
+        character.is_control() && !matches!(character, '\n' | '\t')
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|character| if dangerous(character) { '\u{fffd}' } else { character }).collect()
 }
 
 #[cfg(test)]
@@ -97,6 +106,17 @@ pub(crate) mod tests {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_text_cannot_drive_the_terminal() {
+        assert_eq!(
+            harmless("a\u{1b}[31m\u{9b}1m\r\u{202e}b\n\tc\u{7f}é"),
+            "a\u{fffd}[31m\u{fffd}1m\u{fffd}\u{fffd}b\n\tc\u{fffd}é"
+        );
+        let kept = Kept::default();
+        kept.output(Format::Text).line("3: \u{1b}]0;title\u{7}").unwrap();
+        assert_eq!(kept.text(), "3: \u{fffd}]0;title\u{fffd}\n");
     }
 
     #[test]

@@ -111,6 +111,21 @@ fn setting_a_manifest_prints_its_signature_and_saves_recovery_data_and_certifica
     assert_eq!(json["RecoverySecrets"], json!({ "alice": "AQ==" }));
 }
 
+// policy.md, Texts: warnings reach whoever sets the manifest
+#[test]
+fn warnings_go_to_stderr_and_into_the_json() {
+    let folder = tempfile::tempdir().unwrap();
+    signature(folder.path(), MANIFEST);
+    let warning = json!({ "code": "X-9", "path": "/Markles", "message": "unknown field \"\u{1b}[2J\"", "hint": "Marbles?" });
+    let set = ok(&json!({ "RecoverySecrets": {}, "warnings": [warning] }));
+    let server = FakeCoordinator::start(|_| Answers::from([("POST /api/v2/manifest", set)]));
+    let host = server.address.to_string();
+    let run = carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i", "--output", "json"]);
+    assert_eq!(run.json()["warnings"], json!([warning]));
+    let told = "Warning: unknown field \"\u{fffd}[2J\" (Marbles?), at /Markles\n";
+    assert!(run.complaints().ends_with(told), "{}", run.complaints());
+}
+
 #[test]
 fn recovery_data_that_cannot_be_saved_is_printed_instead_of_lost() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,12 @@
 //! The endpoints, each in version 2 with its fall-back to version 1 on 405 and only then (C-10).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 use http::{Method, StatusCode};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -41,6 +42,34 @@ pub struct Manifest {
 pub struct ManifestSet {
     /// By recovery key: what its owner decrypts, base64. Given this once only. Empty without recovery keys.
     pub recovery_secrets: BTreeMap<String, String>,
+    /// What was accepted and looks wrong all the same. Always empty over version 1, which has no place for it.
+    pub warnings: Vec<Warning>,
+}
+
+/// A finding that did not refuse the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Warning {
+    /// The rule, such as `M-36`, or a policy's own code.
+    #[serde(default)]
+    pub code: String,
+    /// Where in the manifest: an RFC 6901 pointer.
+    #[serde(default)]
+    pub path: String,
+    /// For people.
+    pub message: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(hint) = &self.hint {
+            write!(f, " ({hint})")?;
+        }
+        if self.path.is_empty() { Ok(()) } else { write!(f, ", at {}", self.path) }
+    }
 }
 
 /// The coordinator's certificates and quote.
@@ -67,6 +96,8 @@ struct ManifestData {
 struct SetData {
     #[serde(rename = "RecoverySecrets", alias = "recoverySecrets", default)]
     recovery_secrets: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    warnings: Vec<Warning>,
 }
 
 #[derive(Deserialize)]
@@ -126,8 +157,8 @@ impl Client {
         if answer.code == StatusCode::METHOD_NOT_ALLOWED {
             answer = offered(self.send(Method::POST, "/manifest", manifest.to_vec()).await?, WHAT)?;
         }
-        let set: Option<SetData> = data(&answer, WHAT)?;
-        Ok(ManifestSet { recovery_secrets: set.and_then(|set| set.recovery_secrets).unwrap_or_default() })
+        let set = data::<Option<SetData>>(&answer, WHAT)?.unwrap_or_default();
+        Ok(ManifestSet { recovery_secrets: set.recovery_secrets.unwrap_or_default(), warnings: set.warnings })
     }
 
     /// Certificates and quote. With a nonce the quote is fresh and bound to it; version 1 has no nonces, so

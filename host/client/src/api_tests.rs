@@ -106,6 +106,16 @@ async fn a_manifest_is_set_wrapped_over_version_two_and_raw_over_version_one() {
     assert_eq!(server.seen()[1].body, b"{\"a\":1}");
 }
 
+// policy.md, Texts
+#[tokio::test]
+async fn warnings_come_with_a_manifest_that_was_set() {
+    let body = r#"{"RecoverySecrets":{},"warnings":[{"code":"M-36","path":"/Packages/a","message":"unused","hint":"remove it"},
+        {"message":"odd"}]}"#;
+    let set = TestServer::start(|_| success(body)).await.client().set_manifest(b"{}").await.unwrap();
+    let texts: Vec<String> = set.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["unused (remove it), at /Packages/a", "odd"]);
+}
+
 // X-52: version 2 says 500 for a refused manifest.
 #[tokio::test]
 async fn a_refused_manifest_gives_the_coordinators_text() {

@@ -21,7 +21,7 @@ mod transport;
 mod trust;
 
 pub use address::Address;
-pub use api::{Manifest, ManifestSet, Quote, Status};
+pub use api::{Manifest, ManifestSet, Quote, Status, Warning};
 pub use attest::{AttestationError, AttestationPolicy, Attested, QuoteVerifier, attest};
 pub use chain::{Chain, ChainError};
 pub use error::{ApiError, ClientError};

@@ -125,6 +125,11 @@ impl Run {
         serde_json::from_str(&self.text()).unwrap()
     }
 
+    /// Stderr, whatever became of the run.
+    pub fn complaints(&self) -> String {
+        String::from_utf8(self.0.stderr.clone()).unwrap()
+    }
+
     /// Stderr of a failure.
     #[track_caller]
     pub fn error(&self) -> String {

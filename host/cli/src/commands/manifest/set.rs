@@ -42,7 +42,12 @@ pub(crate) async fn run(
         None if !set.recovery_secrets.is_empty() => output.line(&recovery.to_string())?,
         _ => {}
     }
-    output.result(&json!({ "ManifestSignature": signature, "RecoverySecrets": set.recovery_secrets }))?;
+    for warning in &set.warnings {
+        complain(&format!("Warning: {warning}"));
+    }
+    output.result(&json!({
+        "ManifestSignature": signature, "RecoverySecrets": set.recovery_secrets, "warnings": set.warnings,
+    }))?;
     saved?;
     session.cache(&attested.chain)
 }
