@@ -50,6 +50,19 @@ impl Failure {
         Self::new("the text uses all private characters of Unicode")
     }
 
+    /// The same, after `before` of the template's bytes, unless the place is known.
+    pub(crate) fn at(self, before: &[u8]) -> Self {
+        if self.line > 0 {
+            return self;
+        }
+        let newlines = before.iter().filter(|byte| **byte == b'\n').count();
+        let line = u32::try_from(newlines + 1).unwrap_or(u32::MAX);
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        let column = u32::try_from(column).unwrap_or(u32::MAX);
+        let place = format!("template: data:{line}:{column}: ");
+        Self { line, column, message: self.message.replacen("template: data: ", &place, 1) }
+    }
+
     /// An error of the engine, in one line and without marks.
     pub(crate) fn of_engine(error: &liquid::Error, marks: &Marks) -> Self {
         let text = marks.erase(&error.to_string());
@@ -76,7 +89,7 @@ fn cause(text: &str) -> String {
     if let Some(filter) = context("filter=") {
         cause = format!("error calling {filter}: {cause}");
     }
-    for key in ["requested index=", "requested variable=", "variable="] {
+    for key in ["requested index=", "requested variable=", "requested filter=", "variable="] {
         if let Some(value) = context(key) {
             cause.push_str(&format!(" ({}{value})", key.replace('=', " ")));
             break;

@@ -6,23 +6,22 @@ use std::fmt;
 
 use carrara_types::decision::{Encoding, Part, Target};
 use liquid::model::Value;
-use liquid::{Error, Parser, ValueView};
+use liquid::{Error, ParserBuilder, ValueView};
 use liquid_core::parser::{FilterArguments, ParameterReflection};
 use liquid_core::{Filter, FilterReflection, ParseFilter, Result, Runtime};
 
 use crate::mark::{Mark, Marks};
 
-/// A parser with the filters of `target`.
-pub(crate) fn parser(target: Target, marks: &Marks) -> Result<Parser> {
-    let mut builder = guarded::standard(*marks)
+/// A parser's builder with the filters of `target`.
+pub(crate) fn builder(target: Target, marks: &Marks) -> ParserBuilder {
+    let builder = guarded::standard(*marks)
         .filter(Writer { name: "pem", encoding: Encoding::Pem, marks: *marks })
         .filter(Writer { name: "hex", encoding: Encoding::Hex, marks: *marks })
         .filter(Writer { name: "base64", encoding: Encoding::Base64, marks: *marks });
-    builder = match target {
+    match target {
         Target::File => builder.filter(Writer { name: "raw", encoding: Encoding::Raw, marks: *marks }),
         Target::Env => builder.filter(Writer { name: "string", encoding: Encoding::Text, marks: *marks }),
-    };
-    builder.build()
+    }
 }
 
 /// Writes a secret: turns its mark into a place.

@@ -9,6 +9,7 @@
 //! which depends on the secret's name alone.
 
 mod catalogue;
+mod elements;
 mod failure;
 mod filters;
 #[cfg(target_arch = "wasm32")]
@@ -16,6 +17,7 @@ mod guest;
 mod mark;
 pub mod secrets;
 mod settings;
+mod trace;
 
 pub use failure::Failure;
 pub use settings::check_settings;
@@ -31,13 +33,20 @@ pub fn render(text: &[u8], target: Target, secrets: &dyn Secrets) -> Result<Vec<
         return Ok(if text.is_empty() { Vec::new() } else { vec![Chunk::Text(text.to_vec())] });
     }
     let marks = Marks::absent_from(text).ok_or_else(Failure::no_mark)?;
-    let fail = |error: liquid::Error| Failure::of_engine(&error, &marks);
-    let parser = filters::parser(target, &marks).map_err(fail)?;
-    let template = parser.parse(&marks.carry(text)).map_err(fail)?;
+    let text = marks.carry(text);
+    elements::check_nesting(&elements::elements(&text))?;
+    let fail = |error: &liquid::Error| Failure::of_engine(error, &marks);
+    let parser = filters::builder(target, &marks).build().map_err(|error| fail(&error))?;
+    let template = parser.parse(&text).map_err(|error| fail(&error))?;
     let root = Root::new(secrets, &marks);
     let mut rendered = Vec::new();
     if let Err(error) = template.render_to(&mut rendered, &root) {
-        return Err(root.missing().map_or_else(|| fail(error), |name| Failure::missing(&marks.erase(&name))));
+        let failure =
+            root.missing().map_or_else(|| fail(&error), |name| Failure::missing(&marks.erase(&name)));
+        return Err(match trace::failing(&text, target, &marks, secrets, &error) {
+            Some(offset) => failure.at(&marks.restore(text.get(..offset).unwrap_or_default())),
+            None => failure,
+        });
     }
     let rendered = String::from_utf8(rendered).map_err(|_| Failure::broken())?;
     marks.split(&rendered, secrets)

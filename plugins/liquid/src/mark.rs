@@ -75,7 +75,8 @@ impl Marks {
         out
     }
 
-    fn restore(self, text: &str) -> Vec<u8> {
+    /// The bytes that [`Self::carry`] took.
+    pub(crate) fn restore(self, text: &str) -> Vec<u8> {
         let mut out = Vec::with_capacity(text.len());
         for c in text.chars() {
             let byte =

@@ -135,18 +135,21 @@ fn raw_is_for_files_and_string_for_environment_variables() {
 #[test]
 fn missing_and_unset_secrets_are_refused() {
     check_all(&[
-        ("{{ Secrets.nope | hex }}", "template: data: secret does not exist: nope"),
-        ("{{ Secrets.nope.Cert | hex }}", "template: data: secret does not exist: nope"),
-        ("{{ Secrets.nope }}", "template: data: secret does not exist: nope"),
+        ("{{ Secrets.nope | hex }}", "template: data:1:0: secret does not exist: nope"),
+        ("{{ Secrets.nope.Cert | hex }}", "template: data:1:0: secret does not exist: nope"),
+        ("{{ Secrets.nope }}", "template: data:1:0: secret does not exist: nope"),
         (
             "{{ Secrets.k.Cert | pem }}",
-            "template: data: error calling pem: tried to parse secret with empty value",
+            "template: data:1:0: error calling pem: tried to parse secret with empty value",
         ),
         ("{{ Secrets.unset | hex }}", "template: data: tried to parse secret with empty value: unset"),
-        ("{{ Secrets.k | pem }}", "template: data: error calling pem: invalid secret type for pem encoding"),
-        ("{{ 'text' | hex }}", "template: data: error calling hex: invalid secret type"),
-        ("{{ Secrets | hex }}", "template: data: error calling hex: invalid secret type"),
-        ("{{ Secrets.k | hex | hex }}", "template: data: error calling hex: invalid secret type"),
+        (
+            "{{ Secrets.k | pem }}",
+            "template: data:1:0: error calling pem: invalid secret type for pem encoding",
+        ),
+        ("{{ 'text' | hex }}", "template: data:1:0: error calling hex: invalid secret type"),
+        ("{{ Secrets | hex }}", "template: data:1:0: error calling hex: invalid secret type"),
+        ("{{ Secrets.k | hex | hex }}", "template: data:1:0: error calling hex: invalid secret type"),
     ]);
     assert!(file("{{ Secrets.k.private | hex }}").contains("private"));
 }
@@ -289,4 +292,50 @@ fn text_without_braces_is_returned_unchanged_and_asks_for_nothing() {
 fn bytes_that_are_not_utf8_pass_a_template_unchanged() {
     let chunks = render(b"\xff\x00{{ 'a' | upcase }}\xfe", Target::File, &Fake::new()).unwrap();
     assert_eq!(chunks, [Chunk::Text(b"\xff\x00A\xfe".to_vec())]);
+}
+
+#[test]
+fn what_fails_while_rendering_is_reported_with_line_and_column() {
+    check_all(&[
+        ("a\n b{{ Secrets.nope | hex }}", "template: data:2:2: secret does not exist: nope"),
+        (
+            "{% if true %}\n{% for i in (1..2) %}\n{% case i %} {% when 1 %}x{% when 2 %}\n{{ 'a' | hex }}{% endcase %}{% endfor %}{% endif %}",
+            "template: data:4:0: error calling hex: invalid secret type",
+        ),
+        (
+            "{% raw %}{{ x }}{% endraw %}\n{% comment %}{% if %}{% endcomment %}{{ 1 | pem }}",
+            "template: data:2:37: error calling pem: invalid secret type",
+        ),
+    ]);
+    let failure = render(b"\xff\xff{{ 1 | hex }}", Target::File, &Fake::new()).unwrap_err();
+    assert_eq!((failure.line, failure.column), (1, 2));
+}
+
+#[test]
+fn deep_nesting_is_refused_in_words() {
+    let nested =
+        |open: &str, close: &str, depth: usize| format!("{}x{}", open.repeat(depth), close.repeat(depth));
+    let too_deep = "template: data: blocks, branches or indexes nested more than 64 deep";
+    for (open, close) in [
+        ("{% if true %}", "{% endif %}"),
+        ("{%- unless false -%}", "{%- endunless -%}"),
+        ("{% for i in (1..1) %}", "{% endfor %}"),
+    ] {
+        assert_eq!(file(&nested(open, close, 64)), "x", "{open}");
+        assert_eq!(file(&nested(open, close, 65)), too_deep, "{open}");
+        assert_eq!(file(&nested(open, close, 5000)), too_deep, "{open}");
+        // One after the other is not nested.
+        assert_eq!(file(&nested(open, close, 1).repeat(100)), "x".repeat(100), "{open}");
+    }
+    let branches =
+        |count: usize| format!("{{% if false %}}{}y{{% endif %}}", "{% elsif true %}".repeat(count));
+    assert_eq!(file(&branches(63)), "");
+    assert_eq!(file(&branches(64)), too_deep);
+    let index = |depth: usize| format!("{{{{ {}'x'{} }}}}", "Secrets[".repeat(depth), "]".repeat(depth));
+    assert_eq!(file(&index(65)), too_deep);
+    assert_ne!(file(&index(64)), too_deep);
+    let conditions = |count: usize| format!("{{% if true{} %}}y{{% endif %}}", " and true".repeat(count));
+    assert_eq!(file(&conditions(64)), "y");
+    assert_eq!(file(&conditions(65)), too_deep);
+    assert_eq!(file(&format!("{{% raw %}}{}{{% endraw %}}", "{% if %}".repeat(100))), "{% if %}".repeat(100));
 }
