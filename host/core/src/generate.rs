@@ -149,7 +149,7 @@ fn certificate(
     entropy: &dyn Entropy,
 ) -> Result<SecretValue, Cause> {
     let default_template = CertificateTemplate::default();
-    let template = definition.cert.as_ref().unwrap_or(&default_template);
+    let template = definition.cert.as_deref().unwrap_or(&default_template);
     let (end, valid_for) = end_of_life(template, definition.valid_for, source, now)?;
 
     // What cannot be issued is refused before the key is made: that is the slow part.

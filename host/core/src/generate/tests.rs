@@ -14,7 +14,8 @@ fn make(definition: &SecretDefinition) -> Result<SecretValue, Cause> {
 
 /// The certificate of a P-256 secret with this template.
 fn templated(template: CertificateTemplate) -> Result<Vec<u8>, Cause> {
-    let definition = SecretDefinition { cert: Some(template), ..definition(SecretKind::CertEcdsa, 256) };
+    let definition =
+        SecretDefinition { cert: Some(Box::new(template)), ..definition(SecretKind::CertEcdsa, 256) };
     make(&definition).map(|value| value.certificate.unwrap())
 }
 
@@ -217,7 +218,7 @@ fn a_certificate_lives_for_its_days_and_365_by_default() {
 #[test]
 fn a_given_end_is_kept_and_no_days_are_stored() {
     let not_after = Some(datetime!(2400-01-01 0:00 UTC));
-    let cert = Some(CertificateTemplate { not_after, ..Default::default() });
+    let cert = Some(Box::new(CertificateTemplate { not_after, ..Default::default() }));
     let definition = SecretDefinition { cert, ..definition(SecretKind::CertEd25519, 0) };
     let value = make(&definition).unwrap();
     assert_eq!(value.valid_for, 0);
@@ -275,7 +276,8 @@ fn a_symmetric_key_is_not_issued_again() {
 fn a_ca_secret_issues_leaves_that_verify_to_the_root() {
     let authority = authority();
     let template = CertificateTemplate { is_ca: true, ..Default::default() };
-    let definition = SecretDefinition { cert: Some(template), ..definition(SecretKind::CertEcdsa, 384) };
+    let definition =
+        SecretDefinition { cert: Some(Box::new(template)), ..definition(SecretKind::CertEcdsa, 384) };
     let ca = generate("ca", &definition, Source::Shared, &authority, NOW, &Random).unwrap();
     let certificate = ca.certificate.unwrap();
 
@@ -430,7 +432,8 @@ fn key_identifiers_fit_the_chain() {
         authority_key_id: vec![1, 2, 3],
         ..CertificateTemplate::default()
     };
-    let definition = SecretDefinition { cert: Some(template), ..definition(SecretKind::CertEcdsa, 224) };
+    let definition =
+        SecretDefinition { cert: Some(Box::new(template)), ..definition(SecretKind::CertEcdsa, 224) };
     let value = generate("s", &definition, Source::Shared, &authority, NOW, &Random).unwrap();
     let certificate = value.certificate.unwrap();
     verify(&certificate, &[authority.intermediate_der()], authority.root_der(), &[]).unwrap();
@@ -448,7 +451,8 @@ fn the_signature_algorithm_must_suit_the_issuers_key() {
         (12, "ecdsa-with-SHA512"),
     ] {
         let template = CertificateTemplate { signature_algorithm: number, ..Default::default() };
-        let definition = SecretDefinition { cert: Some(template), ..definition(SecretKind::CertEcdsa, 256) };
+        let definition =
+            SecretDefinition { cert: Some(Box::new(template)), ..definition(SecretKind::CertEcdsa, 256) };
         let value = generate("s", &definition, Source::Shared, &authority, NOW, &Random).unwrap();
         let certificate = value.certificate.unwrap();
         assert_lines(&certificate, &[&format!("Signature Algorithm: {name}")]);
@@ -534,7 +538,8 @@ fn a_certificate_issued_again_keeps_everything_of_its_template() {
         }],
         ..Default::default()
     };
-    let definition = SecretDefinition { cert: Some(template), ..definition(SecretKind::CertEcdsa, 256) };
+    let definition =
+        SecretDefinition { cert: Some(Box::new(template)), ..definition(SecretKind::CertEcdsa, 256) };
     let first =
         generate("s", &definition, Source::Shared, &authority, NOW, &Random).unwrap().certificate.unwrap();
     let source = Source::Reissued { previous_certificate: &first };

@@ -243,7 +243,7 @@ fn secret(at: &At<'_>, warnings: &mut Warnings) -> Read<SecretDefinition> {
             "UserDefined" => secret.user_defined = at.boolean()?,
             "ValidFor" => secret.valid_for = at.unsigned()?,
             "Cert" if at.is_null() => {}
-            "Cert" => secret.cert = Some(template::certificate(at, warnings)?),
+            "Cert" => secret.cert = Some(Box::new(template::certificate(at, warnings)?)),
             _ if at.is_null() => {}
             value => {
                 return Err(at.mistake(format!(

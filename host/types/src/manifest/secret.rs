@@ -66,8 +66,8 @@ pub struct SecretDefinition {
     pub user_defined: bool,
     /// Days; certificates only; 0 = not given.
     pub valid_for: u64,
-    /// The certificate's template.
-    pub cert: Option<CertificateTemplate>,
+    /// The certificate's template. Boxed: it is large, and most secrets have none.
+    pub cert: Option<Box<CertificateTemplate>>,
 }
 
 impl Default for SecretDefinition {

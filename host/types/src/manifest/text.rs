@@ -151,8 +151,12 @@ impl<'t> Scanner<'t> {
     /// The bytes up to the next quote, backslash or control character.
     fn plain(&mut self) -> &'t [u8] {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let length =
-            rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len());
+        // Whole words first: most of a manifest are strings.
+        let words = rest.as_chunks::<8>().0;
+        let start = words.iter().position(|word| ends_string(*word)).unwrap_or(words.len()) * 8;
+        let tail = rest.get(start..).unwrap_or_default();
+        let length = start
+            + tail.iter().position(|&byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(tail.len());
         self.at += length;
         rest.get(..length).unwrap_or_default()
     }
@@ -203,6 +207,16 @@ impl<'t> Scanner<'t> {
     }
 }
 
+/// Whether a quote, a backslash or a control character is among the bytes. Subtracting 1 (or 0x20) from each byte borrows
+/// into its highest bit where it was 0 (or less than 0x20); a borrow from a neighbour only follows a true one.
+fn ends_string(word: [u8; 8]) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let word = u64::from_le_bytes(word);
+    let below = |word: u64, least: u64| word.wrapping_sub(ONES * least) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | is(b'"') | is(b'\\')) & (ONES << 7) != 0
+}
+
 /// Four hex digits as a number.
 fn unit_of(digits: &[u8]) -> Option<u16> {
     let text =
@@ -215,5 +229,25 @@ fn push_lossy(text: &mut String, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_ends_at_the_first_quote_backslash_or_control_character_wherever_it_stands() {
+        for special in (0..=u8::MAX).filter(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+            for at in 0..20 {
+                // Neighbours that could carry into the wrong byte.
+                for other in [0x20, 0x21, 0x23, 0x5b, 0x5d, 0x7f, 0x80, 0xa0, 0xff] {
+                    let mut bytes = [other; 24];
+                    assert_eq!(Scanner::new(&bytes).plain(), bytes, "{other}");
+                    bytes[at] = special;
+                    assert_eq!(Scanner::new(&bytes).plain().len(), at, "{special} after {other}");
+                }
+            }
+        }
     }
 }

@@ -257,7 +257,7 @@ fn secret() -> impl Strategy<Value = SecretDefinition> {
             shared,
             user_defined,
             valid_for,
-            cert,
+            cert: cert.map(Box::new),
         },
     )
 }

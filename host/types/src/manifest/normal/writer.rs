@@ -24,17 +24,23 @@ impl Writer {
 
     pub(super) fn string(&mut self, text: &str) {
         self.out.push('"');
-        for letter in text.chars() {
-            match letter {
-                '"' => self.out.push_str("\\\""),
-                '\\' => self.out.push_str("\\\\"),
-                '\n' => self.out.push_str("\\n"),
-                '\r' => self.out.push_str("\\r"),
-                '\t' => self.out.push_str("\\t"),
-                '\0'..'\u{20}' | '\u{7f}' => self.display(format_args!("\\u{:04x}", u32::from(letter))),
-                other => self.out.push(other),
+        let mut rest = text;
+        // Runs of characters that stand for themselves; what is escaped is one byte long.
+        while let Some(length) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f)) {
+            let (plain, tail) = rest.split_at(length);
+            self.out.push_str(plain);
+            let (special, tail) = tail.split_at(1);
+            match special {
+                "\"" => self.out.push_str("\\\""),
+                "\\" => self.out.push_str("\\\\"),
+                "\n" => self.out.push_str("\\n"),
+                "\r" => self.out.push_str("\\r"),
+                "\t" => self.out.push_str("\\t"),
+                other => other.bytes().for_each(|byte| self.display(format_args!("\\u{byte:04x}"))),
             }
+            rest = tail;
         }
+        self.out.push_str(rest);
         self.out.push('"');
     }
 

@@ -23,7 +23,7 @@ fn file_refusal(value: &str) -> String {
 
 fn template(fields: &str) -> CertificateTemplate {
     let manifest = parse(&format!(r#"{{"Secrets":{{"s":{{"Type":"cert-rsa","Cert":{{{fields}}}}}}}}}"#));
-    manifest.secrets["s"].cert.clone().unwrap()
+    *manifest.secrets["s"].cert.clone().unwrap()
 }
 
 fn template_refusal(fields: &str) -> String {
