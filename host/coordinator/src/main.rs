@@ -16,6 +16,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use carrara_server::{Drained, Limits, Options, Server};
 use config::Config;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -38,6 +39,7 @@ fn complain(error: &anyhow::Error) {
 #[tokio::main]
 async fn run(config: &Config) -> Result<()> {
     telemetry::start(&config.logging)?;
+    no_core_dumps()?;
     // First of all, so that a signal during the start is not lost.
     let shutdown = shutdown_signal()?;
     let options = Options {
@@ -68,6 +70,12 @@ async fn run(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// A core dump would hold every open key. In a confidential VM it would be written where others can read it.
+fn no_core_dumps() -> Result<()> {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none).context("forbidding core dumps")
+}
+
 /// Ends with SIGTERM or SIGINT.
 fn shutdown_signal() -> Result<impl Future<Output = ()> + Send> {
     let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
@@ -78,4 +86,17 @@ fn shutdown_signal() -> Result<impl Future<Output = ()> + Send> {
             _ = interrupt.recv() => info!("SIGINT: ending"),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_leaves_no_core_dump() {
+        no_core_dumps().unwrap();
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
+    }
 }

@@ -136,9 +136,9 @@ async fn serve(
         async move { edge.serve(peer, request).await }
     });
     if http2 {
-        finish(h2_settings().serve_connection(io, service), &begun, stop, port.limits.age).await
+        finish(h2_settings().serve_connection(io, service), &begun, stop, &port.limits).await
     } else {
-        finish(h1_settings(&port.limits).serve_connection(io, service), &begun, stop, port.limits.age).await
+        finish(h1_settings(&port.limits).serve_connection(io, service), &begun, stop, &port.limits).await
     }
 }
 
@@ -159,12 +159,13 @@ fn h2_settings() -> http2::Builder<TokioExecutor> {
     settings
 }
 
-/// Runs a connection to its end, asking it to end when the process stops or the connection is old.
+/// Runs a connection to its end, asking it to end when the process stops or the connection is old. A peer that is asked
+/// may still get what it is waiting for, but cannot hold its place for ever by answering pings.
 async fn finish<C>(
     connection: C,
     begun: &AtomicBool,
     mut stop: watch::Receiver<()>,
-    age: Duration,
+    limits: &Limits,
 ) -> Result<(), ConnectionError>
 where
     C: GracefulConnection<Error = hyper::Error>,
@@ -175,7 +176,7 @@ where
     tokio::select! {
         ended = &mut connection => return Ok(ended?),
         _ = stop.changed() => {}
-        () = sleep(age) => {}
+        () = sleep(limits.age) => {}
     }
     if !begun.load(Ordering::Relaxed) {
         // hyper would wait for the peer's first words; there is nothing to answer.
@@ -186,6 +187,7 @@ where
         biased;
         () = graceful.shutdown() => Ok(()),
         ended = &mut connection => Ok(ended?),
+        () = sleep(limits.idle) => Ok(()),
     }
 }
 
@@ -201,7 +203,7 @@ fn log(level: Level, port: TlsPort, peer: SocketAddr, error: &ConnectionError) {
     }
 }
 
-/// A stream that fails when nothing flows in either direction for too long.
+/// A stream that fails when the peer sends nothing for too long.
 struct Guarded {
     stream: TlsStream<TcpStream>,
     idle: Duration,

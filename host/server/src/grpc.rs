@@ -11,6 +11,7 @@ use carrara_types::secret::SecretBytes;
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 use tower::Service as _;
+use tracing::info;
 
 use crate::edge::{self, App, Mishap};
 use crate::limits::GRPC_MESSAGE_BYTES;
@@ -85,7 +86,10 @@ impl rpc::marble_server::Marble for Marble {
             uuid: message.uuid,
             peer_certificate: peer,
         };
+        // Not in `question` afterwards; worth a line only if the coordinator accepts them.
+        let (marble_type, uuid) = (question.marble_type.clone(), question.uuid.clone());
         let activation = self.coordinator.activate(question).await.map_err(|error| status(&error))?;
+        info!(marble_type, uuid, "Marble activated");
         Ok(Response::new(parameters(activation)))
     }
 }

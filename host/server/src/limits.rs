@@ -20,7 +20,8 @@ pub struct Limits {
     pub body_read: Duration,
     /// For one answer. Generating large RSA keys for a manifest is the longest work there is.
     pub request: Duration,
-    /// Without a byte in either direction; longer than [`Limits::request`], during which nothing may flow.
+    /// Without a byte from the peer, also while it reads a long answer; longer than [`Limits::request`], during which it
+    /// has nothing to say. Also what an old connection gets to end in.
     pub idle: Duration,
     /// A connection older than this is asked to reconnect, so that none trickles on for ever.
     pub age: Duration,
@@ -45,7 +46,8 @@ impl Default for Limits {
     }
 }
 
-/// The head of a request. A URL with some hundred secret names fits.
+/// The head of a request. A URL with some hundred secret names fits. Over HTTP/1.1 up to twice as much may pass, since the
+/// head is parsed before its length is looked at.
 pub(crate) const HEADER_BYTES: usize = 64 << 10;
 
 /// A manifest. Files are embedded in it; a thousand of 16 KiB each fit.

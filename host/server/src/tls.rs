@@ -34,8 +34,7 @@ pub(crate) type IdentitySource = Arc<dyn Fn() -> Arc<TlsIdentity> + Send + Sync>
 pub(crate) fn config(port: TlsPort, identity: IdentitySource) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(provider());
     let verifier = AnyCertificate { mandatory: port == TlsPort::Mesh, provider: Arc::clone(&provider) };
-    let certificates =
-        CurrentIdentity { identity, provider: Arc::clone(&provider), cached: Mutex::new(None) };
+    let certificates = CurrentIdentity { identity, cached: Mutex::new(None) };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
         .with_client_cert_verifier(Arc::new(verifier))
@@ -59,7 +58,6 @@ fn provider() -> CryptoProvider {
 /// Presents the certificate that the coordinator has now. The parsed key is kept until the coordinator changes it.
 struct CurrentIdentity {
     identity: IdentitySource,
-    provider: Arc<CryptoProvider>,
     cached: Mutex<Option<(Arc<TlsIdentity>, Arc<CertifiedKey>)>>,
 }
 
@@ -72,18 +70,17 @@ impl ResolvesServerCert for CurrentIdentity {
         {
             return Some(Arc::clone(key));
         }
-        let key = Arc::new(self.load(&identity).ok()?);
+        let key = Arc::new(load(&identity).ok()?);
         *cached = Some((identity, Arc::clone(&key)));
         Some(key)
     }
 }
 
-impl CurrentIdentity {
-    fn load(&self, identity: &TlsIdentity) -> Result<CertifiedKey, Error> {
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.expose().to_vec()));
-        let key = self.provider.key_provider.load_private_key(key)?;
-        Ok(CertifiedKey::new(vec![CertificateDer::from(identity.certificate.clone())], key))
-    }
+fn load(identity: &TlsIdentity) -> Result<CertifiedKey, Error> {
+    // Borrowed: rustls wipes no copy.
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.expose()));
+    let key = aws_lc_rs::sign::any_supported_type(&key)?;
+    Ok(CertifiedKey::new(vec![CertificateDer::from(identity.certificate.clone())], key))
 }
 
 impl fmt::Debug for CurrentIdentity {

@@ -266,6 +266,19 @@ async fn an_old_connection_is_asked_to_end() {
 }
 
 #[tokio::test]
+async fn an_old_connection_that_answers_pings_and_does_not_end_is_cut_off() {
+    let limits = short(|limits| (limits.age, limits.idle) = (SOON, Duration::from_millis(500)));
+    let server = start(TlsPort::Rest, limits).await;
+    let io = TokioIo::new(server.tls(Client::new(&["h2"])).await);
+    let mut client = client2::Builder::new(TokioExecutor::new());
+    client.timer(TokioTimer::new()).keep_alive_interval(SOON);
+    let (mut sender, connection) = client.handshake::<_, Empty<Bytes>>(io).await.unwrap();
+    let answer = tokio::spawn(sender.send_request(request("/never")));
+    assert!(timeout(HANG, connection).await.is_ok(), "the server keeps the connection open");
+    assert!(answer.await.unwrap().is_err());
+}
+
+#[tokio::test]
 async fn garbage_ends_its_own_connection_and_nothing_else() {
     let second = Duration::from_secs(1);
     for port in [TlsPort::Rest, TlsPort::Mesh] {
