@@ -37,7 +37,7 @@ fn case(value: &Value) -> Case {
     Case { target, template: bytes(text("template").unwrap()), answer }
 }
 
-// S-70..S-77
+// S-70, S-71, S-71a, S-72, S-73, S-75, S-76, S-77; where it differs, the reason is listed (S-74)
 #[test]
 fn every_template_renders_or_fails_as_in_go_but_for_the_listed_exceptions() {
     let (mut wrong, mut used) = (Vec::new(), BTreeMap::<&str, usize>::new());
