@@ -1,5 +1,5 @@
-//! Where the language differs from Go's, each with its reason. The README of the fixtures and the decision record
-//! `0004-own-go-template-engine.md` list the same.
+//! Where the language differs from Go's, each with its reason. The decision record `0004-own-go-template-engine.md` lists
+//! the same.
 
 use crate::value::INSPECTED;
 
