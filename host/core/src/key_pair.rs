@@ -19,8 +19,8 @@ use crate::error::Cause;
 /// The smallest modulus that is made (S-11).
 pub(crate) const MIN_RSA_BITS: usize = 1024;
 
-/// The largest modulus that is made: larger ones take minutes, while a request waits.
-pub(crate) const MAX_RSA_BITS: usize = 16_384;
+/// The largest modulus that is made: larger ones take minutes, while a request waits. The host's list refuses them first.
+pub(crate) const MAX_RSA_BITS: usize = 8192;
 
 /// Which kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

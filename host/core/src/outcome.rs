@@ -48,7 +48,7 @@ pub struct ManifestAnswer {
 pub struct ManifestSet {
     /// Per recovery key: what its owner decrypts (L-40..L-43). Ciphertext.
     pub recovery_secrets: BTreeMap<String, Vec<u8>>,
-    /// Whether the manifest has recovery keys at all.
+    /// What readers, the host and the validators remarked; none of it refuses the manifest.
     pub warnings: Vec<Finding>,
 }
 

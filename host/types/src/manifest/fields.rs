@@ -16,6 +16,9 @@ const MAX_WARNINGS: usize = 100;
 /// Names longer than this, in characters, are cut where they are shown, and no nearest name is looked for.
 const MAX_SHOWN: usize = 100;
 
+/// Bytes of a name that the user chooses: as much as a path may have. Findings repeat the names of what they stand in.
+const MAX_NAME_BYTES: usize = 4096;
+
 /// Why a field cannot be read.
 #[derive(Debug)]
 pub(super) struct Mistake {
@@ -205,6 +208,13 @@ impl<'a> At<'a> {
         let mut values = BTreeMap::new();
         for member in members {
             let at = self.member(&member.key, member);
+            if member.key.len() > MAX_NAME_BYTES {
+                let message = format!(
+                    "the name {} is too long: give at most {MAX_NAME_BYTES} bytes",
+                    clipped(&member.key)
+                );
+                return Err(Mistake { offset: member.offset, ..at.mistake(message) });
+            }
             if values.insert(member.key.to_string(), read(&at, warnings)?).is_some() {
                 return Err(duplicate(&at, member, "is given twice"));
             }

@@ -11,6 +11,10 @@ use super::text::Scanner;
 /// How deep objects and arrays may be nested; M-6a demands at least 201.
 pub const MAX_DEPTH: usize = 512;
 
+/// How many values a text may hold. Each takes up to 72 bytes in the tree, and anybody may upload a text; a manifest with
+/// ten thousand secrets has about fifty thousand.
+pub const MAX_VALUES: usize = 500_000;
+
 /// A value and where it starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node<'t> {
@@ -61,12 +65,17 @@ pub struct SyntaxError {
 /// Reads one JSON value that is the whole text.
 ///
 /// # Errors
-/// The first place where the text is no JSON, or nesting deeper than [`MAX_DEPTH`].
+/// The first place where the text is no JSON, nested deeper than [`MAX_DEPTH`] or holds more than [`MAX_VALUES`].
 pub fn parse(bytes: &[u8]) -> Result<Node<'_>, SyntaxError> {
     let mut scanner = Scanner::new(bytes);
     let mut open: Vec<Open<'_>> = Vec::new();
+    let mut values = 0_usize;
     loop {
         scanner.skip_space();
+        values += 1;
+        if values > MAX_VALUES {
+            return Err(scanner.error(format!("more than {MAX_VALUES} values")));
+        }
         if open.len() >= MAX_DEPTH && matches!(scanner.peek(), Some(b'{' | b'[')) {
             return Err(scanner.error(format!("exceeded max depth of {MAX_DEPTH} levels")));
         }
@@ -179,6 +188,14 @@ fn attach<'t>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_million_values_are_read_and_not_one_more() {
+        let list = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
+        assert!(parse(list(MAX_VALUES).as_bytes()).is_ok());
+        let error = parse(list(MAX_VALUES + 1).as_bytes()).unwrap_err();
+        assert_eq!(error.message, "more than 500000 values");
+    }
 
     fn refusal(text: &[u8]) -> (String, usize) {
         let error = parse(text).unwrap_err();

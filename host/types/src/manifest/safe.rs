@@ -118,10 +118,16 @@ fn has_error(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
+/// Errors, and likewise warnings, beyond this number are dropped: nobody reads more, and anybody may upload a manifest
+/// that has hundreds of thousands.
+const MAX_FINDINGS: usize = 10_000;
+
 /// Collects findings.
 #[derive(Default)]
 struct Found {
     findings: Vec<Finding>,
+    errors: usize,
+    warnings: usize,
 }
 
 impl Found {
@@ -132,12 +138,20 @@ impl Found {
 
     /// A finding; an empty hint is none.
     fn add(&mut self, severity: Severity, code: &str, path: &[&str], message: String, hint: &str) {
+        // Counted apart: warnings must never take an error's place.
+        let count = if severity == Severity::Error { &mut self.errors } else { &mut self.warnings };
+        if *count >= MAX_FINDINGS {
+            return;
+        }
+        *count += 1;
         let path = path.iter().fold(String::new(), |path, token| path + "/" + &escape(token));
         let hint = (!hint.is_empty()).then(|| hint.to_owned());
         self.findings.push(Finding { severity, code: code.to_owned(), path, message, hint });
     }
 }
 
+#[cfg(test)]
+mod limit_tests;
 #[cfg(test)]
 #[cfg(feature = "host")]
 mod tests;

@@ -43,6 +43,15 @@ fn field_names_match_in_any_case_and_chosen_names_only_exactly() {
     assert!(manifest.warnings.is_empty());
 }
 
+// A finding repeats the names of what it stands in: a long one with many faults inside would fill the memory.
+#[test]
+fn a_name_has_4096_bytes_at_most() {
+    let named = |bytes: usize| format!(r#"{{"Roles":{{"{}":{{}}}}}}"#, "r".repeat(bytes));
+    assert_eq!(parse(&named(4096)).roles.len(), 1);
+    let text = refusal(&named(4097));
+    assert!(text.contains("is too long: give at most 4096 bytes") && text.len() < 500, "{text}");
+}
+
 // M-3, X-9
 #[test]
 fn unknown_fields_are_ignored_with_a_warning_that_names_the_nearest_known_field() {

@@ -329,30 +329,6 @@ fn plain_secrets_are_user_defined() {
     );
 }
 
-// Anybody may set the first manifest: what it makes the coordinator do has limits.
-#[test]
-fn all_secrets_together_are_bounded_in_number_length_and_work() {
-    let many = |count: usize, definition: &str| {
-        let secrets: Vec<_> = (0..count).map(|index| format!(r#""{index}":{{{definition}}}"#)).collect();
-        let found = findings(&format!(r#"{{"Secrets":{{{}}}}}"#, secrets.join(",")));
-        found.into_iter().map(|(_, code, path, _)| (code, path)).collect::<Vec<_>>()
-    };
-    let refused = |code: &str| vec![(code.to_owned(), "/Secrets".to_owned())];
-    let limits = [
-        (16, r#""Type":"symmetric-key","Size":8388608,"Shared":true"#, "S-10"),
-        (256, r#""Type":"cert-rsa","Size":2048"#, "S-11"),
-        (4, r#""Type":"cert-rsa","Size":8192,"Shared":true"#, "S-11"),
-        (50_000, r#""Type":"plain","UserDefined":true"#, "M-78"),
-    ];
-    for (count, definition, code) in limits {
-        assert_eq!(many(count, definition), [], "{count} times {definition}");
-        assert_eq!(many(count + 1, definition), refused(code), "{count} and one times {definition}");
-    }
-    // What is not made counts only as one more.
-    assert_eq!(many(300, r#""Type":"cert-rsa","Size":8192,"UserDefined":true"#), []);
-    assert_eq!(many(20, r#""Type":"symmetric-key","Size":65280"#), []);
-}
-
 // M-78
 #[test]
 fn a_certificate_cannot_be_valid_beyond_what_can_be_written() {

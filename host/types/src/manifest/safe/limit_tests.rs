@@ -1,0 +1,50 @@
+//! How much one manifest may ask for, whoever sets it.
+
+use super::*;
+
+/// Severity, code and path of all findings.
+fn findings(text: &str) -> Vec<(Severity, String, String)> {
+    let manifest = ParsedManifest::parse(text.as_bytes()).unwrap();
+    let all = host_findings(&manifest, &Known::default());
+    all.into_iter().map(|finding| (finding.severity, finding.code, finding.path)).collect()
+}
+
+/// A section with so many entries of one definition.
+fn section(name: &str, count: usize, definition: &str) -> String {
+    let entries: Vec<_> = (0..count).map(|index| format!(r#""{index}":{{{definition}}}"#)).collect();
+    format!(r#""{name}":{{{}}}"#, entries.join(","))
+}
+
+// Anybody may set the first manifest: what it makes the coordinator do has limits.
+#[test]
+fn all_secrets_together_are_bounded_in_number_length_and_work() {
+    let many = |count: usize, definition: &str| {
+        let found = findings(&format!("{{{}}}", section("Secrets", count, definition)));
+        found.into_iter().map(|(_, code, path)| (code, path)).collect::<Vec<_>>()
+    };
+    let refused = |code: &str| vec![(code.to_owned(), "/Secrets".to_owned())];
+    let limits = [
+        (16, r#""Type":"symmetric-key","Size":8388608,"Shared":true"#, "S-10"),
+        (256, r#""Type":"cert-rsa","Size":2048"#, "S-11"),
+        (4, r#""Type":"cert-rsa","Size":8192,"Shared":true"#, "S-11"),
+        (50_000, r#""Type":"plain","UserDefined":true"#, "M-78"),
+    ];
+    for (count, definition, code) in limits {
+        assert_eq!(many(count, definition), [], "{count} times {definition}");
+        assert_eq!(many(count + 1, definition), refused(code), "{count} and one times {definition}");
+    }
+    // What is not made counts only as one more.
+    assert_eq!(many(300, r#""Type":"cert-rsa","Size":8192,"UserDefined":true"#), []);
+    assert_eq!(many(20, r#""Type":"symmetric-key","Size":65280"#), []);
+}
+
+#[test]
+fn what_is_found_is_bounded_and_warnings_never_hide_an_error() {
+    let errors = findings(&format!("{{{}}}", section("Secrets", MAX_FINDINGS + 1, "")));
+    assert_eq!(errors.len(), MAX_FINDINGS);
+    // Packages that no Marble uses are warnings, and they are judged before secrets.
+    let packages = section("Packages", MAX_FINDINGS + 1, "");
+    let both = findings(&format!("{{{packages},{}}}", section("Secrets", 1, "")));
+    assert_eq!(both.len(), MAX_FINDINGS + 1);
+    assert!(both.contains(&(Severity::Error, "M-70".to_owned(), "/Secrets/0/Type".to_owned())));
+}
