@@ -139,6 +139,8 @@ pub struct Coordinator {
     pub mesh: SocketAddr,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    /// One message per line of the log.
+    lines: Mutex<Receiver<()>>,
     folder: Arc<TempDir>,
 }
 
@@ -174,6 +176,17 @@ impl Coordinator {
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().expect("the log is readable").join("\n")
+    }
+
+    /// Waits until its log holds a line that `wanted` accepts.
+    ///
+    /// # Panics
+    /// With the log, if no such line comes.
+    pub fn wait_for_log(&self, wanted: impl Fn(&str) -> bool) {
+        while !self.log().lines().any(&wanted) {
+            let line = self.lines.lock().expect("the log is readable").recv_timeout(START_LIMIT);
+            assert!(line.is_ok(), "no such line in the log:\n{}", self.log());
+        }
     }
 
     /// Ends it at once, as a power loss of the process would.

@@ -43,10 +43,9 @@ fn a_template_that_never_ends_is_refused_by_the_policys_name_while_others_are_se
         assert_eq!(answer.message(), expected);
         let id =
             answer.headers.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().to_owned();
-        let log = coordinator.log();
-        let told =
-            log.lines().any(|line| line.contains(&id) && line.contains(renderer) && line.contains("fuel"));
-        assert!(told, "the log ties the reason to the request: {log}");
+        // The reason is in the log, tied to the request.
+        coordinator
+            .wait_for_log(|line| line.contains(&id) && line.contains(renderer) && line.contains("fuel"));
     }
     let accepted = Request::post(&coordinator.url("/manifest"), manifests::minimal().to_string()).send();
     assert_eq!(accepted.status, 200, "the next request is decided afresh: {}", accepted.body);

@@ -198,6 +198,7 @@ fn a_second_coordinator_on_the_same_directory_is_refused() {
 fn logs_are_json_when_asked_and_hold_the_chosen_addresses() {
     let coordinator = Launch::new().environment("EDG_LOG_FORMAT", "json").start();
     let answer = Request::get(&coordinator.url("/status")).send();
+    coordinator.wait_for_log(|line| line.contains("/status"));
     let log = coordinator.log();
     for line in log.lines() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
