@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use carrara_types::decision::{Change, Finding, Proposal, Severity};
 use carrara_types::manifest::safe::Known;
@@ -25,6 +26,10 @@ use crate::recovery_shares::{self, Recovery};
 use crate::render;
 use crate::ttls::TtlsPlan;
 use crate::view::{self, Live};
+
+/// For the templates of all Marbles together. Each call of a renderer has its own limits, but a manifest may have very
+/// many Marbles, and anybody may upload one.
+const DRY_RUN_LIMIT: Duration = Duration::from_secs(60);
 
 /// What is computed off the async workers.
 struct Computed {
@@ -57,7 +62,7 @@ impl Coordinator {
         let manifest = Arc::new(self.judge(bytes, phase, now).await?);
         let live = Arc::clone(&self.temporary);
         let (computed, _turn) = self.compute(Arc::clone(&manifest), live, bytes.to_vec(), now, turn).await?;
-        self.dry_run(&manifest, now).await?;
+        within(DRY_RUN_LIMIT, self.dry_run(&manifest, now)).await?;
 
         let Computed { material, recovery: Recovery { data_key, recovery_data, secrets } } = computed;
         let batch = initial_batch(bytes, material, phase, now);
@@ -153,6 +158,18 @@ impl Coordinator {
     }
 }
 
+/// The dry run, given up at its limit.
+async fn within(
+    limit: Duration,
+    dry_run: impl Future<Output = Result<(), SetManifestError>>,
+) -> Result<(), SetManifestError> {
+    tokio::time::timeout(limit, dry_run).await.unwrap_or_else(|_| {
+        let text =
+            format!("rendering took longer than {} s; give fewer or simpler templates", limit.as_secs());
+        Err(SetManifestError::DryRun(Cause(text)))
+    })
+}
+
 /// The stage whose prefix a refusal has follows from the rule of its first error (manifest.md section 7).
 fn refused(refused: Refused) -> SetManifestError {
     let first: Option<&Finding> =
@@ -211,4 +228,21 @@ fn initial_batch(bytes: &[u8], material: Material, phase: Phase, now: OffsetDate
     }
     batch.log_lines.push(log::initial_manifest_set(now));
     batch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // S-60
+    #[tokio::test]
+    async fn a_dry_run_that_does_not_end_is_a_refusal() {
+        let error = within(Duration::ZERO, std::future::pending()).await.unwrap_err();
+        let text = crate::error::public_message(&error);
+        assert_eq!(
+            text,
+            "running manifest template dry run: rendering took longer than 0 s; give fewer or simpler templates"
+        );
+        within(DRY_RUN_LIMIT, async { Ok(()) }).await.unwrap();
+    }
 }
