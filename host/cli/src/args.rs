@@ -46,7 +46,7 @@ pub(crate) struct Globals {
     /// Save the coordinator's quote
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) save_sgx_quote: Option<PathBuf>,
-    /// How results are printed
+    /// How results are printed; warnings and errors are text on stderr either way
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub(crate) output: Format,
 }

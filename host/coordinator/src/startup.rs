@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use carrara_core::Coordinator;
+use carrara_core::error::StartupManifestError;
 use serde::Serialize;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::StartupManifest;
 
@@ -33,6 +34,11 @@ pub(crate) async fn apply(coordinator: &Coordinator, startup: &StartupManifest) 
     if let (Err(_), Some(unused)) = (&applied, wanted) {
         // Best effort: an empty file left behind is refused at the next start, with its name.
         let _ = std::fs::remove_file(unused);
+    }
+    if let Err(StartupManifestError::Set(error)) = &applied
+        && let Some(cause) = error.internal()
+    {
+        error!(cause, "setting the startup manifest");
     }
     let Some(set) = applied.with_context(|| format!("applying the startup manifest {path}"))? else {
         info!(%path, "the startup manifest is in force already");

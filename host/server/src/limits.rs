@@ -59,6 +59,10 @@ pub(crate) const MANIFEST_JSON_BYTES: usize = MANIFEST_BYTES.div_ceil(3) * 4 + 1
 /// All bodies being read on a port together, since anyone may upload a manifest.
 pub(crate) const BODIES_BYTES: usize = 128 << 20;
 
+/// Bodies being read on a port at once, a fraction of [`Limits::requests`]: who sends them slowly keeps nobody from asking
+/// what needs no body.
+pub(crate) const UPLOADS: usize = 128;
+
 /// What is still read and thrown away of a body that is too long, so that the client gets to read the answer.
 pub(crate) const DISCARD_BYTES: usize = 16 << 20;
 
@@ -85,6 +89,11 @@ mod tests {
     fn an_idle_connection_outlives_the_longest_request() {
         let limits = Limits::default();
         assert!(limits.idle > limits.request && limits.request > limits.body_read);
+    }
+
+    #[test]
+    fn slow_bodies_cannot_take_all_requests() {
+        assert!(UPLOADS * 2 < Limits::default().requests);
     }
 
     #[test]

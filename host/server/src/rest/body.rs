@@ -1,5 +1,7 @@
 //! Reads a request's body within its limits.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::OwnedSemaphorePermit;
@@ -26,7 +28,8 @@ impl std::ops::Deref for Body {
 impl Call {
     /// Reads the body.
     pub(crate) async fn body(&mut self, limit: usize) -> Result<Body, Failure> {
-        let time = self.api.body_read;
+        let (time, api) = (self.api.body_read, Arc::clone(&self.api));
+        let _upload = api.uploads.try_acquire().map_err(|_| Failure::BodiesFull)?;
         timeout(time, self.collect(limit)).await.map_err(|_| Failure::BodySlow)?
     }
 
@@ -52,7 +55,7 @@ impl Call {
         if more == 0 {
             return Ok(());
         }
-        let taken = std::sync::Arc::clone(&self.api.bodies).try_acquire_many_owned(more);
+        let taken = Arc::clone(&self.api.bodies).try_acquire_many_owned(more);
         let taken = taken.map_err(|_| Failure::BodiesFull)?;
         match &mut body._share {
             Some(share) => share.merge(taken),

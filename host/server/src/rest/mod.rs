@@ -30,7 +30,7 @@ use warp::{Filter, Rejection};
 
 use crate::edge::{self, App, Mishap};
 use crate::json;
-use crate::limits::{BODIES_BYTES, Limits};
+use crate::limits::{BODIES_BYTES, Limits, UPLOADS};
 use crate::peer::Peer;
 use crate::problem::{Envelope, Failure, problem};
 
@@ -48,6 +48,8 @@ pub(crate) struct Api {
     pub(crate) coordinator: Arc<Coordinator>,
     /// Bytes of bodies that may be in memory, in KiB.
     bodies: Arc<Semaphore>,
+    /// Bodies that may be read at once.
+    uploads: Semaphore,
     body_read: Duration,
 }
 
@@ -68,7 +70,8 @@ type Endpoint = BoxedFilter<(Response,)>;
 /// The clients' port.
 pub(crate) fn app(coordinator: Arc<Coordinator>, limits: &Limits) -> App {
     let bodies = Arc::new(Semaphore::new(BODIES_BYTES >> 10));
-    let api = Api { coordinator, bodies, body_read: limits.body_read };
+    let uploads = Semaphore::new(UPLOADS);
+    let api = Api { coordinator, bodies, uploads, body_read: limits.body_read };
     let service = warp::service(routes(&Arc::new(api)));
     let answer = move |request: edge::Question| -> edge::Pending {
         let mut service = service.clone();
@@ -116,13 +119,18 @@ fn routes(api: &Arc<Api>) -> Endpoint {
 
 /// What no endpoint takes. Its body is read, so that the client gets to read the answer.
 fn unmatched(api: &Arc<Api>) -> Endpoint {
-    let time = api.body_read;
+    let api = Arc::clone(api);
     warp::body::stream()
         .map(parts)
-        .then(move |mut body: BodyStream| async move {
-            // Slow or long: the answer is the same, whether the client reads it or not.
-            let _ = tokio::time::timeout(time, body::discard(&mut body)).await;
-            refusal(Version::V2, &Failure::NotAllowed)
+        .then(move |mut body: BodyStream| {
+            let api = Arc::clone(&api);
+            async move {
+                // Slow, long or one too many: the answer is the same, whether the client reads it or not.
+                if let Ok(_upload) = api.uploads.try_acquire() {
+                    let _ = tokio::time::timeout(api.body_read, body::discard(&mut body)).await;
+                }
+                refusal(Version::V2, &Failure::NotAllowed)
+            }
         })
         .boxed()
 }

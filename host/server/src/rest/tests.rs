@@ -169,9 +169,7 @@ async fn a_body_over_the_limit_is_413_and_names_the_limit() {
 
 #[tokio::test]
 async fn bodies_that_do_not_fit_into_memory_together_are_503() {
-    let bodies = Arc::new(Semaphore::new(1));
-    let api = Api { coordinator: coordinator().await, bodies, body_read: Duration::from_secs(9) };
-    let mut service = warp::service(routes(&Arc::new(api)));
+    let mut service = warp::service(routes(&api(Duration::from_secs(9)).await));
     let answer = service.call(question("POST", "/manifest", vec![b' '; 1025])).await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     // The share of the first one was given back.
@@ -181,14 +179,41 @@ async fn bodies_that_do_not_fit_into_memory_together_are_503() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_408() {
-    let bodies = Arc::new(Semaphore::new(1));
-    let api = Api { coordinator: coordinator().await, bodies, body_read: Duration::from_millis(20) };
-    let mut service = warp::service(routes(&Arc::new(api)));
+    let mut service = warp::service(routes(&api(Duration::from_millis(20)).await));
+    let answer = service.call(slow_question("POST", "/manifest")).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+}
+
+/// One KiB of bodies, and one at a time.
+async fn api(body_read: Duration) -> Arc<Api> {
+    let (bodies, uploads) = (Arc::new(Semaphore::new(1)), Semaphore::new(1));
+    Arc::new(Api { coordinator: coordinator().await, bodies, uploads, body_read })
+}
+
+/// A request whose body never comes.
+fn slow_question(method: &str, path: &str) -> edge::Question {
     type Part = Result<hyper::body::Frame<Bytes>, edge::BodyError>;
     let never = http_body_util::StreamBody::new(futures_util::stream::pending::<Part>());
     let body = http_body_util::BodyExt::boxed(never);
-    let answer = service.call(question("POST", "/manifest", "").map(|_| body)).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    question(method, path, "").map(|_| body)
+}
+
+//
+#[tokio::test]
+async fn slow_bodies_keep_other_bodies_waiting_for_nothing_and_other_requests_not_at_all() {
+    let api = api(Duration::from_secs(60)).await;
+    let mut service = warp::service(routes(&api));
+    let slow = tokio::spawn(service.call(slow_question("POST", "/manifest")));
+    while api.uploads.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let answer = service.call(question("POST", "/manifest", "{}")).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let answer = service.call(slow_question("POST", "/unknown")).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let answer = service.call(question("GET", "/status", "")).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    slow.abort();
 }
 
 //
