@@ -97,6 +97,7 @@ impl Launch {
             mesh: address("mesh"),
             child,
             log,
+            lines: Mutex::new(lines),
             folder: Arc::clone(&self.folder),
         }
     }
