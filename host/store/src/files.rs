@@ -35,9 +35,7 @@ impl Directory {
     /// Makes the directory if need be (0700), proves that it can be written, and locks it.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         let unusable = |source| OpenError::Directory { path: path.to_owned(), source };
-        if !path.is_dir() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
-        }
+        make_durable(path).map_err(unusable)?;
         let probe = path.join(PROBE);
         write_file(&probe, &[]).and_then(|()| fs::remove_file(&probe)).map_err(unusable)?;
         let mut options = OpenOptions::new();
@@ -171,6 +169,26 @@ fn make_private(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// Makes a directory with all that is missing above it, and makes their names durable: losing power must not lose the
+/// directory with the state in it. The directories whose names were written are returned, innermost first.
+fn make_durable(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|path| !is_directory(path)).collect();
+    make_private(path)?;
+    let parents = missing.iter().filter_map(|path| path.parent());
+    let synced: Vec<PathBuf> = parents.map(|path| named(path).to_owned()).collect();
+    synced.iter().try_for_each(|path| sync_directory(path))?;
+    Ok(synced)
+}
+
+fn is_directory(path: &Path) -> bool {
+    named(path).is_dir()
+}
+
+/// The parent of a bare name is where the process is.
+fn named(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
 /// Not every file system of an enclave has hard links.
 fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     if fs::hard_link(from, to).is_ok() {
@@ -250,6 +268,18 @@ mod tests {
         assert_eq!(names(&archive), [format!("{id}-000001"), format!("{id}-000002")]);
         assert_eq!(fs::read(archive.join(format!("{id}-000001/{STATE}"))).unwrap(), b"one");
         assert_eq!(names(&archive.join(format!("{id}-000002"))), [KEY, STATE]);
+    }
+
+    #[test]
+    fn the_name_of_every_new_directory_is_made_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        assert_eq!(make_durable(&path).unwrap(), [folder.path().join("a"), folder.path().to_owned()]);
+        assert!(path.is_dir());
+        assert!(make_durable(&path).unwrap().is_empty(), "there is nothing to do");
+        // Relative, as the default is.
+        assert!(make_durable(Path::new(".")).unwrap().is_empty());
+        assert_eq!(named(Path::new("bare").parent().unwrap()), Path::new("."));
     }
 
     // EDG_COORDINATOR_SEAL_DIR: made with 0700
