@@ -58,9 +58,11 @@ impl<'a> Session<'a> {
 
     /// A client of the coordinator whose certificates were saved.
     pub(crate) fn cached_client(&self) -> Result<Client> {
-        let trust = match self.globals.insecure {
-            true => Trust::Insecure,
-            false => Trust::Root(self.cached_chain()?.root().clone()),
+        let trust = if self.globals.insecure {
+            complain("Warning: --insecure: any server is accepted");
+            Trust::Insecure
+        } else {
+            Trust::Root(self.cached_chain()?.root().clone())
         };
         Ok(Client::new(self.host.clone(), trust))
     }

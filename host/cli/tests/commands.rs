@@ -60,7 +60,9 @@ fn mode(path: &Path) -> u32 {
 fn status_is_text_or_json() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, host) = coordinator(folder.path());
-    assert_eq!(carrara(folder.path(), &["status", &host, "-i"]).text(), "3: running\n");
+    let run = carrara(folder.path(), &["status", &host, "-i"]);
+    assert_eq!(run.text(), "3: running\n");
+    assert_eq!(run.complaints(), "Warning: --insecure: any server is accepted\n");
     let json = carrara(folder.path(), &["status", &host, "--insecure", "--output", "json"]).json();
     assert_eq!(json, json!({ "code": 3, "message": "running" }));
 }
