@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::authority::{Authority, AuthorityRecords};
+use crate::error::Refused;
 use crate::outcome::{ManifestAnswer, TlsIdentity, TlsPort};
 use crate::ports::{Snapshot, StoreError};
 use crate::records;
@@ -105,8 +106,12 @@ impl Epoch {
         let manifest = ParsedManifest::parse(&bytes)
             .map_err(|error| StoreError::Read(format!("the stored manifest does not parse: {error}")))
             .and_then(|parsed| {
-                AcceptedManifest::restore(parsed, &known)
-                    .map_err(|_| StoreError::Read("the stored manifest is not safe".to_owned()))
+                AcceptedManifest::restore(parsed, &known).map_err(|refusal| {
+                    let why = Refused(refusal);
+                    StoreError::Read(format!(
+                        "this version refuses the stored manifest, start the one that accepted it: {why}"
+                    ))
+                })
             })?;
         let signature = records::required(snapshot, records::MANIFEST_SIGNATURE)?.expose().to_vec();
         let answer = Arc::new(ManifestAnswer {

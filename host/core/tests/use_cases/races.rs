@@ -1,4 +1,4 @@
-//! What happens between a use case's reading and its commit.
+//! What happens between a use case's reading and its commit, and between one start and the next.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -80,6 +80,17 @@ async fn an_activation_that_a_new_manifest_overtakes_is_judged_by_the_new_one() 
     assert_eq!(activation.argv, ["./new"]);
     assert_eq!(world.evidence.verified.lock().unwrap().len(), 2, "judged again");
     assert_eq!(world.count("web"), Some(1));
+}
+
+// architecture, Acceptable and safe: only what is safe is started, and the operator is told what is not.
+#[tokio::test]
+async fn a_start_that_refuses_the_stored_manifest_says_why() {
+    let (world, _) = World::with(&manifest()).await;
+    world.store.write("manifest", br#"{"Marbles":{"web":{"Package":"gone"}}}"#).await;
+    let error = Coordinator::start(world.ports(), settings()).await.err().unwrap();
+    let text = common::message(&error);
+    assert!(text.contains("start the one that accepted it"), "{text}");
+    assert!(text.contains("manifest does not contain marble package gone"), "{text}");
 }
 
 /// Evidence whose first verification takes so long that another manifest comes into force meanwhile.
