@@ -1,6 +1,6 @@
 //! Clients that send nonsense, stop half-way or never speak, on both ports: others are served meanwhile, nothing panics.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn connect(address: SocketAddr) -> TcpStream {
 fn is_healthy(coordinator: &Coordinator) {
     assert_eq!(Request::get(&coordinator.url("/status")).send().status, 200);
     let log = coordinator.log();
-    assert!(!log.contains("panicked"), "{log}");
+    assert!(!log.contains("panic place="), "as the coordinator logs a panic: {log}");
 }
 
 // G-13, X-17
@@ -48,6 +48,21 @@ fn garbage_on_either_port_is_closed_and_others_are_served() {
             assert!(answer.len() < 1024, "an alert at the most");
         }
     }
+    is_healthy(&coordinator);
+}
+
+// the only method whose request has no path
+#[test]
+fn connect_panics_nowhere() {
+    let coordinator = Coordinator::start();
+    let mut request = tempfile::tempfile().unwrap();
+    request.write_all(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nConnection: close\r\n\r\n").unwrap();
+    request.rewind().unwrap();
+    let mut openssl = Command::new("openssl");
+    openssl.args(["s_client", "-quiet", "-connect", &coordinator.rest.to_string()]);
+    let answer = String::from_utf8(run(openssl.stdin(request)).stdout).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n{\"status\":\"error\",\"data\":null}\n"), "{answer}");
     is_healthy(&coordinator);
 }
 
