@@ -2,7 +2,7 @@
 //! secret bytes, file sizes, and what must not be in the tree.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use carrara_tests::{root, succeed};
@@ -146,6 +146,6 @@ fn sources() -> Vec<String> {
 /// Files that git tracks and that are there.
 fn tracked() -> Vec<String> {
     let listed = succeed(Command::new("git").args(["ls-files", "-z"]).current_dir(root()));
-    let there = |path: &&str| !path.is_empty() && PathBuf::from(root()).join(path).is_file();
+    let there = |path: &&str| !path.is_empty() && root().join(path).is_file();
     listed.split('\0').filter(there).map(str::to_owned).collect()
 }
