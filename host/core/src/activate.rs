@@ -1,28 +1,25 @@
 //! Activating a Marble: evidence, admission, identity, parameters (marble-api.md sections 3 to 7).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use carrara_types::claims::Claims;
 use carrara_types::decision::{AdmissionRequest, Decision};
 use carrara_types::manifest::{AcceptedManifest, Marble, Package};
-use carrara_types::secret::SecretBytes;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Coordinator;
 use crate::authority::MarbleRequest;
 use crate::catalog::{Catalog, UserDefined};
-use crate::certificate::certificate_pem;
 use crate::error::{ActivateError, Cause};
 use crate::matching;
 use crate::outcome::{Activation, ActivationRequest};
-use crate::pem_text::pem;
+use crate::parameters;
 use crate::ports::{Batch, CommitError, PolicyDecision};
 use crate::records;
-use crate::render::{self, RenderFault, Rendered, Slot};
-use crate::splice::{self, Vault};
-use crate::ttls::{self, Credentials, TtlsPlan};
+use crate::render::{self, RenderFault, Rendered};
+use crate::splice::Vault;
+use crate::ttls::TtlsPlan;
 use crate::view::{Epoch, View};
 
 /// A commit in conflict is computed again this often; more means that the state changes faster than a Marble starts.
@@ -74,15 +71,16 @@ impl Coordinator {
             .issue_marble(names, &request.marble_type, &uuid, now, entropy.as_ref())
             .map_err(issuing)?;
         let rendered = self.render(view, marble, now).await?;
-        let slow = needs_slow_secrets(manifest, &rendered);
+        let slow = parameters::needs_slow_secrets(manifest, &rendered);
         let vault = Vault::new(view.clone(), identity, request.marble_type.clone(), uuid, now, entropy);
         let argv = marble.parameters.argv.clone();
         if !slow {
-            return assemble(vault, rendered, argv);
+            return parameters::assemble(vault, rendered, argv).map_err(|cause| customizing(&cause));
         }
-        tokio::task::spawn_blocking(move || assemble(vault, rendered, argv))
+        tokio::task::spawn_blocking(move || parameters::assemble(vault, rendered, argv))
             .await
             .map_err(|_| customizing(&"ended unexpectedly"))?
+            .map_err(|cause| customizing(&cause))
     }
 
     /// G-25, G-26, M-91. `None` in simulation.
@@ -242,71 +240,6 @@ fn issuing(source: Cause) -> ActivateError {
 
 fn customizing(cause: &dyn std::fmt::Display) -> ActivateError {
     ActivateError::Failed { context: "customizing marble parameters", source: Cause(cause.to_string()) }
-}
-
-/// Whether a secret that must be made now takes long.
-fn needs_slow_secrets(manifest: &AcceptedManifest, rendered: &Rendered) -> bool {
-    use carrara_types::decision::Chunk;
-    let slow = |name: &str| manifest.secrets.get(name).is_some_and(splice::is_slow);
-    let referenced = rendered.slots.iter().flat_map(|(_, chunks)| chunks);
-    referenced
-        .filter_map(|chunk| if let Chunk::Secret(r) = chunk { Some(r.name.as_str()) } else { None })
-        .any(slow)
-        || rendered.ttls.iter().flat_map(TtlsPlan::secrets).any(slow)
-}
-
-/// Puts secrets into the parameters and adds what every Marble receives (S-80, S-81).
-fn assemble(mut vault: Vault, rendered: Rendered, argv: Vec<String>) -> Result<Activation, ActivateError> {
-    let mut activation = Activation { argv, ..Activation::default() };
-    let mut ttls_texts = BTreeMap::new();
-    for (slot, chunks) in rendered.slots {
-        let place = match &slot {
-            Slot::File(path) => format!("file {path:?}"),
-            Slot::Env(name) => format!("env variable {name:?}"),
-            Slot::Ttls(_) => format!("env variable {:?}", ttls::VARIABLE),
-        };
-        let bytes = vault
-            .splice(chunks)
-            .map_err(|cause| customizing(&format!("parsing secrets for {place}: {cause}")))?;
-        match slot {
-            Slot::File(path) => _ = activation.files.insert(path, bytes),
-            Slot::Env(name) => _ = activation.env.insert(name, bytes),
-            Slot::Ttls(index) => {
-                _ = ttls_texts.insert(index, String::from_utf8_lossy(bytes.expose()).into_owned())
-            }
-        }
-    }
-    let own = own_credentials(&vault);
-    add_predefined(&mut activation, &vault, &own);
-    if let Some(plan) = rendered.ttls {
-        let root = certificate_pem(vault.view.epoch.live.authority.marble_root_der());
-        let json = plan
-            .json(&ttls_texts, &root, own, |name| vault.certificate_and_key(name))
-            .map_err(|cause| customizing(&format!("TLS configuration: {cause}")))?;
-        activation.env.insert(ttls::VARIABLE.to_owned(), json);
-    }
-    Ok(activation)
-}
-
-fn own_credentials(vault: &Vault) -> Credentials {
-    Credentials {
-        certificate: pem("CERTIFICATE", &vault.identity.leaf_der),
-        key: pem("PRIVATE KEY", vault.identity.key_pkcs8.expose()),
-    }
-}
-
-/// S-80: set after the manifest's own variables, overriding same names.
-fn add_predefined(activation: &mut Activation, vault: &Vault, own: &Credentials) {
-    let authority = &vault.view.epoch.live.authority;
-    let chain = [own.certificate.as_str(), &certificate_pem(authority.intermediate_der())].concat();
-    for (name, text) in [
-        ("MARBLE_PREDEFINED_ROOT_CA", certificate_pem(authority.marble_root_der()).as_str()),
-        ("MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN", &chain),
-        ("MARBLE_PREDEFINED_PRIVATE_KEY", &own.key),
-        ("MARBLE_PREDEFINED_COORDINATOR_ROOT_CA", &certificate_pem(authority.root_der())),
-    ] {
-        activation.env.insert(name.to_owned(), SecretBytes::new(name, text.as_bytes().to_vec()));
-    }
 }
 
 #[cfg(test)]

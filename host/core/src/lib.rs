@@ -17,6 +17,7 @@ mod key_pair;
 mod log;
 mod matching;
 pub mod outcome;
+mod parameters;
 mod pem_text;
 mod phase;
 pub mod ports;
