@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -36,7 +36,14 @@ fn to_json(content: &[u8]) -> Result<Vec<u8>> {
         }
         return Err(error).context("it is not valid JSON");
     }
-    let value: Value = serde_saphyr::from_slice(content).context("it is neither JSON nor YAML")?;
+    if first.is_none() {
+        bail!("it is empty; `carrara manifest init` writes one to start from");
+    }
+    let value: Value = serde_saphyr::from_slice(content).map_err(|error| {
+        // The library names its own option, which nobody can set here.
+        let text = error.to_string().replace(", set DuplicateKeyPolicy in Options if acceptable", "");
+        anyhow!("it is neither JSON nor YAML: {text}")
+    })?;
     if !value.is_object() {
         bail!("it is YAML, but not a mapping with the manifest's fields such as Packages and Marbles");
     }
@@ -92,13 +99,15 @@ mod tests {
     #[test]
     fn duplicate_keys_in_yaml_are_refused() {
         assert!(converted("Packages: {}\nPackages: {}\n").is_err());
-        assert!(converted("Packages:\n  a: {}\n  a: {}\n").is_err());
+        let error = format!("{:#}", converted("Packages:\n  a: {}\n  a: {}\n").unwrap_err());
+        assert!(error.contains("duplicate mapping key: a") && !error.contains("Options"), "{error}");
     }
 
     #[test]
     fn what_is_no_manifest_is_refused_with_its_place() {
         let error = format!("{:#}", converted("{\"a\": 1,}").unwrap_err());
         assert!(error.contains("line 1"), "{error}");
+        assert!(converted(" \n").unwrap_err().to_string().contains("empty"));
         for text in ["just text", "- a\n- b\n", "", "a: [1\n", "a: b: c"] {
             assert!(converted(text).is_err(), "{text:?}");
         }

@@ -87,6 +87,20 @@ fn without_insecure_a_command_that_attests_sends_nothing() {
     assert!(server.asked().is_empty());
 }
 
+#[test]
+fn a_command_that_does_not_fit_the_state_says_which_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    signature(folder.path(), MANIFEST);
+    let wrong = || refused(500, "server is not in expected state");
+    let answers = Answers::from([("POST /api/v2/manifest", wrong()), ("GET /api/v2/update", wrong())]);
+    let server = FakeCoordinator::start(|_| answers);
+    let host = server.address.to_string();
+    let error = carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i"]).error();
+    assert!(error.contains("`carrara manifest get`") && error.contains("expected state"), "{error}");
+    let error = carrara(folder.path(), &["manifest", "log", &host, "-i"]).error();
+    assert!(error.contains("set one first") && error.contains("expected state"), "{error}");
+}
+
 // cli.md `manifest set`
 #[test]
 fn setting_a_manifest_prints_its_signature_and_saves_recovery_data_and_certificates() {

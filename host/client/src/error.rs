@@ -34,7 +34,9 @@ pub enum ClientError {
         source: std::io::Error,
     },
     /// The server is not the one that is trusted, or speaks no TLS.
-    #[error("establishing TLS with the coordinator at {address}")]
+    #[error(
+        "establishing TLS with the coordinator at {address}; check that this is its client port, not the Marbles'"
+    )]
     Tls {
         /// HOST:PORT.
         address: String,

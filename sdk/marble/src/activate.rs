@@ -9,7 +9,7 @@ use std::time::Duration;
 use carrara_types::secret::SecretBytes;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::config::Config;
 use crate::credentials::{Credentials, CredentialsError};
@@ -197,20 +197,24 @@ async fn call(
         marble_type: config.marble_type.clone(),
         code: status.code(),
         message: status.message().to_owned(),
-        remedy: remedy(status.code()),
+        remedy: remedy(&status),
     })?;
     answer.into_inner().parameters.ok_or_else(|| ActivateError::Empty(address.to_owned()))
 }
 
 /// What helps, by the codes of marble-api.md section 3.
-fn remedy(code: Code) -> &'static str {
-    match code {
+fn remedy(status: &Status) -> &'static str {
+    match status.code() {
         Code::FailedPrecondition => "; set a manifest or recover the coordinator first",
         Code::PermissionDenied => "; compare EDG_MARBLE_TYPE, the package and the platform with the manifest",
         Code::InvalidArgument => "; check the UUID file",
         Code::OutOfRange => "; the Marble's files are larger than 4 MiB together",
         Code::Unavailable | Code::Unknown => {
             "; the connection was lost or this is not a Marble port; try again"
+        }
+        // The transport's words for an answer that is no gRPC, such as that of the client API.
+        Code::Internal if status.message().starts_with("protocol error") => {
+            "; this is not a Marble port: check EDG_MARBLE_COORDINATOR_ADDR"
         }
         _ => "",
     }

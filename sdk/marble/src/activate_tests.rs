@@ -199,6 +199,17 @@ async fn a_refusal_gives_the_coordinators_text_and_what_helps() {
     assert_eq!(coordinator.asked.lock().unwrap().len(), 1, "G-2: no retry");
 }
 
+#[tokio::test]
+async fn an_answer_that_is_no_grpc_points_to_the_address() {
+    let text = "protocol error: received message with invalid compression flag: 123";
+    for (message, helps) in [(text, true), ("sealing failed", false)] {
+        let coordinator = start(authority(), Err(Status::internal(message))).await;
+        let folder = tempfile::tempdir().unwrap();
+        let error = activate(&config(&coordinator.address, folder.path()), &NoTee).await.unwrap_err();
+        assert_eq!(error.to_string().contains("EDG_MARBLE_COORDINATOR_ADDR"), helps, "{error}");
+    }
+}
+
 // G-1
 #[tokio::test]
 async fn an_answer_above_4_mib_is_refused_and_one_below_is_taken() {

@@ -9,7 +9,7 @@ mod verify;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use carrara_client::Address;
+use carrara_client::{Address, ClientError};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -98,4 +98,9 @@ pub(crate) async fn run(globals: &Globals, command: &Manifest, output: &mut Outp
             output.result(&json!({ "ManifestSignature": signature }))
         }
     }
+}
+
+/// The coordinator's words in rest-api.md section 4 name no command that helps.
+fn is_wrong_state(error: &ClientError) -> bool {
+    matches!(error, ClientError::Api(refusal) if refusal.message == "server is not in expected state")
 }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use carrara_client::Address;
 use serde_json::{Value, json};
 
+use super::is_wrong_state;
 use crate::args::Globals;
 use crate::files;
 use crate::output::Output;
@@ -17,7 +18,11 @@ pub(crate) async fn run(
     out_file: Option<&Path>,
     output: &mut Output,
 ) -> Result<()> {
-    let lines = Session::new(globals, host).cached_client()?.update_log().await?;
+    let lines = Session::new(globals, host).cached_client()?.update_log().await;
+    let lines = lines.map_err(|error| {
+        let remedy = if is_wrong_state(&error) { "; it begins with a manifest: set one first" } else { "" };
+        Error::new(error).context(format!("reading the update log{remedy}"))
+    })?;
     match out_file {
         Some(path) => {
             files::write(path, lines.iter().map(|line| format!("{line}\n")).collect::<String>().as_bytes())?;

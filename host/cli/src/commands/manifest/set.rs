@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use carrara_client::Address;
 use serde_json::json;
 
+use super::is_wrong_state;
 use crate::args::Globals;
 use crate::files;
 use crate::manifest_file;
@@ -24,8 +25,14 @@ pub(crate) async fn run(
     let session = Session::new(globals, host);
     let attested = session.attest().await?;
     output.line("Successfully verified Coordinator, now uploading manifest")?;
-    let set =
-        session.attested_client(&attested).set_manifest(&manifest).await.context("setting the manifest")?;
+    let set = session.attested_client(&attested).set_manifest(&manifest).await;
+    let set = set.map_err(|error| {
+        let remedy = match is_wrong_state(&error) {
+            true => "; one is set already and cannot be replaced: read it with `carrara manifest get`",
+            false => "",
+        };
+        Error::new(error).context(format!("setting the manifest{remedy}"))
+    })?;
 
     // From here on the manifest is set: the recovery data is given once only, so it comes before all else.
     let recovery = json!({ "RecoverySecrets": set.recovery_secrets });
