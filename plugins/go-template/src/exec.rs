@@ -10,12 +10,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
+use carrara_plugin_support::secrets::Secrets;
 use carrara_types::decision::{Chunk, Scope};
 
+use crate::Failure;
 use crate::ast::{Branch, Call, Node, Pipe};
-use crate::failure::{Failure, TEMPLATE_NAME};
+use crate::failure::{self, TEMPLATE_NAME};
 use crate::parse::Trees;
-use crate::secrets::Secrets;
 use crate::text::quote;
 use crate::value::{Handle, INSPECTED, Rope, Value};
 
@@ -108,7 +109,7 @@ impl<'a, 'o> State<'a, 'o> {
             Some(at) if at.action => (at.pos, format!("{{{{{}}}}}", at.node)),
             Some(at) => (at.pos, at.node.to_string()),
         };
-        Failure::executing(self.world.text, pos, self.template, &node, cause.as_ref())
+        failure::executing(self.world.text, pos, self.template, &node, cause.as_ref())
     }
 
     fn walk_list(&mut self, dot: &Value, list: &'a [Node]) -> Result<Flow, Failure> {

@@ -15,16 +15,13 @@ mod guest;
 mod lex;
 mod parse;
 mod print;
-pub mod secrets;
-mod settings;
 mod text;
 mod value;
 
-pub use failure::Failure;
-pub use settings::check_settings;
+pub use carrara_plugin_support::Failure;
 
+use carrara_plugin_support::secrets::Secrets;
 use carrara_types::decision::{Chunk, Target};
-use secrets::Secrets;
 
 /// Renders one template. Data without `{{` is returned as it is, and no secret is asked for.
 pub fn render(text: &[u8], target: Target, secrets: &dyn Secrets) -> Result<Vec<Chunk>, Failure> {

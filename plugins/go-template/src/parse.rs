@@ -7,8 +7,9 @@ mod pipeline;
 
 use std::collections::HashMap;
 
+use crate::Failure;
 use crate::ast::{Branch, Call, Node};
-use crate::failure::{Failure, TEMPLATE_NAME, place};
+use crate::failure::{self, TEMPLATE_NAME, place};
 use crate::lex::{Keyword, Kind, Token, tokens};
 use crate::text::{quote, unquote};
 
@@ -104,7 +105,7 @@ impl<'a> Parser<'a> {
 
     fn error(&self, cause: &str) -> Failure {
         let token = self.tokens.get(self.furthest).or(self.tokens.last());
-        Failure::parsing(self.text, token.map_or(0, |token| token.start), cause)
+        failure::parsing(self.text, token.map_or(0, |token| token.start), cause)
     }
 
     fn unexpected(&self, token: &Token, context: &str) -> Failure {

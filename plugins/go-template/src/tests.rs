@@ -8,10 +8,12 @@ mod places;
 
 use std::cell::Cell;
 
+use carrara_plugin_support::secrets::{
+    AccessError, Encoding, Part, Scope, SecretInfo, SecretReference, Secrets,
+};
 use carrara_types::decision::{Chunk, Target};
 
 use crate::render;
-use crate::secrets::{AccessError, Encoding, Part, Scope, SecretInfo, SecretReference, Secrets};
 
 const BOTH: &[Part] = &[Part::Public, Part::Private];
 const ALL: &[Part] = &[Part::Public, Part::Private, Part::Certificate];

@@ -6,12 +6,12 @@
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
 
+use carrara_plugin_support::secrets::Secrets;
 use carrara_types::decision::{Part, Scope, SecretInfo};
 use liquid::model::{DisplayCow, KStringCow, State, Value};
 use liquid::{Object, ObjectView, ValueView};
 
 use crate::mark::{Mark, Marks};
-use crate::secrets::Secrets;
 
 /// The template's data.
 pub(crate) struct Root<'a> {

@@ -1,7 +1,7 @@
 //! Finds the values and tags of a template before the engine parses it: to bound how deep they nest, and to tell where
 //! the engine was when it failed. It accepts more than the language does; what is no Liquid the engine refuses.
 
-use crate::failure::Failure;
+use crate::{Failure, failure};
 
 /// How deep blocks, branches, indexes and conditions may nest: the engine recurses for each, and the stack of a guest is
 /// small. Real templates stay below 10.
@@ -60,7 +60,7 @@ pub(crate) fn check_nesting(elements: &[Element<'_>]) -> Result<(), Failure> {
             _ => {}
         }
         if depth > MAX_DEPTH || indexes(element.inner) > MAX_DEPTH || conditions(element.inner) > MAX_DEPTH {
-            return Err(Failure::new(&format!(
+            return Err(failure::without_place(&format!(
                 "blocks, branches or indexes nested more than {MAX_DEPTH} deep"
             )));
         }

@@ -1,76 +1,57 @@
 //! Why a template does not render.
 
+use carrara_plugin_support::Failure;
+
 use crate::mark::Marks;
 
 /// What is answered to whatever would look into a secret.
 pub(crate) const INSPECTED: &str = "secret values cannot be inspected; use hex, base64, pem, raw or string";
 
-/// An error in a template. `Display` is the whole text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// From 1; 0 where the engine does not tell.
-    pub line: u32,
-    /// From 0.
-    pub column: u32,
-    /// `template: data: ...`, or `template: data:LINE:COL: ...` where the place is known.
-    pub message: String,
+/// An error without a place.
+pub(crate) fn without_place(cause: &str) -> Failure {
+    Failure { line: 0, column: 0, message: format!("template: data: {cause}") }
 }
 
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
+/// The template names a secret that does not exist.
+pub(crate) fn missing(name: &str) -> Failure {
+    without_place(&format!("secret does not exist: {name}"))
 }
 
-impl std::error::Error for Failure {}
+/// Something would look into a secret.
+pub(crate) fn inspected() -> Failure {
+    without_place(INSPECTED)
+}
 
-impl Failure {
-    /// An error without a place.
-    pub(crate) fn new(cause: &str) -> Self {
-        Self { line: 0, column: 0, message: format!("template: data: {cause}") }
-    }
+/// The output has a mark that nobody made.
+pub(crate) fn broken() -> Failure {
+    without_place("the output holds characters that are reserved for secrets")
+}
 
-    /// The template names a secret that does not exist.
-    pub(crate) fn missing(name: &str) -> Self {
-        Self::new(&format!("secret does not exist: {name}"))
-    }
+/// Every character that could mark a secret is in the text.
+pub(crate) fn no_mark() -> Failure {
+    without_place("the text uses all private characters of Unicode")
+}
 
-    /// Something would look into a secret.
-    pub(crate) fn inspected() -> Self {
-        Self::new(INSPECTED)
+/// The same, after `before` of the template's bytes, unless the place is known.
+pub(crate) fn at(failure: Failure, before: &[u8]) -> Failure {
+    if failure.line > 0 {
+        return failure;
     }
+    let newlines = before.iter().filter(|byte| **byte == b'\n').count();
+    let line = u32::try_from(newlines + 1).unwrap_or(u32::MAX);
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+    let column = u32::try_from(column).unwrap_or(u32::MAX);
+    let place = format!("template: data:{line}:{column}: ");
+    Failure { line, column, message: failure.message.replacen("template: data: ", &place, 1) }
+}
 
-    /// The output has a mark that nobody made.
-    pub(crate) fn broken() -> Self {
-        Self::new("the output holds characters that are reserved for secrets")
-    }
-
-    /// Every character that could mark a secret is in the text.
-    pub(crate) fn no_mark() -> Self {
-        Self::new("the text uses all private characters of Unicode")
-    }
-
-    /// The same, after `before` of the template's bytes, unless the place is known.
-    pub(crate) fn at(self, before: &[u8]) -> Self {
-        if self.line > 0 {
-            return self;
-        }
-        let newlines = before.iter().filter(|byte| **byte == b'\n').count();
-        let line = u32::try_from(newlines + 1).unwrap_or(u32::MAX);
-        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
-        let column = u32::try_from(column).unwrap_or(u32::MAX);
-        let place = format!("template: data:{line}:{column}: ");
-        Self { line, column, message: self.message.replacen("template: data: ", &place, 1) }
-    }
-
-    /// An error of the engine, in one line and without marks.
-    pub(crate) fn of_engine(error: &liquid::Error, marks: &Marks) -> Self {
-        let text = marks.erase(&error.to_string());
-        let (line, column) = place(&text).unwrap_or((0, 0));
-        let cause = cause(&text);
-        let position = if line == 0 { String::new() } else { format!("{line}:{column}:") };
-        Self { line, column, message: format!("template: data:{position} {cause}") }
-    }
+/// An error of the engine, in one line and without marks.
+pub(crate) fn of_engine(error: &liquid::Error, marks: &Marks) -> Failure {
+    let text = marks.erase(&error.to_string());
+    let (line, column) = place(&text).unwrap_or((0, 0));
+    let cause = cause(&text);
+    let position = if line == 0 { String::new() } else { format!("{line}:{column}:") };
+    Failure { line, column, message: format!("template: data:{position} {cause}") }
 }
 
 /// The engine writes ` --> LINE:COLUMN`, both from 1.

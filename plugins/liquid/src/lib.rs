@@ -15,40 +15,37 @@ mod filters;
 #[cfg(target_arch = "wasm32")]
 mod guest;
 mod mark;
-pub mod secrets;
-mod settings;
 mod trace;
 
-pub use failure::Failure;
-pub use settings::check_settings;
+pub use carrara_plugin_support::Failure;
 
+use carrara_plugin_support::secrets::Secrets;
 use carrara_types::decision::{Chunk, Target};
 use catalogue::Root;
 use mark::Marks;
-use secrets::Secrets;
 
 /// Renders one template. Data without `{{` and `{%` is returned as it is, and no secret is asked for.
 pub fn render(text: &[u8], target: Target, secrets: &dyn Secrets) -> Result<Vec<Chunk>, Failure> {
     if !text.windows(2).any(|pair| pair == b"{{" || pair == b"{%") {
         return Ok(if text.is_empty() { Vec::new() } else { vec![Chunk::Text(text.to_vec())] });
     }
-    let marks = Marks::absent_from(text).ok_or_else(Failure::no_mark)?;
+    let marks = Marks::absent_from(text).ok_or_else(failure::no_mark)?;
     let text = marks.carry(text);
     elements::check_nesting(&elements::elements(&text))?;
-    let fail = |error: &liquid::Error| Failure::of_engine(error, &marks);
+    let fail = |error: &liquid::Error| failure::of_engine(error, &marks);
     let parser = filters::builder(target, &marks).build().map_err(|error| fail(&error))?;
     let template = parser.parse(&text).map_err(|error| fail(&error))?;
     let root = Root::new(secrets, &marks);
     let mut rendered = Vec::new();
     if let Err(error) = template.render_to(&mut rendered, &root) {
         let failure =
-            root.missing().map_or_else(|| fail(&error), |name| Failure::missing(&marks.erase(&name)));
+            root.missing().map_or_else(|| fail(&error), |name| failure::missing(&marks.erase(&name)));
         return Err(match trace::failing(&text, target, &marks, secrets, &error) {
-            Some(offset) => failure.at(&marks.restore(text.get(..offset).unwrap_or_default())),
+            Some(offset) => failure::at(failure, &marks.restore(text.get(..offset).unwrap_or_default())),
             None => failure,
         });
     }
-    let rendered = String::from_utf8(rendered).map_err(|_| Failure::broken())?;
+    let rendered = String::from_utf8(rendered).map_err(|_| failure::broken())?;
     marks.split(&rendered, secrets)
 }
 

@@ -4,10 +4,10 @@
 //! does not contain and the payload says which secret, which part and, once a filter has said so, how it is written.
 //! Bytes that are not UTF-8 are carried through the engine as characters that the text does not contain either.
 
+use carrara_plugin_support::secrets::{AccessError, Secrets};
 use carrara_types::decision::{Chunk, Encoding, Part, Scope, SecretReference};
 
-use crate::failure::Failure;
-use crate::secrets::{AccessError, Secrets};
+use crate::{Failure, failure};
 
 /// Characters of Unicode's private planes, tried in blocks of [`BLOCK`].
 const PRIVATE: std::ops::Range<u32> = 0xF_0000..0xF_FF00;
@@ -137,7 +137,7 @@ impl Marks {
             chunks.push(Chunk::Secret(place(payload, secrets)?));
             // What follows a payload is text, so a mark without its end is broken.
             if parts.clone().next().is_none() {
-                return Err(Failure::broken());
+                return Err(failure::broken());
             }
         }
     }
@@ -145,18 +145,19 @@ impl Marks {
 
 fn place(payload: &str, secrets: &dyn Secrets) -> Result<SecretReference, Failure> {
     if payload == FOLDER {
-        return Err(Failure::inspected());
+        return Err(failure::inspected());
     }
-    let mark = read_payload(payload).ok_or_else(Failure::broken)?;
-    let encoding = mark.encoding.ok_or_else(Failure::inspected)?;
+    let mark = read_payload(payload).ok_or_else(failure::broken)?;
+    let encoding = mark.encoding.ok_or_else(failure::inspected)?;
     let reference = SecretReference { scope: mark.scope, name: mark.name, part: mark.part, encoding };
     match secrets.encode(&reference) {
         Ok(()) => Ok(reference),
-        Err(AccessError::NoSuchSecret) => Err(Failure::missing(&reference.name)),
-        Err(AccessError::NoSuchPart | AccessError::Empty) => {
-            Err(Failure::new(&format!("tried to parse secret with empty value: {}", reference.name)))
-        }
-        Err(AccessError::WrongKind(why)) => Err(Failure::new(&why)),
+        Err(AccessError::NoSuchSecret) => Err(failure::missing(&reference.name)),
+        Err(AccessError::NoSuchPart | AccessError::Empty) => Err(failure::without_place(&format!(
+            "tried to parse secret with empty value: {}",
+            reference.name
+        ))),
+        Err(AccessError::WrongKind(why)) => Err(failure::without_place(&why)),
     }
 }
 

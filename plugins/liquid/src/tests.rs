@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 
+use carrara_plugin_support::secrets::{AccessError, Part, Scope, SecretInfo, SecretReference, Secrets};
 use carrara_types::decision::{Chunk, Target};
 
 use crate::failure::INSPECTED;
 use crate::render;
-use crate::secrets::{AccessError, Part, Scope, SecretInfo, SecretReference, Secrets};
 
 const BOTH: &[Part] = &[Part::Public, Part::Private];
 const ALL: &[Part] = &[Part::Public, Part::Private, Part::Certificate];

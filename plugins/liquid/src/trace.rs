@@ -5,16 +5,16 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use carrara_plugin_support::secrets::Secrets;
 use carrara_types::decision::Target;
 use liquid::Error;
 use liquid_core::{Language, ParseTag, Renderable, Result, Runtime, TagReflection, TagTokenIter};
 
 use crate::catalogue::Root;
 use crate::elements::elements;
-use crate::failure::Failure;
+use crate::failure;
 use crate::filters;
 use crate::mark::Marks;
-use crate::secrets::Secrets;
 
 /// No template has a tag of this name: the first rendering would not have known it.
 const TAG: &str = "_place";
@@ -32,7 +32,7 @@ pub(crate) fn failing(
     let template = builder.build().ok()?.parse(&marked(text)).ok()?;
     let again = template.render_to(&mut std::io::sink(), &Root::new(secrets, marks)).err()?;
     let offset = place.load(Ordering::Relaxed);
-    let same = Failure::of_engine(&again, marks) == Failure::of_engine(error, marks);
+    let same = failure::of_engine(&again, marks) == failure::of_engine(error, marks);
     (same && offset <= text.len()).then_some(offset)
 }
 

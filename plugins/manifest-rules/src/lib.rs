@@ -8,8 +8,6 @@
 #[cfg(target_arch = "wasm32")]
 mod guest;
 mod rules;
-mod settings;
 mod validate;
 
-pub use settings::check_settings;
 pub use validate::validate;

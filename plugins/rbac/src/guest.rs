@@ -1,36 +1,11 @@
 //! Glue between `wit/` and [`crate::authorize`]: borrows what the host asked, moves what the policy answered.
 
 use bindings::carrara::policy::types::{Decision, Denial};
-use bindings::exports::carrara::policy::configuration::{Guest as Configuration, SettingsError};
 use bindings::exports::carrara::policy::role_authorizer::{Guest as RoleAuthorizer, Request};
 
 use crate::authorize::{self, Role};
 
-/// What `wit-bindgen` generates from the world.
-#[allow(
-    unsafe_code,
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    reason = "generated: the ABI needs raw memory"
-)]
-mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "role-authorization" });
-    use super::Component;
-    export!(Component);
-}
-
-/// The component's exports.
-struct Component;
-
-impl Configuration for Component {
-    fn check(settings: String) -> Result<(), Vec<SettingsError>> {
-        crate::check_settings(&settings).map_err(|message| {
-            let hint = Some("remove Settings from this entry of Policies".to_owned());
-            vec![SettingsError { line: 1, column: 1, message: message.to_owned(), hint }]
-        })
-    }
-}
+carrara_plugin_support::guest!("role-authorization", "rbac");
 
 impl RoleAuthorizer for Component {
     fn authorize(request: Request) -> Decision {

@@ -7,7 +7,5 @@
 mod authorize;
 #[cfg(target_arch = "wasm32")]
 mod guest;
-mod settings;
 
 pub use authorize::{Denial, Request, Role, authorize};
-pub use settings::check_settings;

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use carrara_types::decision::{Part, Scope};
 
 use super::State;
+use crate::Failure;
 use crate::ast::{Command, Expr, ExprKind, Pipe};
-use crate::failure::Failure;
 use crate::functions::{Arity, function};
 use crate::text::Number;
 use crate::value::{Handle, INSPECTED, Value};

@@ -1,10 +1,10 @@
 //! `pem`, `hex`, `base64`, `raw` and `string`: where a secret goes and how it is written (section 5 of the rules on
 //! secrets). The results are places, never bytes.
 
+use carrara_plugin_support::secrets::AccessError;
 use carrara_types::decision::{Chunk, Encoding, Part, SecretReference};
 
 use crate::exec::World;
-use crate::secrets::AccessError;
 use crate::value::{Handle, Value};
 
 const MISSING: &str = "secret does not exist";

@@ -1,8 +1,8 @@
 //! Pipelines, commands and operands.
 
 use super::Parser;
+use crate::Failure;
 use crate::ast::{Command, Expr, ExprKind, Pipe};
-use crate::failure::Failure;
 use crate::lex::{Kind, Token};
 use crate::text::{Number, number, quote, unquote, unquote_char};
 
