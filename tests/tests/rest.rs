@@ -164,6 +164,10 @@ fn a_refused_manifest_names_the_stage_and_the_rule_and_changes_nothing() {
         assert!(answer.message().starts_with(expected), "{text}: {}", answer.message());
         assert_eq!(get(&coordinator, "/status").data()["StatusCode"], 2, "{text}");
     }
+    // Also what the answer only counts, and the places.
+    for logged in ["refused code=\"M-31\"", "no allowed marbles defined", "path=\"/Marbles/m/Package\""] {
+        coordinator.wait_for_log(|log| log.contains(logged));
+    }
 }
 
 // L-40, L-41, R-33, R-34

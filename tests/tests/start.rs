@@ -122,6 +122,7 @@ fn a_state_whose_key_is_lost_is_in_recovery_and_opens_again_when_the_key_is_back
 
     let mut coordinator = launch.start();
     assert_eq!(Request::get(&coordinator.url("/status")).send().data()["StatusCode"], 1);
+    coordinator.wait_for_log(|log| log.contains("restore sealed_key and state.redb from one copy"));
     let log = Request::get(&coordinator.url("/update")).send();
     assert_eq!((log.status, log.message().as_str()), (500, "server is not in expected state"));
     assert_eq!(Request::get(&coordinator.url("/secrets?s=x")).send().status, 401, "no users in state 1");
@@ -129,6 +130,7 @@ fn a_state_whose_key_is_lost_is_in_recovery_and_opens_again_when_the_key_is_back
     std::fs::rename(&aside, &key).unwrap();
     let coordinator = launch.start();
     assert_eq!(Request::get(&coordinator.url("/status")).send().data()["StatusCode"], 3);
+    assert!(!coordinator.log().contains("restore sealed_key"), "{}", coordinator.log());
 }
 
 // L-33, X-1

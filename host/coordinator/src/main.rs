@@ -20,6 +20,9 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
+/// rest-api.md section 4.
+const RECOVERY: u8 = 1;
+
 fn main() -> ExitCode {
     match Config::of_process().and_then(|config| run(&config)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,6 +66,14 @@ async fn run(config: &Config) -> Result<()> {
     }
     let status = coordinator.status();
     info!(version = env!("CARGO_PKG_VERSION"), rest = %addresses.rest, mesh = %addresses.mesh, state = status.code, "serving");
+    if status.code == RECOVERY {
+        warn!(
+            directory = %config.seal_dir.display(),
+            "the state cannot be opened: its sealed_key is missing, damaged, not the one of this state, or was sealed \
+             elsewhere; restore sealed_key and state.redb from one copy and start again, or set a new manifest (the \
+             old state is kept in the folder archive)"
+        );
+    }
     match server.serve(coordinator, shutdown).await? {
         Drained::Completely => info!("ended; every request was answered"),
         Drained::Cut(connections) => warn!(connections, "ended; connections were cut at the time limit"),

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use carrara_core::error::{Refused, SetManifestError};
 use carrara_core::outcome::{ManifestAnswer, ManifestSet};
-use carrara_types::decision::Finding;
+use carrara_types::decision::{Finding, Severity};
 use serde::Serialize;
 use tracing::warn;
 
@@ -12,8 +13,8 @@ use crate::json::{self, Fields};
 use crate::limits::{MANIFEST_BYTES, MANIFEST_JSON_BYTES};
 use crate::problem::Failure;
 
-/// A manifest may have a warning in every line; more than this many tell an operator nothing new.
-const LOGGED_WARNINGS: usize = 20;
+/// A manifest may have a finding in every line; more than this many tell an operator nothing new.
+const LOGGED_FINDINGS: usize = 20;
 
 #[derive(Serialize)]
 struct ManifestV1<'a> {
@@ -70,7 +71,7 @@ pub(super) async fn set(mut call: Call) -> Result<Response, Failure> {
     match call.version {
         Version::V1 => {
             let body = call.body(MANIFEST_BYTES).await?;
-            let set = call.api.coordinator.set_manifest(&body).await.map_err(Failure::SetManifest)?;
+            let set = call.api.coordinator.set_manifest(&body).await.map_err(refused)?;
             log_warnings(&set.warnings);
             success((!set.recovery_secrets.is_empty()).then(|| Set { warnings: Vec::new(), ..answer(set) }))
         }
@@ -78,7 +79,7 @@ pub(super) async fn set(mut call: Call) -> Result<Response, Failure> {
             let body = call.body(MANIFEST_JSON_BYTES).await?;
             let manifest = Fields::read(&body).and_then(|fields| fields.bytes("manifest"));
             let manifest = manifest.map_err(Failure::Body)?;
-            let set = call.api.coordinator.set_manifest(&manifest).await.map_err(Failure::SetManifest)?;
+            let set = call.api.coordinator.set_manifest(&manifest).await.map_err(refused)?;
             log_warnings(&set.warnings);
             success(answer(set))
         }
@@ -87,12 +88,23 @@ pub(super) async fn set(mut call: Call) -> Result<Response, Failure> {
 
 /// policy.md, Texts. v1 has no other place for them.
 fn log_warnings(warnings: &[Finding]) {
-    for Finding { code, path, message, .. } in warnings.iter().take(LOGGED_WARNINGS) {
+    for Finding { code, path, message, .. } in warnings.iter().take(LOGGED_FINDINGS) {
         warn!(code, path, finding = message, "the manifest was set with a warning");
     }
-    if let Some(more @ 1..) = warnings.len().checked_sub(LOGGED_WARNINGS) {
+    if let Some(more @ 1..) = warnings.len().checked_sub(LOGGED_FINDINGS) {
         warn!(more, "the manifest was set with further warnings");
     }
+}
+
+/// The answer has the first error's text only, in the words that clients know: the places are for the log.
+fn refused(error: SetManifestError) -> Failure {
+    if let SetManifestError::Refused(Refused(refusal)) = &error {
+        let errors = refusal.findings.iter().filter(|finding| finding.severity == Severity::Error);
+        for Finding { code, path, message, hint, .. } in errors.take(LOGGED_FINDINGS) {
+            warn!(code, path, finding = message, hint, "the manifest was refused");
+        }
+    }
+    Failure::SetManifest(error)
 }
 
 /// Before a manifest is set, v1 answers with nothing in every field.
