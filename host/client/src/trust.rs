@@ -25,7 +25,7 @@ pub enum TrustError {
     /// It presents another certificate.
     #[error(
         "it presents another root certificate than the trusted one; the coordinator was recovered or reset, or this \
-         is another server: verify it again"
+         is another server: verify it again (`carrara manifest verify`)"
     )]
     OtherRoot,
     /// The certificate is for other names.
