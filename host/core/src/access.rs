@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use carrara_types::decision::{AuthorizationRequest, Decision, Denial, Principal};
 use time::OffsetDateTime;
 
-use crate::error::ReadSecretsError;
-use crate::ports::{Policies, PolicyDecision};
+use crate::error::{
+    PendingUpdateError, ReadAuditError, ReadSecretsError, UpdateManifestError, WriteSecretsError,
+};
+use crate::ports::{Policies, PolicyDecision, PolicyFailure};
 use crate::view::View;
 
 /// Permission to read secrets; made by [`may_read`] alone and good for the view that it was made from.
@@ -30,6 +32,43 @@ impl<'view> ReadGrant<'view> {
     }
 }
 
+/// Permission to write secrets; made by [`may_write`] alone. That the names are user-defined secrets is not said.
+pub(crate) struct WriteGrant<'view> {
+    view: &'view View,
+}
+
+impl<'view> WriteGrant<'view> {
+    /// The view that was judged. The commit must depend on its manifest.
+    pub(crate) fn view(&self) -> &'view View {
+        self.view
+    }
+}
+
+/// Permission to change the manifest in force: the packages named, or the whole; made by [`may_update_packages`] and
+/// [`may_update_manifest`] alone.
+pub(crate) struct UpdateGrant<'view> {
+    view: &'view View,
+}
+
+impl<'view> UpdateGrant<'view> {
+    /// The view that was judged. The commit must depend on its manifest.
+    pub(crate) fn view(&self) -> &'view View {
+        self.view
+    }
+}
+
+/// Permission to read the audit trail; made by [`may_read_audit`] alone.
+pub(crate) struct AuditGrant<'view> {
+    view: &'view View,
+}
+
+impl<'view> AuditGrant<'view> {
+    /// The view that was judged.
+    pub(crate) fn view(&self) -> &'view View {
+        self.view
+    }
+}
+
 /// Whether the user may read all these secrets (R-52): all or nothing.
 ///
 /// # Errors
@@ -43,20 +82,15 @@ pub(crate) async fn may_read<'view>(
 ) -> Result<ReadGrant<'view>, ReadSecretsError> {
     let mut seen = BTreeSet::new();
     let names: Vec<String> = names.iter().filter(|name| seen.insert((*name).clone())).cloned().collect();
-    let request = AuthorizationRequest {
-        context: view.context(now),
-        principal: user.clone(),
-        action: "ReadSecret".to_owned(),
-        resource_type: "Secrets".to_owned(),
-        resource_names: seen.into_iter().collect(),
-    };
+    let question =
+        Question { user, action: "ReadSecret", resource_type: "Secrets", names: seen.into_iter().collect() };
     let specified = || {
         let listed = names.join(" ");
         format!("user {} is not allowed to read one or more secrets of: [{listed}]", user.name)
     };
-    let answer = policies.authorize(request).await.map_err(ReadSecretsError::Policy)?;
-    if let Decision::Deny(denial) = &answer.decision {
-        return Err(ReadSecretsError::Denied(denied_text(specified(), &answer, denial)));
+    let refusal = ask(view, policies, question, now).await.map_err(ReadSecretsError::Policy)?;
+    if let Some(refusal) = refusal {
+        return Err(ReadSecretsError::Denied(refusal.text(specified())));
     }
     if !names.iter().all(|name| is_readable(view, name)) {
         return Err(ReadSecretsError::Denied(specified()));
@@ -64,14 +98,174 @@ pub(crate) async fn may_read<'view>(
     Ok(ReadGrant { view, names })
 }
 
-/// The specified text first, then what a custom policy says (policy.md, Texts).
-fn denied_text(specified: String, answer: &PolicyDecision, denial: &Denial) -> String {
-    const BUILT_IN: &str = "rbac";
-    if answer.policy == BUILT_IN {
-        return specified;
+/// Whether the user may write all these secrets (S-56, X-11): asked before anything about them is looked at.
+///
+/// # Errors
+/// [`WriteSecretsError::Denied`] with S-56's text for the first name refused, or the policy's failure.
+pub(crate) async fn may_write<'view>(
+    view: &'view View,
+    policies: &dyn Policies,
+    user: &Principal,
+    names: BTreeSet<String>,
+    now: OffsetDateTime,
+) -> Result<WriteGrant<'view>, WriteSecretsError> {
+    let first = names.first().cloned().unwrap_or_default();
+    let names = names.into_iter().collect();
+    let question = Question { user, action: "WriteSecret", resource_type: "Secrets", names };
+    let refusal = ask(view, policies, question, now).await.map_err(WriteSecretsError::Policy)?;
+    match refusal {
+        None => Ok(WriteGrant { view }),
+        Some(refusal) => {
+            let name = refusal.denial.resources.first().unwrap_or(&first);
+            let specified = format!("user {} is not allowed to update secret: {name}", user.name);
+            Err(WriteSecretsError::Denied(refusal.text(specified)))
+        }
     }
-    let hint = denial.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    format!("{specified}: {}: {}{hint}", answer.policy, denial.message)
+}
+
+/// Whether the user may raise the security version of all these packages (M-100).
+///
+/// # Errors
+/// [`UpdateManifestError::Denied`] with M-100's text, or the policy's failure.
+pub(crate) async fn may_update_packages<'view>(
+    view: &'view View,
+    policies: &dyn Policies,
+    user: &Principal,
+    packages: BTreeSet<String>,
+    now: OffsetDateTime,
+) -> Result<UpdateGrant<'view>, UpdateManifestError> {
+    let names: Vec<String> = packages.into_iter().collect();
+    let specified =
+        format!("user {} is not allowed to update one or more packages of [{}]", user.name, names.join(" "));
+    let question = Question { user, action: "UpdateSecurityVersion", resource_type: "Packages", names };
+    match ask(view, policies, question, now).await.map_err(UpdateManifestError::Policy)? {
+        None => Ok(UpdateGrant { view }),
+        Some(refusal) => Err(UpdateManifestError::Denied(refusal.text(specified))),
+    }
+}
+
+/// Whether the user may update the whole manifest (M-110).
+///
+/// # Errors
+/// [`UpdateManifestError::Denied`] with M-110's text, or the policy's failure.
+pub(crate) async fn may_update_manifest<'view>(
+    view: &'view View,
+    policies: &dyn Policies,
+    user: &Principal,
+    now: OffsetDateTime,
+) -> Result<UpdateGrant<'view>, UpdateManifestError> {
+    let question = update_manifest(user);
+    match ask(view, policies, question, now).await.map_err(UpdateManifestError::Policy)? {
+        None => Ok(UpdateGrant { view }),
+        Some(refusal) => Err(UpdateManifestError::Denied(refusal.text(not_allowed_to_update(user)))),
+    }
+}
+
+/// Whether the user may cancel a pending update (L-56): whoever may start one.
+///
+/// # Errors
+/// [`PendingUpdateError::Denied`], or the policy's failure.
+pub(crate) async fn may_cancel_update<'view>(
+    view: &'view View,
+    policies: &dyn Policies,
+    user: &Principal,
+    now: OffsetDateTime,
+) -> Result<UpdateGrant<'view>, PendingUpdateError> {
+    let question = update_manifest(user);
+    match ask(view, policies, question, now).await.map_err(PendingUpdateError::Policy)? {
+        None => Ok(UpdateGrant { view }),
+        Some(refusal) => Err(PendingUpdateError::Denied(refusal.text(not_allowed_to_update(user)))),
+    }
+}
+
+/// Whether a user counts among those who acknowledge updates (L-51, policy.md). A policy that fails counts as a yes:
+/// a broken authorizer must not lower the number of acknowledgements.
+pub(crate) async fn holds_update_manifest(
+    view: &View,
+    policies: &dyn Policies,
+    user: &Principal,
+    now: OffsetDateTime,
+) -> bool {
+    !matches!(ask(view, policies, update_manifest(user), now).await, Ok(Some(_)))
+}
+
+/// Whether the user may read the audit trail.
+///
+/// # Errors
+/// [`ReadAuditError::Denied`], or the policy's failure.
+pub(crate) async fn may_read_audit<'view>(
+    view: &'view View,
+    policies: &dyn Policies,
+    user: &Principal,
+    now: OffsetDateTime,
+) -> Result<AuditGrant<'view>, ReadAuditError> {
+    let question = Question { user, action: "ReadAudit", resource_type: "Manifest", names: Vec::new() };
+    match ask(view, policies, question, now).await.map_err(ReadAuditError::Policy)? {
+        None => Ok(AuditGrant { view }),
+        Some(refusal) => {
+            let specified = format!(
+                "user {} is not allowed to read the audit trail; it takes a role of type Manifest with the action \
+                 ReadAudit",
+                user.name
+            );
+            Err(ReadAuditError::Denied(refusal.text(specified)))
+        }
+    }
+}
+
+/// What the authorizers are asked.
+struct Question<'a> {
+    user: &'a Principal,
+    action: &'a str,
+    resource_type: &'a str,
+    /// Sorted, each once.
+    names: Vec<String>,
+}
+
+/// Who refused, and why.
+struct Refusal {
+    policy: String,
+    denial: Denial,
+}
+
+impl Refusal {
+    /// The specified text first, then what a custom policy says (policy.md, Texts).
+    fn text(&self, specified: String) -> String {
+        const BUILT_IN: &str = "rbac";
+        if self.policy == BUILT_IN {
+            return specified;
+        }
+        let hint = self.denial.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{specified}: {}: {}{hint}", self.policy, self.denial.message)
+    }
+}
+
+fn update_manifest(user: &Principal) -> Question<'_> {
+    Question { user, action: "UpdateManifest", resource_type: "Manifest", names: Vec::new() }
+}
+
+fn not_allowed_to_update(user: &Principal) -> String {
+    format!("user {} is not allowed to update the complete manifest", user.name)
+}
+
+async fn ask(
+    view: &View,
+    policies: &dyn Policies,
+    question: Question<'_>,
+    now: OffsetDateTime,
+) -> Result<Option<Refusal>, PolicyFailure> {
+    let request = AuthorizationRequest {
+        context: view.context(now),
+        principal: question.user.clone(),
+        action: question.action.to_owned(),
+        resource_type: question.resource_type.to_owned(),
+        resource_names: question.names,
+    };
+    let PolicyDecision { policy, decision } = policies.authorize(request).await?;
+    Ok(match decision {
+        Decision::Allow => None,
+        Decision::Deny(denial) => Some(Refusal { policy, denial }),
+    })
 }
 
 /// The host's guarantee: secrets that are generated for each Marble are never read (M-61).

@@ -54,7 +54,7 @@ impl Coordinator {
     /// Judges the request and makes what the Marble receives. Stores nothing.
     async fn prepare(&self, view: &View, request: &ActivationRequest) -> Result<Activation, ActivateError> {
         let peer = request.peer_certificate.as_deref().ok_or(ActivateError::NoCertificate)?;
-        let now = self.now(view).map_err(ActivateError::Store)?;
+        let now = self.now(view);
         let manifest = &view.epoch.manifest;
         let (marble, package) =
             entitled(manifest, &request.marble_type).map_err(ActivateError::Verification)?;
@@ -171,8 +171,7 @@ impl Coordinator {
             let mut batch = Batch { depends: view.dependencies(), ..Batch::default() };
             batch.depends.push((key.clone(), view.snapshot.record_revision(&key)));
             records::put(&mut batch, key, (count + 1).to_le_bytes().to_vec());
-            records::put_time(&mut batch, self.now(&view).map_err(ActivateError::Store)?);
-            match self.ports.store.commit(batch).await {
+            match self.commit(batch, self.now(&view), &[]).await {
                 Ok(_) => return Ok(true),
                 Err(CommitError::Conflict) => {}
                 Err(CommitError::Store(error)) => return Err(ActivateError::Store(error)),

@@ -13,6 +13,12 @@ use crate::ports::{EvidenceError, PolicyFailure, StoreError};
 /// The text of a wrong state (rest-api.md section 4).
 pub const WRONG_STATE: &str = "server is not in expected state";
 
+/// The text for callers who are no users.
+pub const UNAUTHORIZED: &str = "unauthorized user: client certificate did not match any MarbleRun users";
+
+/// The text after eight conflicts in a row; 503.
+const BUSY: &str = "the state changed too often meanwhile; try again";
+
 /// The error and its causes, joined with `: `.
 #[must_use]
 pub fn public_message(error: &dyn Error) -> String {
@@ -157,11 +163,16 @@ pub enum QuoteError {
     Issue(EvidenceError),
 }
 
+/// The certificate of the connection is no user's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{UNAUTHORIZED}")]
+pub struct Unauthorized;
+
 /// Reading secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadSecretsError {
     ///
-    #[error("unauthorized user: client certificate did not match any MarbleRun users")]
+    #[error("{UNAUTHORIZED}")]
     Unauthorized,
     /// Not in state 3.
     #[error("{WRONG_STATE}")]
@@ -185,6 +196,230 @@ pub enum ReadLogError {
     WrongState,
     /// The state could not be read.
     #[error("the update log could not be read; see the coordinator's log")]
+    Store(StoreError),
+}
+
+/// Writing secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteSecretsError {
+    ///
+    #[error("{UNAUTHORIZED}")]
+    Unauthorized,
+    /// S-56, X-11; the whole text.
+    #[error("{0}")]
+    Denied(String),
+    /// A policy trapped or ran out of its limits.
+    #[error("{0}")]
+    Policy(PolicyFailure),
+    /// S-51..S-54.
+    #[error("parsing new secrets")]
+    Invalid(#[source] Cause),
+    /// S-55; the cause starts with `running manifest template dry run: `.
+    #[error("updating secrets")]
+    DryRun(#[source] SetManifestError),
+    /// A line of the update log would be too long.
+    #[error("updating secrets")]
+    Log(#[source] Cause),
+    /// The state could not be read or written; nothing was changed.
+    #[error("the secrets could not be stored; see the coordinator's log")]
+    Store(StoreError),
+    /// Eight conflicts in a row: 503.
+    #[error("{BUSY}")]
+    Busy,
+}
+
+impl WriteSecretsError {
+    /// What the public message keeps back; for the log.
+    #[must_use]
+    pub fn internal(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => Some(error.to_string()),
+            Self::Policy(failure) => Some(failure.internal()),
+            Self::DryRun(error) => error.internal(),
+            _ => None,
+        }
+    }
+}
+
+/// Updating the manifest: packages' versions, or the whole (manifest.md section 5).
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateManifestError {
+    ///
+    #[error("{UNAUTHORIZED}")]
+    Unauthorized,
+    /// M-1..M-21. Version 1 says `unmarshaling update manifest`.
+    #[error("unmarshaling manifest")]
+    Parse(#[from] ManifestError),
+    ///
+    #[error(
+        "update already in progress. Acknowledge the update to apply it, or cancel it to start a new one"
+    )]
+    Pending,
+    /// M-100, M-110; the whole text.
+    #[error("{0}")]
+    Denied(String),
+    /// M-101..M-104, X-35.
+    #[error("checking update manifest")]
+    Packages(#[source] Cause),
+    /// M-110, without `checking manifest: `.
+    #[error("invalid manifest")]
+    Refused(#[source] Refused),
+    /// A policy trapped or ran out of its limits. Its `Display` is public, its reason is not.
+    #[error("checking manifest: {0}")]
+    Policy(PolicyFailure),
+    /// X-30; the text names the endpoint of version 2.
+    #[error("{0}")]
+    NeedsVersion2(String),
+    /// L-55: it could not take effect; nothing was changed, and nothing is pending.
+    #[error("applying the manifest update")]
+    Apply(#[source] SetManifestError),
+    /// A line of the update log would be too long.
+    #[error("updating the manifest")]
+    Log(#[source] Cause),
+    /// The state could not be read or written; nothing was changed.
+    #[error("the update could not be stored; see the coordinator's log")]
+    Store(StoreError),
+    /// Eight conflicts in a row: 503.
+    #[error("{BUSY}")]
+    Busy,
+}
+
+impl UpdateManifestError {
+    /// What the public message keeps back; for the log.
+    #[must_use]
+    pub fn internal(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => Some(error.to_string()),
+            Self::Policy(failure) => Some(failure.internal()),
+            Self::Apply(error) => error.internal(),
+            _ => None,
+        }
+    }
+}
+
+/// Reading, acknowledging or cancelling the pending update (R-58..R-60a).
+#[derive(Debug, thiserror::Error)]
+pub enum PendingUpdateError {
+    ///
+    #[error("{UNAUTHORIZED}")]
+    Unauthorized,
+    /// Nothing is pending: 404.
+    #[error("no update in progress")]
+    NotFound,
+    /// L-53, L-56; the whole text.
+    #[error("{0}")]
+    Denied(String),
+    /// L-53.
+    #[error("provided manifest does not match the pending manifest")]
+    Different,
+    /// A policy trapped or ran out of its limits.
+    #[error("{0}")]
+    Policy(PolicyFailure),
+    /// The acknowledgement would complete an update whose result version 1 cannot carry.
+    #[error("{0}")]
+    NeedsVersion2(String),
+    /// L-55: it could not take effect; nothing was changed, and nothing is pending any more.
+    #[error("applying the manifest update")]
+    Apply(#[source] SetManifestError),
+    /// A line of the update log would be too long.
+    #[error("updating the manifest")]
+    Log(#[source] Cause),
+    /// The state could not be read or written; nothing was changed.
+    #[error("the update could not be stored; see the coordinator's log")]
+    Store(StoreError),
+    /// Eight conflicts in a row: 503.
+    #[error("{BUSY}")]
+    Busy,
+}
+
+impl PendingUpdateError {
+    /// What the public message keeps back; for the log.
+    #[must_use]
+    pub fn internal(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => Some(error.to_string()),
+            Self::Policy(failure) => Some(failure.internal()),
+            Self::Apply(error) => error.internal(),
+            _ => None,
+        }
+    }
+}
+
+/// An endpoint that the manifest does not switch on (M-74): 403.
+#[derive(Debug, thiserror::Error)]
+pub enum FeatureError {
+    /// Not in the manifest's `FeatureGates`, or no manifest is set.
+    #[error("{} feature is not enabled in the manifest", .0.name())]
+    Off(crate::outcome::Feature),
+    /// The state could not be read.
+    #[error("the manifest could not be read; see the coordinator's log")]
+    Store(StoreError),
+}
+
+/// Signing a quote's TCB status.
+#[derive(Debug, thiserror::Error)]
+pub enum SignQuoteError {
+    /// The quote does not verify.
+    #[error("quote verification failed")]
+    Verification(#[source] Cause),
+    /// The root key did not sign.
+    #[error("signing the TCB status")]
+    Sign(#[source] Cause),
+}
+
+/// Advancing a monotonic counter.
+#[derive(Debug, thiserror::Error)]
+pub enum CounterError {
+    /// 401, also in a wrong state.
+    #[error("unauthorized marble")]
+    Unauthorized(#[source] Cause),
+    /// A name that is too long: 400.
+    #[error("{0}")]
+    Invalid(String),
+    /// The state could not be read or written; nothing was changed.
+    #[error("the counter could not be stored; see the coordinator's log")]
+    Store(StoreError),
+    /// Eight conflicts in a row: 503.
+    #[error("{BUSY}")]
+    Busy,
+}
+
+/// Asking for the log's signed head.
+#[derive(Debug, thiserror::Error)]
+pub enum LogHeadError {
+    /// Not in state 3.
+    #[error("{WRONG_STATE}")]
+    WrongState,
+    /// The log is shorter than what the caller says to have seen: 400.
+    #[error("the update log has {size} lines, fewer than from={from}")]
+    TooFar {
+        /// As asked.
+        from: u64,
+        /// The log's.
+        size: u64,
+    },
+    /// The root key did not sign.
+    #[error("signing the checkpoint")]
+    Sign(#[source] Cause),
+    /// The state could not be read.
+    #[error("the update log could not be read; see the coordinator's log")]
+    Store(StoreError),
+}
+
+/// Reading the audit trail.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadAuditError {
+    /// 401.
+    #[error("{UNAUTHORIZED}")]
+    Unauthorized,
+    /// 403; the whole text.
+    #[error("{0}")]
+    Denied(String),
+    /// A policy trapped or ran out of its limits: 403.
+    #[error("{0}")]
+    Policy(PolicyFailure),
+    /// The state could not be read.
+    #[error("the audit trail could not be read; see the coordinator's log")]
     Store(StoreError),
 }
 
@@ -227,7 +462,7 @@ pub enum ActivateError {
     #[error("the activation could not be stored; see the coordinator's log")]
     Store(StoreError),
     /// Eight conflicts in a row: UNAVAILABLE.
-    #[error("the state changed too often meanwhile; try again")]
+    #[error("{BUSY}")]
     Busy,
 }
 

@@ -4,11 +4,16 @@
 //! [`ports`]. Every use case reads a snapshot, decides without holding a lock, computes one batch and commits it.
 
 mod access;
+mod acknowledge_update;
 mod activate;
+mod advance_counter;
+pub mod audit;
 pub mod authority;
 mod ca_key;
+mod cancel_update;
 mod catalog;
 pub mod certificate;
+mod checkpoint;
 pub mod derive;
 mod digest_signature;
 pub mod error;
@@ -27,6 +32,7 @@ pub mod recovery_shares;
 mod render;
 mod set_manifest;
 pub mod shamir;
+mod sign_quote;
 mod splice;
 mod startup_manifest;
 mod status;
@@ -34,7 +40,9 @@ mod status;
 mod test_authority;
 mod ttls;
 mod turns;
+mod update_manifest;
 mod view;
+mod write_secrets;
 
 use std::sync::Arc;
 
@@ -85,6 +93,8 @@ pub struct Coordinator {
     quote: ArcSwap<RootQuote>,
     setting: Arc<tokio::sync::Mutex<()>>,
     turns: turns::Turns,
+    /// Audit entries that wait to be stored.
+    trail: audit::Trail,
 }
 
 impl Coordinator {
@@ -116,6 +126,7 @@ impl Coordinator {
             quote: ArcSwap::from_pointee(RootQuote { root, quote }),
             setting: Arc::default(),
             turns: turns::Turns::default(),
+            trail: audit::Trail::default(),
         })
     }
 
@@ -155,8 +166,9 @@ impl Coordinator {
     }
 
     /// Host time, but never below the last committed time (architecture, Trust).
-    fn now(&self, view: &View) -> Result<OffsetDateTime, StoreError> {
+    fn now(&self, view: &View) -> OffsetDateTime {
         let now = self.ports.clock.now();
-        Ok(records::last_time(view.snapshot.as_ref())?.map_or(now, |last| last.max(now)))
+        let last = i128::from(view.snapshot.last_time_ms()) * 1_000_000;
+        OffsetDateTime::from_unix_timestamp_nanos(last).map_or(now, |last| last.max(now))
     }
 }

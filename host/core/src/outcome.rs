@@ -110,3 +110,111 @@ pub struct Activation {
     /// As in the manifest.
     pub argv: Vec<String>,
 }
+
+/// A value that a user uploads for a user-defined secret (S-50). `None` = the field is missing or null.
+#[derive(Debug)]
+pub struct SecretUpload {
+    /// The secret's name.
+    pub name: String,
+    /// `Cert`.
+    pub cert: Option<UploadedCertificate>,
+    /// `Private`, PKCS#8 DER by convention.
+    pub private: Option<SecretBytes>,
+    /// `Key`.
+    pub key: Option<SecretBytes>,
+}
+
+/// What an upload gives as certificate (S-54b).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UploadedCertificate {
+    /// DER of an X.509 certificate that parses.
+    Der(Vec<u8>),
+    /// Text that is no base64.
+    Unreadable,
+}
+
+/// What the caller's protocol can carry back from an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reporting {
+    /// Everything.
+    Full,
+    /// Nothing but success: neither recovery secrets nor missing acknowledgements.
+    SuccessOnly,
+}
+
+/// Where an update stands after a call.
+#[derive(Debug, Default)]
+pub struct UpdateProgress {
+    /// How many acknowledgements are still needed; 0 once it took effect.
+    pub missing_acknowledgments: usize,
+    /// Who has not acknowledged yet, sorted; `None` once it took effect (L-54).
+    pub missing_users: Option<Vec<String>>,
+    /// Per recovery key, ciphertext; `None` unless it took effect and the recovery keys changed.
+    pub recovery_secrets: Option<BTreeMap<String, Vec<u8>>>,
+    /// What readers, the host and the validators remarked.
+    pub warnings: Vec<Finding>,
+}
+
+/// The update that waits for acknowledgements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingUpdate {
+    /// The proposed manifest's bytes.
+    pub manifest: Vec<u8>,
+    /// How many acknowledgements are still needed.
+    pub missing_acknowledgments: usize,
+    /// Who has not acknowledged yet, sorted.
+    pub missing_users: Vec<String>,
+}
+
+/// A verified quote's TCB status, signed (rest-api.md, sign-quote).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedQuote {
+    /// M-81's name.
+    pub tcb_status: String,
+    /// DER ECDSA by the root key over SHA-256(base64(quote as sent) ++ TCB status).
+    pub signature: Vec<u8>,
+}
+
+/// The head of the update log with the proof that it continues what the caller saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogHead {
+    /// A C2SP tlog-checkpoint with its signature.
+    pub checkpoint: String,
+    /// RFC 6962 consistency proof from the caller's size to the checkpoint's; empty where the caller named none.
+    pub consistency: Vec<[u8; 32]>,
+}
+
+/// Entries of the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPage {
+    /// The index of the oldest entry that is kept.
+    pub first: u64,
+    /// The index of the first entry in `lines`.
+    pub from: u64,
+    /// Where to go on.
+    pub next: u64,
+    /// One past the newest entry.
+    pub end: u64,
+    /// JSON objects.
+    pub lines: Vec<String>,
+}
+
+/// An endpoint that the manifest must switch on (M-74).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feature {
+    /// sign-quote.
+    SignQuoteEndpoint,
+    /// monotonic-counter.
+    MonotonicCounter,
+}
+
+impl Feature {
+    /// As the manifest's `FeatureGates` name it, compared ignoring case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignQuoteEndpoint => "SignQuoteEndpoint",
+            Self::MonotonicCounter => "MonotonicCounter",
+        }
+    }
+}

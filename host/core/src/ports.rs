@@ -62,9 +62,20 @@ pub struct Batch {
     pub deletes: Vec<String>,
     /// Lines to append to the update log: exact R-60 lines without newline, in order.
     pub log_lines: Vec<String>,
+    /// Entries to append to the audit trail, in order; no newline. The store keeps the newest
+    /// [`AUDIT_KEPT`] and drops the oldest.
+    pub audit_lines: Vec<String>,
+    /// When the batch was computed, Unix milliseconds. The state keeps the highest of all batches, so that time never
+    /// runs below it, whatever order concurrent batches are committed in.
+    pub time_ms: i64,
+    /// A new data key with new recovery data (L-61): every record is sealed anew in the same transaction. Boxed: rare.
+    pub rekey: Option<Box<NewState>>,
 }
 
-/// What makes a new state (first manifest or reset).
+/// Entries of the audit trail that the state keeps; about 3 MB.
+pub const AUDIT_KEPT: u64 = 10_000;
+
+/// What makes a new state (first manifest or reset), or changes its data key.
 #[derive(Debug)]
 pub struct NewState {
     /// 32 bytes; wrapped by the sealing key in `sealed_key`.
@@ -102,6 +113,23 @@ pub trait Snapshot: Send + Sync {
     /// # Errors
     /// [`StoreError::Read`] if a line does not open.
     fn log_lines(&self, from: u64, limit: usize) -> Result<Vec<String>, StoreError>;
+    /// The RFC 6962 root hash of the update log (section 2.1); that of the empty tree while there are no lines.
+    fn log_root(&self) -> [u8; 32];
+    /// The RFC 6962 consistency proof (section 2.1.2) from the log's first `from` lines to all of it; empty where `from`
+    /// is 0 or the log's size. `None` where the log is shorter than `from`.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`] if a line does not open.
+    fn log_consistency(&self, from: u64) -> Result<Option<Vec<[u8; 32]>>, StoreError>;
+    /// The indexes of the audit entries that are kept: oldest, and one past the newest. Indexes are never used twice.
+    fn audit_range(&self) -> std::ops::Range<u64>;
+    /// Up to `limit` audit entries, from index `from` (or the oldest one kept).
+    ///
+    /// # Errors
+    /// [`StoreError::Read`] if an entry does not open.
+    fn audit_lines(&self, from: u64, limit: usize) -> Result<Vec<String>, StoreError>;
+    /// The highest time of all batches, Unix milliseconds; 0 before the first.
+    fn last_time_ms(&self) -> i64;
 }
 
 /// The sealed state. Readers never wait for writers.

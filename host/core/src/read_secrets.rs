@@ -4,7 +4,8 @@ use carrara_types::secret::SecretBytes;
 
 use crate::Coordinator;
 use crate::access::{self, ReadGrant};
-use crate::error::ReadSecretsError;
+use crate::audit::{Action, Entry};
+use crate::error::{ReadSecretsError, Unauthorized};
 use crate::outcome::ReadableSecret;
 use crate::ports::StoreError;
 use crate::records;
@@ -13,13 +14,12 @@ impl Coordinator {
     /// Whether the certificate (DER) is a user's: the 401 that comes before any other answer.
     ///
     /// # Errors
-    /// [`ReadSecretsError::Unauthorized`] if not.
-    pub fn authenticate(&self, peer: Option<&[u8]>) -> Result<(), ReadSecretsError> {
-        let Some(view) = self.view().map_err(ReadSecretsError::Store)? else {
-            // Without a manifest there are no users: 401 comes before the wrong state.
-            return Err(ReadSecretsError::Unauthorized);
-        };
-        peer.and_then(|certificate| view.user(certificate)).map(|_| ()).ok_or(ReadSecretsError::Unauthorized)
+    /// [`Unauthorized`] if not.
+    pub fn authenticate(&self, peer: Option<&[u8]>) -> Result<(), Unauthorized> {
+        // Without a manifest there are no users: 401 comes before the wrong state. So does a state that cannot be read:
+        // the use case that follows says why.
+        let Ok(Some(view)) = self.view() else { return Err(Unauthorized) };
+        peer.and_then(|certificate| view.user(certificate)).map(|_| ()).ok_or(Unauthorized)
     }
 
     /// Secrets by name for the user whose certificate (DER) the connection proved, sorted by name, each once.
@@ -33,9 +33,18 @@ impl Coordinator {
     ) -> Result<Vec<ReadableSecret>, ReadSecretsError> {
         let view = self.view().map_err(ReadSecretsError::Store)?.ok_or(ReadSecretsError::Unauthorized)?;
         let user = peer.and_then(|der| view.user(der)).ok_or(ReadSecretsError::Unauthorized)?;
-        let now = self.now(&view).map_err(ReadSecretsError::Store)?;
-        let grant = access::may_read(&view, self.ports.policies.as_ref(), &user, names, now).await?;
+        let now = self.now(&view);
+        let asked = access::may_read(&view, self.ports.policies.as_ref(), &user, names, now).await;
+        let entry = Entry::done(now, Some(&user), Action::ReadSecret, names.iter().cloned());
+        let grant = match asked {
+            Ok(grant) => grant,
+            Err(error) => {
+                self.note(&entry.refused(&error.to_string()));
+                return Err(error);
+            }
+        };
         let mut secrets = read_granted(&grant).map_err(ReadSecretsError::Store)?;
+        self.note(&entry);
         secrets.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(secrets)
     }

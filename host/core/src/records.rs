@@ -26,8 +26,8 @@ pub(crate) const MARBLE_ROOT_CERTIFICATE: &str = "certificate:marbleRootCert";
 pub(crate) const ROOT_KEY: &str = "privateKey:coordinatorRootKey";
 /// As [`crate::authority::AuthorityRecords`] holds it.
 pub(crate) const INTERMEDIATE_KEY: &str = "privateKey:coordinatorIntermediateKey";
-/// Unix milliseconds of the newest commit, i64 LE: time never runs below it.
-const LAST_TIME: &str = "lastTime";
+/// The update that waits for acknowledgements (L-51).
+pub(crate) const PENDING_UPDATE: &str = "pendingUpdate";
 
 /// The first byte of encodings made here.
 const VERSION: u8 = 1;
@@ -48,25 +48,19 @@ pub(crate) fn activations(marble_type: &str) -> String {
     format!("activations:{marble_type}")
 }
 
+/// A package's security version after package updates (M-104..M-106), u64 LE.
+pub(crate) fn package_version(package: &str) -> String {
+    format!("package:{package}")
+}
+
+/// A monotonic counter, u64 LE; `id` as rest-api.md, monotonic-counter, builds it.
+pub(crate) fn counter(id: &str) -> String {
+    format!("monotonicCounter:{id}")
+}
+
 /// Adds a record to a batch.
 pub(crate) fn put(batch: &mut Batch, key: impl Into<String>, bytes: Vec<u8>) {
     batch.puts.push((key.into(), SecretBytes::new("record", bytes)));
-}
-
-/// Records the time of a commit.
-pub(crate) fn put_time(batch: &mut Batch, now: time::OffsetDateTime) {
-    let milliseconds = i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
-    put(batch, LAST_TIME, milliseconds.to_le_bytes().to_vec());
-}
-
-/// The time of the newest commit.
-pub(crate) fn last_time(snapshot: &dyn Snapshot) -> Result<Option<time::OffsetDateTime>, StoreError> {
-    let Some(bytes) = snapshot.open(LAST_TIME)? else { return Ok(None) };
-    let milliseconds = i64::from_le_bytes(fixed(LAST_TIME, bytes.expose())?);
-    let nanoseconds = i128::from(milliseconds) * 1_000_000;
-    time::OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)
-        .map(Some)
-        .map_err(|_| StoreError::Read(format!("record `{LAST_TIME}` holds no time")))
 }
 
 /// A record that must be there.

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::Coordinator;
+use crate::audit;
 use crate::authority::AuthorityRecords;
 use crate::catalog::{Catalog, UserDefined};
 use crate::error::{Cause, Refused, SetManifestError};
@@ -233,7 +234,7 @@ fn initial_batch(bytes: &[u8], material: Material, phase: Phase, now: OffsetDate
     for (name, value) in &shared {
         records::put(&mut batch, records::secret(name), records::encode_secret(value));
     }
-    records::put_time(&mut batch, now);
+    batch.time_ms = audit::unix_milliseconds(now);
     if phase == Phase::Recovery {
         batch.log_lines.push(log::previous_state_archived(now, &root_fingerprint));
     }

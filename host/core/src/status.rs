@@ -42,14 +42,13 @@ impl Coordinator {
         Ok(QuoteAnswer { certificates, quote: (!evidence.simulated()).then_some(quote) })
     }
 
-    /// All lines of the update log.
+    /// Lines of the update log from index `from` on; all of them without a limit.
     ///
     /// # Errors
     /// Wrong state, or the state cannot be read.
-    pub fn update_log(&self) -> Result<Vec<String>, ReadLogError> {
+    pub fn update_log(&self, from: u64, limit: Option<usize>) -> Result<Vec<String>, ReadLogError> {
         let view = self.view().map_err(ReadLogError::Store)?.ok_or(ReadLogError::WrongState)?;
-        let limit = usize::try_from(view.snapshot.log_size()).unwrap_or(usize::MAX);
-        view.snapshot.log_lines(0, limit).map_err(ReadLogError::Store)
+        view.snapshot.log_lines(from, limit.unwrap_or(usize::MAX)).map_err(ReadLogError::Store)
     }
 }
 

@@ -4,7 +4,8 @@
 use std::error::Error;
 
 use carrara_core::error::{
-    ManifestReadError, QuoteError, ReadLogError, ReadSecretsError, SetManifestError, public_message,
+    ManifestReadError, QuoteError, ReadLogError, ReadSecretsError, SetManifestError, Unauthorized,
+    public_message,
 };
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -27,7 +28,9 @@ pub(crate) enum Failure {
     Manifest(ManifestReadError),
     ///
     Quote(QuoteError),
-    ///
+    /// before any other answer.
+    Unauthorized(Unauthorized),
+    ///
     Secrets(ReadSecretsError),
     ///
     Log(ReadLogError),
@@ -90,6 +93,7 @@ pub(crate) fn problem(version: Version, failure: &Failure) -> Problem {
         Failure::SetManifest(error) => (refused, Kind::Error, public_message(error)),
         Failure::Manifest(error) => (internal, Kind::Error, public_message(error)),
         Failure::Quote(error) => (internal, Kind::Error, public_message(error)),
+        Failure::Unauthorized(error) => (StatusCode::UNAUTHORIZED, fail_in_v2, public_message(error)),
         Failure::Secrets(error @ ReadSecretsError::Unauthorized) => {
             (StatusCode::UNAUTHORIZED, fail_in_v2, public_message(error))
         }

@@ -92,6 +92,26 @@ impl Snapshot for Nothing {
     fn log_lines(&self, _from: u64, _limit: usize) -> Result<Vec<String>, StoreError> {
         Ok(Vec::new())
     }
+
+    fn log_root(&self) -> [u8; 32] {
+        [0; 32]
+    }
+
+    fn log_consistency(&self, _: u64) -> Result<Option<Vec<[u8; 32]>>, StoreError> {
+        Ok(None)
+    }
+
+    fn audit_range(&self) -> std::ops::Range<u64> {
+        0..0
+    }
+
+    fn audit_lines(&self, _: u64, _: usize) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn last_time_ms(&self) -> i64 {
+        0
+    }
 }
 
 #[async_trait]

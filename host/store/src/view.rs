@@ -87,4 +87,24 @@ impl Snapshot for View {
             records.filter_map(|index| Some((index, open.state.log.get(usize::try_from(index).ok()?)?)));
         records.map(|(index, record)| open.line(index, record)).collect()
     }
+
+    fn log_root(&self) -> [u8; 32] {
+        self.state().map_or_else(|| crate::merkle::sha256(&[]), |state| state.tree.root())
+    }
+
+    fn log_consistency(&self, _from: u64) -> Result<Option<Vec<[u8; 32]>>, StoreError> {
+        Ok(None)
+    }
+
+    fn audit_range(&self) -> std::ops::Range<u64> {
+        0..0
+    }
+
+    fn audit_lines(&self, _from: u64, _limit: usize) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn last_time_ms(&self) -> i64 {
+        0
+    }
 }

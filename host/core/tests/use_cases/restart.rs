@@ -34,7 +34,7 @@ async fn a_restart_finds_the_same_certificates_manifest_log_and_secrets() {
     let after = Coordinator::start(world.ports(), settings).await.unwrap();
     assert_eq!(presented(&after), presented(&before));
     assert_eq!(after.manifest().unwrap(), before.manifest().unwrap());
-    assert_eq!(after.update_log().unwrap(), before.update_log().unwrap());
+    assert_eq!(after.update_log(0, None).unwrap(), before.update_log(0, None).unwrap());
     assert_eq!(after.status(), before.status());
     let again = common::activate(&after).await;
     for name in ["S", "C", "MARBLE_PREDEFINED_ROOT_CA", "MARBLE_PREDEFINED_COORDINATOR_ROOT_CA"] {
@@ -60,7 +60,7 @@ async fn in_recovery_a_start_shows_a_temporary_authority_and_neither_manifest_no
     assert_eq!(after.status().code, 1);
     assert_ne!(presented(&after), presented(&before));
     assert!(after.manifest().unwrap().is_none());
-    assert!(after.update_log().is_err());
+    assert!(after.update_log(0, None).is_err());
 }
 
 // L-18, X-2, X-3: never a fallback to simulation

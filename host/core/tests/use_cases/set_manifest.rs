@@ -68,11 +68,11 @@ async fn setting_a_manifest_changes_neither_certificates_nor_the_quote() {
 async fn the_log_of_a_new_state_has_one_line() {
     let world = World::new().await;
     let coordinator = world.start().await;
-    let error = coordinator.update_log().unwrap_err();
+    let error = coordinator.update_log(0, None).unwrap_err();
     assert_eq!(common::message(&error), "server is not in expected state");
     common::set(&coordinator, &manifest()).await;
     let line = r#"{"time":"2031-02-03T04:05:06.789Z","update":"Initial manifest set"}"#;
-    assert_eq!(coordinator.update_log().unwrap(), [line]);
+    assert_eq!(coordinator.update_log(0, None).unwrap(), [line]);
 }
 
 // M-6: every stage has its prefix
@@ -204,7 +204,7 @@ async fn in_recovery_a_manifest_makes_a_new_state_with_a_line_about_the_old_one(
     common::set(&coordinator, &manifest()).await;
     assert_eq!((coordinator.status().code, world.store.found()), (3, Found::Open));
     assert_eq!(world.policies.proposals.lock().unwrap()[0].change, Change::Reset);
-    let log = coordinator.update_log().unwrap();
+    let log = coordinator.update_log(0, None).unwrap();
     assert_eq!(log.len(), 2);
     let root = hex::encode(Sha256::digest(&coordinator.tls_identity(TlsPort::Rest).certificate));
     assert!(log[0].contains(r#""update":"Previous state archived","rootFingerprint":""#), "{}", log[0]);

@@ -12,7 +12,7 @@ struct LogV2 {
 }
 
 pub(super) async fn get(call: Call) -> Result<Response, Failure> {
-    let lines = call.api.coordinator.update_log().map_err(Failure::Log)?;
+    let lines = call.api.coordinator.update_log(0, None).map_err(Failure::Log)?;
     match call.version {
         Version::V1 => success(joined(&lines)),
         Version::V2 => success(LogV2 { lines }),
