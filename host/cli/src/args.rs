@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use carrara_client::Address;
 use clap::{Args, Parser, Subcommand};
 
+use crate::color::Color;
 use crate::commands::{attest, certificate, keygen, manifest, secret};
+use crate::exit;
 use crate::output::Format;
 
 /// Verify a coordinator, set its manifest, and use what it keeps.
@@ -14,6 +16,7 @@ use crate::output::Format;
 /// coordinator's quote first; the others trust the certificates that `manifest set` or `manifest verify` saved.
 #[derive(Debug, Parser)]
 #[command(name = "carrara", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = exit::HELP)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) globals: Globals,
@@ -49,6 +52,12 @@ pub(crate) struct Globals {
     /// How results are printed; warnings and errors are text on stderr either way
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub(crate) output: Format,
+    /// When texts are coloured
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Tell on stderr what is asked where and how long it takes; twice: also as whom and whom it trusts
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
 }
 
 /// What to do.

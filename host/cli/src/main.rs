@@ -1,34 +1,40 @@
 //! `carrara`: the users' tool. Arguments in, one command, text or JSON out.
 //!
-//! Results go to stdout, warnings and `Error: ...` to stderr; the exit code is 0 or 1. Whom a command trusts is
+//! Results go to stdout, warnings and `Error: ...` to stderr; the exit codes are in [`exit`]. Whom a command trusts is
 //! decided in [`session`]; nothing here verifies evidence itself.
 
 mod args;
+mod color;
 mod commands;
+mod exit;
 mod files;
 mod manifest_file;
 mod output;
 mod session;
 
-use std::process::ExitCode;
-
 use clap::Parser;
 
 use crate::args::Arguments;
+use crate::exit::ExitCode;
 use crate::output::{Output, complain};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+async fn main() -> std::process::ExitCode {
+    run().await.into()
+}
+
+async fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    color::decide(arguments.globals.color);
     let mut output = Output::new(arguments.globals.output);
     match commands::run(arguments, &mut output).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::Success,
         Err(error) => {
             complain(&format!("Error: {error:#}"));
-            ExitCode::FAILURE
+            ExitCode::of(&error)
         }
     }
 }
@@ -36,12 +42,12 @@ async fn main() -> ExitCode {
 /// Help and version are results; everything else is an error with exit code 1.
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return if error.print().is_ok() { ExitCode::Success } else { ExitCode::Error };
     }
     let text = error.render().to_string();
     complain(&match text.strip_prefix("error:") {
         Some(rest) => format!("Error:{}", rest.trim_end()),
         None => text.trim_end().to_owned(),
     });
-    ExitCode::FAILURE
+    ExitCode::Error
 }

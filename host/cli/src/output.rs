@@ -1,40 +1,58 @@
-//! Text or JSON on stdout, warnings on stderr. A command prints its text as it goes and exactly one JSON value.
+//! Text, JSON or YAML on stdout, warnings on stderr. A command prints its text as it goes and exactly one value.
 
 use std::io::Write;
 
+use anstyle::Style;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use zeroize::Zeroizing;
+
+use crate::color::{self, paint};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
     /// For people.
+    #[value(name = "table", alias = "text")]
     Text,
     /// One JSON value, for programs.
     Json,
+    /// One YAML document, for programs and people.
+    Yaml,
 }
 
 /// Where results go.
 pub(crate) struct Output {
     format: Format,
+    colored: bool,
     sink: Box<dyn Write>,
 }
 
 impl Output {
     /// Prints to stdout.
     pub(crate) fn new(format: Format) -> Self {
-        Self { format, sink: Box::new(std::io::stdout()) }
+        let stdout = std::io::stdout();
+        Self { format, colored: color::on_stdout(&stdout), sink: Box::new(stdout) }
     }
 
     #[cfg(test)]
     pub(crate) fn to(format: Format, sink: Box<dyn Write>) -> Self {
-        Self { format, sink }
+        Self { format, colored: false, sink }
     }
 
     /// Prints a line where people read.
     pub(crate) fn line(&mut self, text: &str) -> Result<()> {
         if self.format == Format::Text { self.write(harmless(text).as_bytes()) } else { Ok(()) }
+    }
+
+    /// Prints a line of several pieces, each in its style, where people read.
+    pub(crate) fn styled(&mut self, pieces: &[(&str, Style)]) -> Result<()> {
+        if self.format != Format::Text {
+            return Ok(());
+        }
+        let piece = |(text, style): &(&str, Style)| paint(&harmless(text), *style, self.colored);
+        let line: String = pieces.iter().map(piece).collect();
+        self.write(line.as_bytes())
     }
 
     /// Prints bytes as they are, and a newline unless they end with one, where people read.
@@ -48,12 +66,18 @@ impl Output {
 
     /// Prints the result where programs read.
     pub(crate) fn result(&mut self, value: &impl Serialize) -> Result<()> {
-        if self.format == Format::Text {
-            return Ok(());
-        }
         // Results may hold secrets.
-        let text = Zeroizing::new(serde_json::to_vec_pretty(value).context("writing the result as JSON")?);
-        self.write(&text)
+        let text = match self.format {
+            Format::Text => return Ok(()),
+            Format::Json => {
+                Zeroizing::new(serde_json::to_vec_pretty(value).context("writing the result as JSON")?)
+            }
+            Format::Yaml => {
+                let text = serde_saphyr::to_string(value).context("writing the result as YAML")?;
+                Zeroizing::new(text.into_bytes())
+            }
+        };
+        self.write(text.strip_suffix(b"\n").unwrap_or(&text))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -64,8 +88,22 @@ impl Output {
 
 /// Tells on stderr what is wrong or doubtful.
 pub(crate) fn complain(text: &str) {
+    let mut stderr = std::io::stderr();
+    let colored = color::on_stderr(&stderr);
+    let text = harmless(text);
+    let styled = |word: &str, style| {
+        text.strip_prefix(word).map(|rest| paint(word, style, colored) + rest).filter(|_| colored)
+    };
+    let line = styled("Error:", color::BAD).or_else(|| styled("Warning:", color::DOUBTFUL));
     // Without stderr there is nobody left to tell.
-    let _ = writeln!(std::io::stderr(), "{}", harmless(text));
+    let _ = writeln!(stderr, "{}", line.unwrap_or(text));
+}
+
+/// Tells on stderr what goes on, for `--verbose`.
+pub(crate) fn remark(text: &str) {
+    let mut stderr = std::io::stderr();
+    let line = paint(&harmless(text), color::ASIDE, color::on_stderr(&stderr));
+    let _ = writeln!(stderr, "{line}");
 }
 
 /// Texts come from servers and manifests, too: what could drive a terminal or reorder its text is shown as U+FFFD.
@@ -120,12 +158,36 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn text_prints_lines_and_json_one_value() {
-        for (format, expected) in [(Format::Text, "line\nbytes\n"), (Format::Json, "{\n  \"a\": 1\n}\n")] {
+    fn colours_are_put_around_a_text_after_it_was_made_harmless() {
+        let kept = Kept::default();
+        let mut output = Output { colored: true, ..kept.output(Format::Text) };
+        output.styled(&[("+ \u{1b}[0m", color::NEW), (" x", Style::new())]).unwrap();
+        assert_eq!(kept.text(), "\u{1b}[32m+ \u{fffd}[0m\u{1b}[0m x\n");
+    }
+
+    // YAML 1.1 readers take `no` for false: such texts must be quoted.
+    #[test]
+    fn yaml_reads_back_as_the_same_value() {
+        let value = serde_json::json!({ "a": ["no", "1", "", "x: y", null, true, 7], "b": { "c": "1\n2\n" } });
+        let kept = Kept::default();
+        kept.output(Format::Yaml).result(&value).unwrap();
+        let read: serde_json::Value = serde_saphyr::from_str(&kept.text()).unwrap();
+        assert_eq!(read, value, "{}", kept.text());
+    }
+
+    #[test]
+    fn text_prints_lines_and_json_and_yaml_one_value() {
+        let expectations = [
+            (Format::Text, "line\nbytes\nred and plain\n"),
+            (Format::Json, "{\n  \"a\": 1\n}\n"),
+            (Format::Yaml, "a: 1\n"),
+        ];
+        for (format, expected) in expectations {
             let kept = Kept::default();
             let mut output = kept.output(format);
             output.line("line").unwrap();
             output.bytes(b"bytes\n").unwrap();
+            output.styled(&[("red", color::BAD), (" and plain", Style::new())]).unwrap();
             output.result(&serde_json::json!({ "a": 1 })).unwrap();
             assert_eq!(kept.text(), expected);
         }
