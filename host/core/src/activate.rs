@@ -146,11 +146,15 @@ impl Coordinator {
     ) -> Result<Rendered, ActivateError> {
         let manifest = Arc::clone(&view.epoch.manifest);
         let plan = TtlsPlan::of(&manifest, marble);
-        let catalog: Arc<Catalog<AcceptedManifest>> =
-            Arc::new(Catalog { manifest, user_defined: UserDefined::Stored(Arc::clone(&view.snapshot)) });
-        render::render_marble(self.ports.policies.as_ref(), &view.context(now), marble, plan, catalog)
-            .await
-            .map_err(RenderFault::in_activation)
+        let stored = UserDefined::Stored(Arc::clone(&view.snapshot));
+        let catalog = Arc::new(Catalog::new(manifest, stored));
+        let policies = self.ports.policies.as_ref();
+        let rendered =
+            render::render_marble(policies, &view.context(now), marble, plan, catalog.clone()).await;
+        match catalog.unreadable() {
+            Some(error) => Err(customizing(error)),
+            None => rendered.map_err(RenderFault::in_activation),
+        }
     }
 
     /// Counts the activation where the epoch's manifest limits it (M-92), exactly: the limit is checked again on what

@@ -1,26 +1,30 @@
 //! What renderers may know of secrets: names, declarations and which parts are set, never a byte.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use carrara_types::decision::{Part, Scope, SecretInfo};
 use carrara_types::manifest::{ParsedManifest, SecretDefinition};
 
 use crate::generate::SecretValue;
-use crate::ports::{SecretCatalog, Snapshot};
+use crate::ports::{SecretCatalog, Snapshot, StoreError};
 use crate::records;
 
 /// Where the parts of user-defined secrets are looked up.
 pub(crate) enum UserDefined {
     /// Nowhere: a dry run pretends that all are set (S-61).
     Dummies,
+    /// In an upload, by name; a dry run pretends that all parts of the others are set (S-55, S-61).
+    Uploaded(BTreeMap<String, Vec<Part>>),
     /// In the state.
     Stored(Arc<dyn Snapshot>),
 }
 
 /// The secrets of a manifest.
 pub(crate) struct Catalog<M> {
-    pub(crate) manifest: Arc<M>,
-    pub(crate) user_defined: UserDefined,
+    manifest: Arc<M>,
+    user_defined: UserDefined,
+    unreadable: OnceLock<StoreError>,
 }
 
 /// The reserved entries with the parts that they have (secrets-and-templates.md section 5).
@@ -63,6 +67,16 @@ where
 }
 
 impl<M> Catalog<M> {
+    pub(crate) fn new(manifest: Arc<M>, user_defined: UserDefined) -> Self {
+        Self { manifest, user_defined, unreadable: OnceLock::new() }
+    }
+
+    /// The first record that did not open when a renderer asked for it. Renderers see a secret without parts; who
+    /// renders must look here before anything else is made of their answer.
+    pub(crate) fn unreadable(&self) -> Option<&StoreError> {
+        self.unreadable.get()
+    }
+
     fn parts(&self, scope: Scope, name: &str, definition: &SecretDefinition) -> Vec<Part> {
         const ALL: [Part; 3] = [Part::Public, Part::Private, Part::Certificate];
         if !definition.user_defined {
@@ -72,24 +86,27 @@ impl<M> Catalog<M> {
         }
         match &self.user_defined {
             UserDefined::Dummies => ALL.to_vec(),
+            UserDefined::Uploaded(parts) => parts.get(name).cloned().unwrap_or_else(|| ALL.to_vec()),
             UserDefined::Stored(snapshot) => {
-                // A record that does not open is a secret without parts: the template fails and the state is untouched.
                 let key = if scope == Scope::Previous {
                     records::previous_secret(name)
                 } else {
                     records::secret(name)
                 };
-                records::read_secret(snapshot.as_ref(), &key)
-                    .ok()
-                    .flatten()
-                    .map(|v| set_parts(&v))
-                    .unwrap_or_default()
+                match records::read_secret(snapshot.as_ref(), &key) {
+                    Ok(value) => value.as_ref().map(set_parts).unwrap_or_default(),
+                    Err(error) => {
+                        _ = self.unreadable.set(error);
+                        Vec::new()
+                    }
+                }
             }
         }
     }
 }
 
-fn set_parts(value: &SecretValue) -> Vec<Part> {
+/// The parts that are set, be they empty or not.
+pub(crate) fn set_parts(value: &SecretValue) -> Vec<Part> {
     [
         (Part::Public, value.public.is_some()),
         (Part::Private, value.private.is_some()),

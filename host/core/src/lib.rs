@@ -16,6 +16,7 @@ pub mod certificate;
 mod checkpoint;
 pub mod derive;
 mod digest_signature;
+mod dry_run;
 pub mod error;
 pub mod generate;
 mod key_pair;

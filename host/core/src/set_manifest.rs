@@ -1,8 +1,6 @@
 //! Setting a manifest: parse, both judgements, secrets, recovery data, dry run, one commit (lifecycle.md section 5).
 
-use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use carrara_types::decision::{Change, Finding, Proposal, Severity};
 use carrara_types::manifest::safe::Known;
@@ -15,7 +13,6 @@ use tokio::sync::OwnedMutexGuard;
 use crate::Coordinator;
 use crate::audit;
 use crate::authority::AuthorityRecords;
-use crate::catalog::{Catalog, UserDefined};
 use crate::error::{Cause, Refused, SetManifestError};
 use crate::generate::{self, SecretValue, Source};
 use crate::log;
@@ -24,13 +21,7 @@ use crate::phase::Phase;
 use crate::ports::{Batch, CommitError, Entropy, NewState};
 use crate::records;
 use crate::recovery_shares::{self, Recovery};
-use crate::render;
-use crate::ttls::TtlsPlan;
 use crate::view::{self, Live};
-
-/// For the templates of all Marbles together. Each call of a renderer has its own limits, but a manifest may have very
-/// many Marbles, and anybody may upload one.
-const DRY_RUN_LIMIT: Duration = Duration::from_secs(60);
 
 /// What is computed off the async workers.
 struct Computed {
@@ -63,7 +54,7 @@ impl Coordinator {
         let manifest = Arc::new(self.judge(bytes, phase, now).await?);
         let live = Arc::clone(&self.temporary);
         let (computed, _turn) = self.compute(Arc::clone(&manifest), live, bytes.to_vec(), now, turn).await?;
-        within(DRY_RUN_LIMIT, self.dry_run(&manifest, now)).await?;
+        self.dry_run(&manifest, now).await?;
 
         let Computed { material, recovery: Recovery { data_key, recovery_data, secrets } } = computed;
         let batch = initial_batch(bytes, material, phase, now);
@@ -133,42 +124,6 @@ impl Coordinator {
             .await
             .map_err(|_| SetManifestError::Secrets(Cause("generation ended unexpectedly".to_owned())))?
     }
-
-    /// Renders every template of every Marble once with dummies for what users will upload (S-60..S-62).
-    async fn dry_run(
-        &self,
-        manifest: &Arc<AcceptedManifest>,
-        now: OffsetDateTime,
-    ) -> Result<(), SetManifestError> {
-        let catalog: Arc<Catalog<AcceptedManifest>> =
-            Arc::new(Catalog { manifest: Arc::clone(manifest), user_defined: UserDefined::Dummies });
-        let context =
-            carrara_types::decision::Context { now: view::unix_seconds(now), revision: 0, facts: Vec::new() };
-        for (name, marble) in &manifest.marbles {
-            if let Some(variable) = marble.parameters.env.iter().find(|(_, file)| file.data.contains(&0)) {
-                let text =
-                    format!("in Marble {name}: env variable: {}: content contains null bytes", variable.0);
-                return Err(SetManifestError::DryRun(Cause(text)));
-            }
-            let plan = TtlsPlan::of(manifest.deref(), marble);
-            render::render_marble(self.ports.policies.as_ref(), &context, marble, plan, catalog.clone())
-                .await
-                .map_err(|fault| fault.in_dry_run(name))?;
-        }
-        Ok(())
-    }
-}
-
-/// The dry run, given up at its limit.
-async fn within(
-    limit: Duration,
-    dry_run: impl Future<Output = Result<(), SetManifestError>>,
-) -> Result<(), SetManifestError> {
-    tokio::time::timeout(limit, dry_run).await.unwrap_or_else(|_| {
-        let text =
-            format!("rendering took longer than {} s; give fewer or simpler templates", limit.as_secs());
-        Err(SetManifestError::DryRun(Cause(text)))
-    })
 }
 
 /// The stage whose prefix a refusal has follows from the rule of its first error (manifest.md section 7).
@@ -260,17 +215,5 @@ mod tests {
         assert_eq!(tested, definition(SecretKind::CertEcdsa, 256));
         let other = definition(SecretKind::CertEd25519, 0);
         assert_eq!(trial(&other), other);
-    }
-
-    // S-60
-    #[tokio::test]
-    async fn a_dry_run_that_does_not_end_is_a_refusal() {
-        let error = within(Duration::ZERO, std::future::pending()).await.unwrap_err();
-        let text = crate::error::public_message(&error);
-        assert_eq!(
-            text,
-            "running manifest template dry run: rendering took longer than 0 s; give fewer or simpler templates"
-        );
-        within(DRY_RUN_LIMIT, async { Ok(()) }).await.unwrap();
     }
 }
