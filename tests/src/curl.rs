@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempPath;
 
 use crate::users::User;
 
@@ -50,6 +51,8 @@ impl Answer {
 #[derive(Debug)]
 pub struct Request {
     command: Command,
+    /// Removed when the request is.
+    body: Option<TempPath>,
 }
 
 impl Request {
@@ -75,7 +78,7 @@ impl Request {
             command.args(["--request", method]);
         }
         command.arg(url);
-        Self { command }
+        Self { command, body: None }
     }
 
     /// GET.
@@ -88,10 +91,10 @@ impl Request {
     #[must_use]
     pub fn post(url: &str, body: impl AsRef<[u8]>) -> Self {
         let mut request = Self::new("POST", url);
-        let file = tempfile::NamedTempFile::new().expect("making a body file");
-        std::fs::write(file.path(), body).expect("writing the body");
-        let (_, path) = file.keep().expect("keeping the body file");
-        request.command.arg("--data-binary").arg(format!("@{}", path.display()));
+        let file = tempfile::NamedTempFile::new().expect("making a body file").into_temp_path();
+        std::fs::write(&file, body).expect("writing the body");
+        request.command.arg("--data-binary").arg(format!("@{}", file.display()));
+        request.body = Some(file);
         request
     }
 
@@ -116,6 +119,7 @@ impl Request {
     #[must_use]
     pub fn send(mut self) -> Answer {
         let text = crate::succeed(&mut self.command);
+        drop(self.body.take());
         // Skips interim answers such as `100 Continue`.
         let mut rest = text.as_str();
         loop {

@@ -3,6 +3,8 @@
 //! Nothing here knows the coordinator's inside. Binaries are taken from `CARRARA_BIN_DIR` (set by `cargo xtask test`)
 //! or from beside the test's own folder. No sleeps: a process is ready when it says so.
 
+pub mod api;
+pub mod connection;
 pub mod coordinator;
 pub mod curl;
 pub mod manifests;
