@@ -8,6 +8,7 @@ mod color;
 mod commands;
 mod exit;
 mod files;
+mod manifest_diff;
 mod manifest_file;
 mod output;
 mod session;

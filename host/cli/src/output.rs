@@ -168,7 +168,8 @@ pub(crate) mod tests {
     // YAML 1.1 readers take `no` for false: such texts must be quoted.
     #[test]
     fn yaml_reads_back_as_the_same_value() {
-        let value = serde_json::json!({ "a": ["no", "1", "", "x: y", null, true, 7], "b": { "c": "1\n2\n" } });
+        let value =
+            serde_json::json!({ "a": ["no", "1", "", "x: y", null, true, 7], "b": { "c": "1\n2\n" } });
         let kept = Kept::default();
         kept.output(Format::Yaml).result(&value).unwrap();
         let read: serde_json::Value = serde_saphyr::from_str(&kept.text()).unwrap();

@@ -1,0 +1,265 @@
+//! What a proposed manifest changes, in the words of the manifest and not of its text.
+//!
+//! Both manifests are brought to their normal form first, so that the case of field names, white space, defaults and the
+//! spelling of bytes are no differences. Certificates and public keys are compared and shown by the SHA-256 of their
+//! DER. What may harm is marked; whether it is meant, only the reader knows.
+
+mod danger;
+mod rights;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use carrara_types::manifest::ParsedManifest;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+/// The sections in the order in which they are reported.
+const SECTIONS: &[&str] = &[
+    "Packages",
+    "Infrastructures",
+    "Marbles",
+    "Users",
+    "Roles",
+    "Secrets",
+    "RecoveryKeys",
+    "TLS",
+    "Config",
+    "Policies",
+];
+/// The only sections that a package update may have (manifest.md section 5).
+const PACKAGE_UPDATE: &[&str] = &["Packages", "Config", "Policies"];
+/// Longer texts are shown around their first difference.
+const MAX_SHOWN: usize = 72;
+/// What is shown before the first difference.
+const CONTEXT: usize = 24;
+
+/// How something changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// Was not there.
+    Added,
+    /// Is no longer there.
+    Removed,
+    /// Is another.
+    Changed,
+    /// Follows from other changes, or happens with every update.
+    Effect,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Change {
+    /// How.
+    pub(crate) kind: Kind,
+    /// What: a pointer (RFC 6901) into the manifest in its normal form.
+    pub(crate) path: String,
+    /// Before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) old: Option<Value>,
+    /// After.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) new: Option<Value>,
+    /// Why it needs a second look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) danger: Option<String>,
+}
+
+/// All differences, by section. `proposed` may be a package update: then it is what `current` becomes by it.
+pub(crate) fn diff(current: &Value, proposed: &Value) -> Vec<Change> {
+    let (old, mut new) = (normal(current), normal(proposed));
+    if is_package_update(&new) && !is_package_update(&old) {
+        new = with_package_update(&old, &new);
+    }
+    let mut changes = Vec::new();
+    let empty = json!({});
+    for section in SECTIONS {
+        let (old, new) = (old.get(*section).unwrap_or(&empty), new.get(*section).unwrap_or(&empty));
+        compare(&mut vec![section], Some(old), Some(new), &mut changes);
+    }
+    for change in &mut changes {
+        change.danger = danger::of(change, &old, &new);
+    }
+    changes.extend(rights::effects(&old, &new));
+    changes.extend(danger::effects(&old, &new));
+    changes
+}
+
+/// The normal form; what is no manifest is compared as it stands.
+fn normal(value: &Value) -> Value {
+    let text = value.to_string();
+    let Ok(manifest) = ParsedManifest::parse(text.as_bytes()) else { return value.clone() };
+    let mut normal: Value =
+        serde_json::from_str(&manifest.normalised_json()).unwrap_or_else(|_| value.clone());
+    // The normal form only says that there are some.
+    let policies =
+        value.as_object().and_then(|all| all.iter().find(|(key, _)| key.eq_ignore_ascii_case("policies")));
+    if let (Some((_, policies)), Some(all)) = (policies, normal.as_object_mut()) {
+        all.insert("Policies".to_owned(), policies.clone());
+    }
+    let users = normal.get_mut("Users").and_then(Value::as_object_mut);
+    for user in users.into_iter().flat_map(Map::values_mut) {
+        if let Some(certificate) = user.get_mut("Certificate") {
+            fingerprint(certificate);
+        }
+    }
+    let keys = normal.get_mut("RecoveryKeys").and_then(Value::as_object_mut);
+    keys.into_iter().flat_map(Map::values_mut).for_each(fingerprint);
+    normal
+}
+
+/// PEM becomes the hash of its content; anything else stays.
+fn fingerprint(value: &mut Value) {
+    let block = value.as_str().and_then(|text| pem::parse(text).ok());
+    if let Some(block) = block {
+        *value = json!(format!("SHA-256 {}", hex::encode(Sha256::digest(block.contents()))));
+    }
+}
+
+fn is_package_update(manifest: &Value) -> bool {
+    let sections = manifest.as_object();
+    sections.is_some_and(|sections| sections.keys().all(|key| PACKAGE_UPDATE.contains(&key.as_str())))
+}
+
+/// The current manifest with the security versions of a package update (M-103..M-106).
+fn with_package_update(current: &Value, update: &Value) -> Value {
+    let mut updated = current.clone();
+    let packages = update.get("Packages").and_then(Value::as_object);
+    for (name, package) in packages.into_iter().flatten() {
+        let target = updated.get_mut("Packages").and_then(|all| all.get_mut(name));
+        let target = target.and_then(Value::as_object_mut);
+        if let (Some(target), Some(version)) = (target, package.get("SecurityVersion")) {
+            target.insert("SecurityVersion".to_owned(), version.clone());
+        } else if let Some(all) = updated.get_mut("Packages").and_then(Value::as_object_mut) {
+            // Will be refused; shown as what it would be.
+            all.insert(name.clone(), package.clone());
+        }
+    }
+    updated
+}
+
+/// Things of a section that have a name of their own are added and removed as a whole.
+fn is_entry(path: &[&str]) -> bool {
+    path.len() == 2 && path.first() != Some(&"Config")
+}
+
+/// Lists whose order says nothing.
+fn is_set(path: &[&str]) -> bool {
+    matches!(
+        path,
+        ["Users", _, "Roles"]
+            | ["Roles", _, "ResourceNames" | "Actions"]
+            | ["Packages", _, "AcceptedTCBStatuses" | "AcceptedAdvisories"]
+            | ["Marbles", _, "TLS"]
+            | ["Config", "FeatureGates"]
+    )
+}
+
+fn compare<'a>(
+    path: &mut Vec<&'a str>,
+    old: Option<&'a Value>,
+    new: Option<&'a Value>,
+    changes: &mut Vec<Change>,
+) {
+    if old == new {
+        return;
+    }
+    let fields = |value: Option<&'a Value>| value.and_then(Value::as_object);
+    let one_is_missing = old.is_none() || new.is_none();
+    let is_object = [old, new].iter().flatten().all(|value| value.is_object());
+    let is_empty = |value: Option<&Value>| fields_of(value).is_some_and(Map::is_empty);
+    if is_object && !(one_is_missing && (is_entry(path) || is_empty(old) || is_empty(new))) {
+        let names = fields(old).into_iter().chain(fields(new)).flat_map(Map::keys);
+        for name in names.collect::<BTreeSet<_>>() {
+            path.push(name);
+            compare(
+                path,
+                fields(old).and_then(|all| all.get(name)),
+                fields(new).and_then(|all| all.get(name)),
+                changes,
+            );
+            path.pop();
+        }
+        return;
+    }
+    if is_set(path) {
+        compare_sets(path, old, new, changes);
+        return;
+    }
+    let kind = match (old, new) {
+        (None, _) => Kind::Added,
+        (_, None) => Kind::Removed,
+        _ => Kind::Changed,
+    };
+    changes.push(Change { kind, path: pointer(path), old: old.cloned(), new: new.cloned(), danger: None });
+}
+
+fn fields_of(value: Option<&Value>) -> Option<&Map<String, Value>> {
+    value.and_then(Value::as_object)
+}
+
+fn compare_sets(path: &[&str], old: Option<&Value>, new: Option<&Value>, changes: &mut Vec<Change>) {
+    let items = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let (old, new) = (items(old), items(new));
+    let path = pointer(path);
+    for item in old.iter().filter(|item| !new.contains(item)) {
+        let old = Some(item.clone());
+        changes.push(Change { kind: Kind::Removed, path: path.clone(), old, new: None, danger: None });
+    }
+    for item in new.iter().filter(|item| !old.contains(item)) {
+        let new = Some(item.clone());
+        changes.push(Change { kind: Kind::Added, path: path.clone(), old: None, new, danger: None });
+    }
+}
+
+fn pointer(path: &[&str]) -> String {
+    path.iter().map(|token| format!("/{}", token.replace('~', "~0").replace('/', "~1"))).collect()
+}
+
+/// One line: `~ /Packages/svc/SecurityVersion: 2 -> 1`, and what is dangerous about it behind `(!)`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.kind {
+            Kind::Added => '+',
+            Kind::Removed => '-',
+            Kind::Changed => '~',
+            Kind::Effect => '=',
+        };
+        write!(f, "{sign} {}", self.path)?;
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => {
+                let (old, new) = (old.to_string(), new.to_string());
+                let start = difference(&old, &new);
+                write!(f, ": {} -> {}", shown(&old, start), shown(&new, start))?;
+            }
+            (Some(value), None) | (None, Some(value)) => write!(f, ": {}", shown(&value.to_string(), 0))?,
+            (None, None) => {}
+        }
+        match &self.danger {
+            Some(danger) => write!(f, "  (!) {danger}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How many characters two texts have in common at their beginning.
+fn difference(old: &str, new: &str) -> usize {
+    old.chars().zip(new.chars()).take_while(|(old, new)| old == new).count()
+}
+
+/// A text, or of a long one the part around its `start`.
+fn shown(text: &str, start: usize) -> String {
+    if text.chars().nth(MAX_SHOWN).is_none() {
+        return text.to_owned();
+    }
+    let skipped = start.saturating_sub(CONTEXT);
+    let part: String = text.chars().skip(skipped).take(MAX_SHOWN).collect();
+    let before = if skipped > 0 { "..." } else { "" };
+    let after = if text.chars().nth(skipped + MAX_SHOWN).is_some() { "..." } else { "" };
+    format!("{before}{part}{after}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+use super::*;
+
+/// The changes as they are printed, without what is dangerous.
+fn lines(old: &Value, new: &Value) -> Vec<String> {
+    let plain = |change: &Change| Change { danger: None, ..change.clone() }.to_string();
+    diff(old, new).iter().map(plain).collect()
+}
+
+fn dangers(old: &Value, new: &Value) -> Vec<String> {
+    diff(old, new).iter().filter(|change| change.danger.is_some()).map(ToString::to_string).collect()
+}
+
+fn manifest() -> Value {
+    json!({
+        "Packages": { "svc": { "SignerID": "aa", "ProductID": 7, "SecurityVersion": 2 } },
+        "Marbles": { "api": { "Package": "svc", "Parameters": { "Env": { "A": "x" } } } },
+        "Secrets": {
+            "k": { "Type": "symmetric-key", "Size": 256, "Shared": true },
+            "tok": { "Type": "plain", "UserDefined": true },
+        },
+        "Users": { "ops": { "Certificate": pem_of(1), "Roles": ["w"] } },
+        "Roles": { "w": { "ResourceType": "Manifest", "Actions": ["UpdateManifest"] } },
+        "RecoveryKeys": { "r": pem_of(2) },
+    })
+}
+
+fn pem_of(byte: u8) -> String {
+    pem::encode(&pem::Pem::new("X", vec![byte; 9]))
+}
+
+fn with(pointer: &str, value: Value) -> Value {
+    let mut changed = manifest();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    changed.pointer_mut(parent).unwrap()[name] = value;
+    changed
+}
+
+fn without(pointer: &str) -> Value {
+    let mut changed = manifest();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    changed.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();
+    changed
+}
+
+#[test]
+fn equal_manifests_have_no_differences_however_they_are_written() {
+    assert_eq!(diff(&manifest(), &manifest()), []);
+    let mut other = manifest();
+    let packages = other.as_object_mut().unwrap().remove("Packages").unwrap();
+    other["packages"] = packages;
+    other["Marbles"]["api"]["Parameters"]["Env"]["A"] = json!({ "Data": "eA==", "Encoding": "BASE64" });
+    other["Users"]["ops"]["Certificate"] = json!(format!("\n{}\n\n", pem_of(1)));
+    other["TLS"] = json!({});
+    let lines = lines(&manifest(), &other);
+    let encoding = r#"+ /Marbles/api/Parameters/Env/A/Encoding: "base64""#;
+    assert!(lines.iter().all(|line| line.starts_with("~ /Marbles") || line == encoding), "{lines:?}");
+}
+
+#[test]
+fn things_are_added_removed_and_changed_by_section() {
+    let mut new = manifest();
+    new["Packages"]["svc"]["SecurityVersion"] = json!(3);
+    new["Secrets"].as_object_mut().unwrap().remove("k");
+    new["Users"]["bob"] = json!({ "Certificate": "no PEM", "Roles": [] });
+    new["Roles"]["w"]["Actions"] = json!(["updatemanifest", "ReadAudit"]);
+    let expected = [
+        "~ /Packages/svc/SecurityVersion: 2 -> 3",
+        r#"+ /Users/bob: {"Certificate":"no PEM"}"#,
+        r#"- /Roles/w/Actions: "UpdateManifest""#,
+        r#"+ /Roles/w/Actions: "updatemanifest""#,
+        r#"+ /Roles/w/Actions: "ReadAudit""#,
+        r#"- /Secrets/k: {"Shared":true,"Size":256,"Type":"symmetric-key"}"#,
+        r#"= /Users/ops: "may ReadAudit""#,
+    ];
+    assert_eq!(lines(&manifest(), &new), expected);
+}
+
+#[test]
+fn users_and_recovery_keys_are_shown_by_fingerprint() {
+    let hash = |byte: u8| hex::encode(Sha256::digest([byte; 9]));
+    let changed = with("/Users/ops/Certificate", json!(pem_of(3)));
+    let line = diff(&manifest(), &changed).remove(0);
+    assert_eq!(line.new, Some(json!(format!("SHA-256 {}", hash(3)))));
+    assert!(line.to_string().contains(&hash(1)[..30]), "{line}");
+    let line = diff(&manifest(), &without("/RecoveryKeys/r")).remove(0);
+    assert_eq!(line.old, Some(json!(format!("SHA-256 {}", hash(2)))));
+}
+
+#[test]
+fn a_long_text_is_shown_around_its_first_difference() {
+    let text = |middle: &str| json!(format!("{}{middle}{}", "a".repeat(500), "b".repeat(500)));
+    let old = with("/Marbles/api/Parameters/Env/A", text("X"));
+    let line = diff(&old, &with("/Marbles/api/Parameters/Env/A", text("Y"))).remove(0).to_string();
+    assert!(line.contains("...aaaa") && line.contains("aXb") && line.contains("aYb"), "{line}");
+    assert!(line.len() < 300, "{line}");
+}
+
+#[test]
+fn what_may_harm_is_marked() {
+    let cases = [
+        (with("/Packages/svc/SecurityVersion", json!(1)), "older versions"),
+        (without("/Packages/svc/SecurityVersion"), "older versions"),
+        (with("/Packages/svc/Debug", json!(true)), "debug enclave"),
+        (with("/Packages/dev", json!({ "Debug": true })), "debug enclave"),
+        (with("/Packages/svc/SignerID", json!("bb")), "another signer"),
+        (without("/Packages/svc/SignerID"), "not compared"),
+        (with("/Packages/svc/AcceptedTCBStatuses", json!(["OutOfDate"])), "known weaknesses"),
+        (with("/Users/bob", json!({ "Certificate": "x", "Roles": ["w"] })), "every later manifest"),
+        (with("/Roles/w/Actions", json!([])), "last update"),
+        (with("/Users/ops/Certificate", json!(pem_of(9))), "is this user now"),
+        (without("/RecoveryKeys/r"), "must be kept"),
+        (with("/RecoveryKeys/s", json!(pem_of(9))), "must be kept"),
+        (without("/Secrets/tok"), "uploaded value is deleted"),
+        (with("/Secrets/k/Size", json!(128)), "makes a new value"),
+        (with("/Secrets/tok/Type", json!("symmetric-key")), "until a user uploads"),
+        (with("/Config", json!({ "UpdateThreshold": 1 })), "fewer users"),
+        (with("/Config", json!({ "RecoveryThreshold": 2 })), "fewer recovery keys"),
+        (with("/Config", json!({ "RotateRootSecret": true })), "new root secret"),
+        (with("/Config", json!({ "SealMode": "Disabled" })), "another key seals"),
+        (with("/Policies", json!({ "p": {} })), "policies decide"),
+        (
+            with(
+                "/TLS",
+                json!({ "t": { "Incoming": [{ "Port": "1", "DisableClientAuth": true, "Cert": "k" }] } }),
+            ),
+            "not authenticated",
+        ),
+    ];
+    for (new, expected) in cases {
+        let found = dangers(&manifest(), &new);
+        assert!(found.iter().any(|line| line.contains(expected)), "{expected}: {found:?}");
+    }
+}
+
+#[test]
+fn what_does_not_harm_is_not_marked() {
+    let harmless = [
+        with("/Packages/svc/SecurityVersion", json!(3)),
+        with("/Packages/new", json!({ "UniqueID": "aa" })),
+        with("/Marbles/two", json!({ "Package": "svc" })),
+        with("/Secrets/new", json!({ "Type": "plain", "UserDefined": true })),
+        with("/Users/bob", json!({ "Certificate": "x" })),
+    ];
+    for new in harmless {
+        assert_eq!(dangers(&manifest(), &new), Vec::<String>::new());
+    }
+    let raised = |threshold: u64| with("/Config", json!({ "UpdateThreshold": threshold }));
+    assert_eq!(dangers(&raised(1), &raised(2)), Vec::<String>::new());
+    assert_eq!(dangers(&raised(1), &raised(0)), Vec::<String>::new());
+}
+
+// S-42: it happens with every full update
+#[test]
+fn a_rotation_that_was_there_before_is_told_too() {
+    let rotating = with("/Config", json!({ "RotateRootSecret": true }));
+    assert_eq!(dangers(&rotating, &rotating).len(), 1);
+}
+
+// M-106
+#[test]
+fn a_package_update_is_compared_as_what_the_manifest_becomes() {
+    let update = json!({ "Packages": { "svc": { "SecurityVersion": 1 } } });
+    assert_eq!(lines(&manifest(), &update), ["~ /Packages/svc/SecurityVersion: 2 -> 1"]);
+    assert_eq!(dangers(&manifest(), &update).len(), 1);
+    let unknown = json!({ "Packages": { "new": { "SecurityVersion": 1 } } });
+    assert_eq!(lines(&manifest(), &unknown), [r#"+ /Packages/new: {"SecurityVersion":1}"#]);
+}
+
+#[test]
+fn what_is_no_manifest_is_compared_as_it_stands() {
+    let (old, new) = (json!({ "Packages": 1 }), json!({ "Packages": 2 }));
+    assert_eq!(lines(&old, &new), ["~ /Packages: 1 -> 2"]);
+}
