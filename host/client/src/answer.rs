@@ -33,11 +33,12 @@ pub(crate) fn data<T: DeserializeOwned>(answer: &RawAnswer, what: &'static str) 
             let data = envelope.data.map_or("null", RawValue::get);
             serde_json::from_str(data).map_err(malformed)
         }
-        code => Err(failure(code, &answer.body)),
+        code => Err(refusal(code, &answer.body)),
     }
 }
 
-fn failure(code: StatusCode, body: &[u8]) -> ClientError {
+/// The error that an answer with another code than 200 is.
+pub(crate) fn refusal(code: StatusCode, body: &[u8]) -> ClientError {
     // Proxies and other servers answer in their own ways; the code says enough then.
     let failure = serde_json::from_slice(body).unwrap_or(Failure {
         status: code.canonical_reason().unwrap_or("error").to_owned(),

@@ -1,5 +1,10 @@
 //! The client against a server that answers as a coordinator of either version would.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
 use super::*;
 use crate::error::ApiError;
 use crate::test_server::{Seen, TestServer, authority, authority_for, impostor_of, not_allowed, success};

@@ -110,4 +110,7 @@ pub enum ClientError {
     /// No manifest is set.
     #[error("no manifest is set; set one first")]
     NoManifest,
+    /// No update waits for acknowledgements.
+    #[error("no update waits for acknowledgements")]
+    NoUpdate,
 }

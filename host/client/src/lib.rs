@@ -12,6 +12,7 @@ mod answer;
 mod api;
 pub mod attest;
 mod chain;
+pub mod checkpoint;
 mod error;
 mod identity;
 mod secret;
@@ -19,9 +20,13 @@ mod secret;
 mod test_server;
 mod transport;
 mod trust;
+mod upload;
 
 pub use address::Address;
-pub use api::{Manifest, ManifestSet, Quote, Status, Warning};
+pub use api::{
+    AuditEntry, AuditPage, LogHead, Manifest, ManifestSet, PendingUpdate, Quote, SignedQuote, Status,
+    UpdateProgress, Warning,
+};
 pub use attest::{AttestationError, AttestationPolicy, Attested, QuoteVerifier, attest};
 pub use chain::{Chain, ChainError};
 pub use error::{ApiError, ClientError};
@@ -29,3 +34,4 @@ pub use identity::{ClientIdentity, IdentityError};
 pub use secret::Secret;
 pub use transport::{Client, Limits};
 pub use trust::Trust;
+pub use upload::{SecretUploads, UploadError};

@@ -144,7 +144,8 @@ impl Client {
             .uri(path)
             .header(header::HOST, self.address.to_string())
             .header(header::CONTENT_TYPE, "application/json") // C-12
-            .body(Full::new(Bytes::from(body)))
+            // Wiped when it was sent: it may hold secrets.
+            .body(Full::new(Bytes::from_owner(Zeroizing::new(body))))
             .map_err(ClientError::Request)?;
         let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         // Ends when `requests` and the answer are dropped; its failures show in the request.

@@ -1,0 +1,80 @@
+//! The log of updates and its signed head.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+use super::Version;
+use crate::answer::data;
+use crate::checkpoint::Hash;
+use crate::error::ClientError;
+use crate::transport::Client;
+
+/// The signed head of the update log, not verified yet.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct LogHead {
+    /// A C2SP tlog-checkpoint: see [`crate::checkpoint`].
+    pub checkpoint: String,
+    /// RFC 6962 consistency proof from the size that was asked for.
+    #[serde(deserialize_with = "hashes")]
+    pub consistency: Vec<Hash>,
+}
+
+#[derive(Deserialize)]
+struct LogData {
+    #[serde(rename = "updateLog")]
+    lines: Option<Vec<String>>,
+}
+
+impl Client {
+    /// All lines of the update log.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn update_log(&self) -> Result<Vec<String>, ClientError> {
+        self.log("/api/v2/update").await.map(|(lines, _)| lines)
+    }
+
+    /// At most `limit` lines of the update log, from the line with the index `from` (0 is the first) on. Servers that
+    /// know no ranges send the whole log; it is cut here where that can be told.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn update_log_range(&self, from: u64, limit: usize) -> Result<Vec<String>, ClientError> {
+        let (lines, version) = self.log(&format!("/api/v2/update?from={from}&limit={limit}")).await?;
+        if version == Version::Two && lines.len() <= limit {
+            return Ok(lines);
+        }
+        Ok(lines.into_iter().skip(usize::try_from(from).unwrap_or(usize::MAX)).take(limit).collect())
+    }
+
+    /// The signed head of the update log with the proof that it continues a log of `from` lines; 0 asks for none.
+    ///
+    /// # Errors
+    /// [`ClientError::NotOffered`] by servers that sign no checkpoints.
+    pub async fn log_head(&self, from: u64) -> Result<LogHead, ClientError> {
+        const WHAT: &str = "signed checkpoints of the update log";
+        let path = format!("/api/v2/update/head?from={from}");
+        data(&self.get_new(WHAT, &path).await?, WHAT)
+    }
+
+    async fn log(&self, two: &str) -> Result<(Vec<String>, Version), ClientError> {
+        const WHAT: &str = "the update log";
+        let (answer, version) = self.get(WHAT, two, "/update").await?;
+        let lines = match version {
+            Version::One => data::<String>(&answer, WHAT)?.lines().map(str::to_owned).collect(),
+            Version::Two => data::<LogData>(&answer, WHAT)?.lines.unwrap_or_default(),
+        };
+        Ok((lines, version))
+    }
+}
+
+fn hashes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Hash>, D::Error> {
+    let texts = Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default();
+    let hash = |text: String| {
+        let bytes = BASE64_STANDARD.decode(text).map_err(D::Error::custom)?;
+        Hash::try_from(bytes).map_err(|_| D::Error::custom("a hash does not have 32 bytes"))
+    };
+    texts.into_iter().map(hash).collect()
+}
