@@ -15,10 +15,10 @@ use carrara_types::secret::SecretBytes;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::common::{Random, copy_all, depending, new_state, put, sealing};
+use crate::common::{Random, copy_all, depending, lines, new_state, put, rekeying, sealing};
 use crate::error::OpenError;
 use crate::key_file::KeyFile;
-use crate::medium::{Birth, Medium, ReplaceError};
+use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
 use crate::memory::Memory;
 use crate::start::start;
 use crate::state::Change;
@@ -176,6 +176,106 @@ fn a_key_file_with_two_keys_opens_the_state_and_one_without_the_right_key_is_dam
     assert!(matches!(start(folder.path(), CACHE, &*sealing()), Err(OpenError::Damaged { .. })));
 }
 
+const REKEY_STEPS: [&str; 5] =
+    ["both keys written", "both keys renamed", "state written", "new key written", "new key renamed"];
+
+/// A state with a bit of everything, and copies of its directory as it was after every step of a rekeying.
+fn rekey_watched(dir: &Path) -> (Writer, Vec<(&'static str, TempDir)>) {
+    let copies = Arc::new(Mutex::new(Vec::new()));
+    let (mut redb, view) = start(dir, CACHE, &*sealing()).unwrap();
+    let (kept, from) = (copies.clone(), PathBuf::from(dir));
+    redb.observer = Some(Box::new(move |step| {
+        let copy = TempDir::new().unwrap();
+        copy_all(&from, copy.path());
+        kept.lock().unwrap().push((step, copy));
+    }));
+    let mut writer = writer(redb, view);
+    writer.create(&new_state(), &put("a", "old")).unwrap();
+    let mut batch = lines(&["line 0", "line 1"]);
+    batch.audit_lines = vec!["entry 0".into()];
+    assert!(commit(&mut writer, vec![batch, put("b", "kept")]).iter().all(Result::is_ok));
+    copies.lock().unwrap().clear();
+    let mut batch = rekeying(put("a", "new"));
+    batch.log_lines = vec!["line 2".into()];
+    commit(&mut writer, vec![batch]).remove(0).unwrap();
+    let copies = std::mem::take(&mut *copies.lock().unwrap());
+    (writer, copies)
+}
+
+/// Records, revisions, log and audit trail of a directory.
+fn content(dir: &Path) -> (Vec<u8>, Option<u64>, Vec<String>, Vec<String>) {
+    let (_redb, view) = start(dir, CACHE, &*sealing()).unwrap();
+    assert_eq!(view.found, Found::Open);
+    assert_eq!(Snapshot::open(&view, "b").unwrap().unwrap().expose(), b"kept");
+    let value = Snapshot::open(&view, "a").unwrap().unwrap().expose().to_vec();
+    (value, view.record_revision("b"), view.log_lines(0, 9).unwrap(), view.audit_lines(0, 9).unwrap())
+}
+
+// L-61, X-25
+#[test]
+fn a_crash_while_the_data_key_changes_leaves_the_old_or_the_new_state_open() {
+    let folder = TempDir::new().unwrap();
+    let (writer, copies) = rekey_watched(folder.path());
+    assert_eq!(copies.iter().map(|(step, _)| *step).collect::<Vec<_>>(), REKEY_STEPS);
+    let id = writer.current().load().state_id();
+    drop(writer);
+    let entries = || vec!["entry 0".to_owned()];
+    let all = || vec!["line 0".to_owned(), "line 1".to_owned(), "line 2".to_owned()];
+    let old = (b"old".to_vec(), Some(3), all()[..2].to_vec(), entries());
+    let new = (b"new".to_vec(), Some(3), all(), entries());
+    let one_key = std::fs::read(folder.path().join("sealed_key")).unwrap().len();
+    for (step, copy) in &copies {
+        let decided = !step.starts_with("both");
+        // Twice: the first start leaves nothing undone, so that neither key stays that opens nothing.
+        for _ in 0..2 {
+            assert_eq!(&content(copy.path()), if decided { &new } else { &old }, "{step}");
+            assert_eq!(std::fs::read(copy.path().join("sealed_key")).unwrap().len(), one_key, "{step}");
+            assert_eq!(file_names(copy.path()), ["lock", "sealed_key", "state.redb"], "{step}");
+        }
+        assert_eq!(start(copy.path(), CACHE, &*sealing()).unwrap().1.state_id(), id);
+    }
+    assert_eq!(content(folder.path()), new);
+}
+
+// L-61: who kept the old key reads nothing any more.
+#[test]
+fn the_old_key_does_not_open_a_rekeyed_state() {
+    let folder = TempDir::new().unwrap();
+    let (writer, copies) = rekey_watched(folder.path());
+    drop(writer);
+    let both = std::fs::read(copies[1].1.path().join("sealed_key")).unwrap();
+    // The first of the two entries of 76 bytes is the old key's.
+    let mut old = both[..both.len() - 76].to_vec();
+    let count = old.len() - 77;
+    old[count] = 1;
+    std::fs::write(folder.path().join("sealed_key"), old).unwrap();
+    assert!(matches!(start(folder.path(), CACHE, &*sealing()), Err(OpenError::Damaged { .. })));
+    let mut new = both[..count + 1].to_vec();
+    new[count] = 1;
+    new.extend_from_slice(&both[both.len() - 76..]);
+    std::fs::write(folder.path().join("sealed_key"), new).unwrap();
+    content(folder.path());
+}
+
+#[test]
+fn a_rekeying_whose_key_file_cannot_be_written_changes_nothing_and_can_be_tried_again() {
+    let folder = TempDir::new().unwrap();
+    let (redb, view) = start(folder.path(), CACHE, &*sealing()).unwrap();
+    let mut writer = writer(redb, view);
+    writer.create(&new_state(), &put("a", "old")).unwrap();
+    let blocked = folder.path().join("sealed_key.new");
+    std::fs::create_dir(&blocked).unwrap();
+    std::fs::write(blocked.join("x"), b"").unwrap();
+    assert!(commit(&mut writer, vec![rekeying(put("a", "new"))])[0].is_err());
+    assert_eq!(value(&writer), b"old");
+    // Writes go on, under the old key.
+    commit(&mut writer, vec![put("a", "older")]).remove(0).unwrap();
+    std::fs::remove_dir_all(blocked).unwrap();
+    commit(&mut writer, vec![rekeying(put("a", "new"))]).remove(0).unwrap();
+    drop(writer);
+    assert_eq!(found(folder.path()), (Found::Open, Some(b"new".to_vec())));
+}
+
 /// A backend that counts its transactions and fails when told: before or after they are durable.
 #[derive(Default)]
 struct Failing {
@@ -209,6 +309,10 @@ impl Medium for Failing {
                 Err(StoreError::Write("no space".into()))
             }
         }
+    }
+
+    fn rekey(&mut self, rekeying: &Rekeying) -> Result<(), StoreError> {
+        self.apply(&rekeying.change)
     }
 
     fn stored_head(&mut self) -> Result<Vec<u8>, StoreError> {
@@ -267,6 +371,52 @@ fn a_group_is_one_transaction_and_conflicts_are_answered_one_by_one() {
     assert!(matches!(results[2], Err(CommitError::Conflict)));
     assert!(matches!(results[4], Err(CommitError::Store(StoreError::Write(_)))));
     assert_eq!(value(&writer), b"1");
+}
+
+#[test]
+fn a_new_data_key_has_a_transaction_of_its_own_and_its_neighbours_keep_their_order() {
+    let (mut writer, plan) = failing_writer();
+    let before = writer.current().load_full();
+    let results = commit(
+        &mut writer,
+        vec![
+            put("b", "1"),
+            depending(put("a", "1"), "a", Some(1)),
+            // Revisions stay, so that dependencies hold across the change of the key.
+            depending(rekeying(put("c", "1")), "a", Some(3)),
+            depending(rekeying(put("c", "2")), "c", Some(2)),
+            depending(put("b", "2"), "b", Some(2)),
+            depending(put("b", "3"), "b", Some(2)),
+        ],
+    );
+    let revisions: Vec<_> = results.iter().map(|result| result.as_ref().ok().map(|ok| ok.revision)).collect();
+    assert_eq!(revisions, [Some(2), Some(3), Some(4), None, Some(5), None]);
+    assert_eq!(plan.lock().unwrap().transactions, 3);
+    assert_eq!(value(&writer), b"1");
+    // Readers keep their snapshot with its key.
+    assert_eq!(Snapshot::open(&*before, "a").unwrap().unwrap().expose(), b"0");
+}
+
+#[test]
+fn a_rekeying_that_failed_but_is_durable_is_taken_up() {
+    for (fail, expected) in [(Fail::Before, b"0"), (Fail::After, b"1")] {
+        let (mut writer, plan) = failing_writer();
+        plan.lock().unwrap().fail = Some(fail);
+        assert!(commit(&mut writer, vec![rekeying(put("a", "1"))])[0].is_err());
+        assert_eq!(value(&writer), b"0");
+        plan.lock().unwrap().fail = None;
+        commit(&mut writer, vec![put("b", "1")]).remove(0).unwrap();
+        assert_eq!(value(&writer), expected);
+    }
+}
+
+#[test]
+fn a_data_key_of_another_length_changes_nothing() {
+    let (mut writer, plan) = failing_writer();
+    let mut batch = rekeying(put("a", "1"));
+    batch.rekey.as_mut().unwrap().data_key = SecretBytes::new("data key", vec![1; 31]);
+    assert!(matches!(commit(&mut writer, vec![batch])[0], Err(CommitError::Store(StoreError::Write(_)))));
+    assert_eq!((plan.lock().unwrap().transactions, value(&writer)), (0, b"0".to_vec()));
 }
 
 #[test]

@@ -104,6 +104,18 @@ impl Directory {
         fs::rename(self.new_key(), self.key())
     }
 
+    /// Puts a key file in the place of the one that is there, durably; a loss of power leaves either whole.
+    pub(crate) fn replace_key(&self, bytes: &[u8]) -> io::Result<()> {
+        self.write_new_key(bytes)?;
+        self.rename_key_durably()
+    }
+
+    /// The second half of [`Self::replace_key`].
+    pub(crate) fn rename_key_durably(&self) -> io::Result<()> {
+        self.rename_key()?;
+        self.sync()
+    }
+
     /// The last step of a replacement, also taken by a start that finds it missing.
     pub(crate) fn rename_state(&self) -> io::Result<()> {
         // The key's rename first: after a loss of power a new state must not lie beside an old key.

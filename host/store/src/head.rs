@@ -8,8 +8,8 @@ use crate::merkle::Hash;
 /// The head's own record name; names of other records never begin with NUL.
 pub(crate) const HEAD_NAME: &[u8] = b"\0head";
 
-const FORMAT: u8 = 1;
-const LENGTH: usize = 1 + 1 + 16 + 8 + 8 + 32 + 8 + 32 + 32;
+const FORMAT: u8 = 2;
+const LENGTH: usize = 1 + 1 + 16 + 8 + 8 + 32 + 8 + 32 + 8 + 8 + 8 + 32;
 
 /// What the state is. Encoded in the order of the fields, after a format byte; integers little-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct Head {
     pub(crate) state_id: StateId,
     /// The last commit.
     pub(crate) revision: u64,
-    /// Number of records, log lines included.
+    /// Number of records, log lines and audit entries included.
     pub(crate) records: u64,
     /// Over all of them.
     pub(crate) sum: Multiset,
@@ -27,6 +27,12 @@ pub(crate) struct Head {
     pub(crate) log_size: u64,
     /// Its Merkle root.
     pub(crate) log_root: Hash,
+    /// The index of the oldest audit entry kept.
+    pub(crate) audit_first: u64,
+    /// One past the index of the newest.
+    pub(crate) audit_end: u64,
+    /// The highest time of all batches, Unix milliseconds.
+    pub(crate) last_time_ms: i64,
     /// SHA-256 of the clear recovery data.
     pub(crate) recovery_hash: Hash,
 }
@@ -42,6 +48,9 @@ impl Head {
         bytes.extend_from_slice(&self.sum.0);
         bytes.extend_from_slice(&self.log_size.to_le_bytes());
         bytes.extend_from_slice(&self.log_root);
+        bytes.extend_from_slice(&self.audit_first.to_le_bytes());
+        bytes.extend_from_slice(&self.audit_end.to_le_bytes());
+        bytes.extend_from_slice(&self.last_time_ms.to_le_bytes());
         bytes.extend_from_slice(&self.recovery_hash);
         bytes
     }
@@ -61,6 +70,9 @@ impl Head {
             sum: Multiset(take(&mut rest)?),
             log_size: u64::from_le_bytes(take(&mut rest)?),
             log_root: take(&mut rest)?,
+            audit_first: u64::from_le_bytes(take(&mut rest)?),
+            audit_end: u64::from_le_bytes(take(&mut rest)?),
+            last_time_ms: i64::from_le_bytes(take(&mut rest)?),
             recovery_hash: take(&mut rest)?,
         };
         rest.is_empty().then_some(head)
@@ -115,6 +127,9 @@ mod tests {
             sum: Multiset([4; 32]),
             log_size: 5,
             log_root: [6; 32],
+            audit_first: 8,
+            audit_end: 9,
+            last_time_ms: 10,
             recovery_hash: [7; 32],
         }
     }
@@ -122,7 +137,7 @@ mod tests {
     #[test]
     fn the_format_of_the_head_never_changes() {
         let expected = format!(
-            "0101{}02000000000000000300000000000000{}0500000000000000{}{}",
+            "0201{}02000000000000000300000000000000{}0500000000000000{}080000000000000009000000000000000a00000000000000{}",
             "01".repeat(16),
             "04".repeat(32),
             "06".repeat(32),

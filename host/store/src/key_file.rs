@@ -56,14 +56,22 @@ impl KeyFile {
         self.entries.iter().any(|entry| entry.state_id == *state_id)
     }
 
-    /// The data keys of the state that the sealing key opens.
+    /// The data keys of the state that the sealing key opens, each with the file that holds it alone.
     pub(crate) fn data_keys<'a>(
         &'a self,
         state_id: &'a StateId,
         sealing_key: &'a SecretBytes,
-    ) -> impl Iterator<Item = SecretBytes> + 'a {
+    ) -> impl Iterator<Item = (SecretBytes, KeyFile)> + 'a {
         let entries = self.entries.iter().filter(move |entry| entry.state_id == *state_id);
-        entries.filter_map(move |entry| entry.unwrap(self.kind, sealing_key).ok())
+        entries.filter_map(move |entry| {
+            let data_key = entry.unwrap(self.kind, sealing_key).ok()?;
+            Some((data_key, Self { kind: self.kind, entries: vec![entry.clone()] }))
+        })
+    }
+
+    /// The file while the other one's key takes the place of this one's: it holds both.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        Self { kind: self.kind, entries: [self.entries.as_slice(), &other.entries].concat() }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -167,7 +175,7 @@ mod tests {
     }
 
     fn opened(file: &KeyFile, id: &StateId, sealing_key: u8) -> Vec<Vec<u8>> {
-        file.data_keys(id, &key(sealing_key)).map(|key| key.expose().to_vec()).collect()
+        file.data_keys(id, &key(sealing_key)).map(|(key, _)| key.expose().to_vec()).collect()
     }
 
     #[test]

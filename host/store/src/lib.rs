@@ -15,6 +15,7 @@ mod medium;
 mod memory;
 mod merkle;
 mod redb;
+mod rekey;
 mod sealed;
 mod start;
 mod state;

@@ -9,7 +9,7 @@ use crate::head::{HEAD_NAME, Head};
 use crate::mark::Mark;
 use crate::merkle::sha256;
 use crate::sealed::{Keyring, Place, SealError, Sealed};
-use crate::state::{State, line_name};
+use crate::state::{State, audit_name, line_name};
 
 /// What a backend holds of a state besides mark and head.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Stored {
     pub(crate) records: Vec<(String, Sealed)>,
     /// In order, without gaps.
     pub(crate) log: Vec<Sealed>,
+    /// With their indexes, in order.
+    pub(crate) audit: Vec<(u64, Sealed)>,
 }
 
 /// What is wrong with a stored state, for the message to the operator.
@@ -47,6 +49,8 @@ pub(crate) fn load(keys: &Keyring, head: &Head, stored: Stored) -> Result<State,
     let mark = Mark { kind: head.kind, state_id: head.state_id };
     let mut state = State::new(mark.kind, mark.state_id, head.recovery_hash);
     state.revision = head.revision;
+    state.audit_first = head.audit_first;
+    state.last_time_ms = head.last_time_ms;
     for (name, record) in stored.records {
         let place = Place { state_id: &mark.state_id, name: name.as_bytes() };
         if keys.open(place, &record, "record").is_err() {
@@ -64,6 +68,15 @@ pub(crate) fn load(keys: &Keyring, head: &Head, stored: Stored) -> Result<State,
         state.tree.append(line.expose());
         state.sum.add(&keys.summand(&name, &record));
         state.log.push_back(record);
+    }
+    for (expected, (index, record)) in (head.audit_first..).zip(stored.audit) {
+        let name = audit_name(index);
+        let place = Place { state_id: &mark.state_id, name: &name };
+        if index != expected || keys.open(place, &record, "audit entry").is_err() {
+            return Err(Fault(format!("entry {expected} of the audit trail is missing or does not open")));
+        }
+        state.sum.add(&keys.summand(&name, &record));
+        state.audit.push_back(record);
     }
     // Count, sum, log size and log root at once: any difference means the same to the operator.
     if state.head() != *head {

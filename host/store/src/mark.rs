@@ -9,7 +9,7 @@ use carrara_core::ports::SealingKind;
 pub(crate) type StateId = [u8; 16];
 
 const MAGIC: &[u8] = b"carrara state";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The clear mark of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ mod tests {
             assert!(Mark::decode(&good[..end]).is_err(), "{end} bytes");
         }
         let mut newer = good.clone();
-        newer[MAGIC.len()] = 2;
+        newer[MAGIC.len()] = 3;
         assert_eq!(Mark::decode(&newer), Err(MarkError::Newer));
         let mut odd = good;
         odd[MAGIC.len() + 1] = 2;

@@ -13,6 +13,13 @@ pub(crate) trait Medium: Send {
     /// The change may be durable nonetheless: the writer asks for [`Medium::stored_head`] before it goes on.
     fn apply(&mut self, change: &Change) -> Result<(), StoreError>;
 
+    /// Writes a change of the data key: the key file with the old and the new key, then every record in one
+    /// transaction, then the key file with the new key alone. A crash anywhere leaves a state that opens.
+    ///
+    /// # Errors
+    /// As [`Medium::apply`].
+    fn rekey(&mut self, rekeying: &Rekeying) -> Result<(), StoreError>;
+
     /// The head that is stored, read anew.
     ///
     /// # Errors
@@ -34,6 +41,19 @@ pub(crate) struct Birth {
     pub(crate) recovery_data: Vec<u8>,
     /// The encoded key file.
     pub(crate) key_file: Vec<u8>,
+    pub(crate) change: Change,
+}
+
+/// A change of the data key.
+#[derive(Debug)]
+pub(crate) struct Rekeying {
+    /// The encoded key file with both keys.
+    pub(crate) both: Vec<u8>,
+    /// The encoded key file with the new key.
+    pub(crate) key_file: Vec<u8>,
+    /// Clear; bound by the new head.
+    pub(crate) recovery_data: Vec<u8>,
+    /// Every record, log line and audit entry, sealed anew.
     pub(crate) change: Change,
 }
 

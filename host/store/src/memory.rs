@@ -2,7 +2,7 @@
 
 use carrara_core::ports::StoreError;
 
-use crate::medium::{Birth, Medium, ReplaceError};
+use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
 use crate::state::Change;
 
 /// Records are kept, sealed, by the snapshots above; only the head is kept here.
@@ -15,6 +15,10 @@ impl Medium for Memory {
     fn apply(&mut self, change: &Change) -> Result<(), StoreError> {
         self.head = change.head.bytes().to_vec();
         Ok(())
+    }
+
+    fn rekey(&mut self, rekeying: &Rekeying) -> Result<(), StoreError> {
+        self.apply(&rekeying.change)
     }
 
     fn stored_head(&mut self) -> Result<Vec<u8>, StoreError> {

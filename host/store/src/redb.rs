@@ -1,4 +1,4 @@
-//! The default backend: one redb file, with sealed records, sealed log lines, the sealed head and the clear mark and
+//! The default backend: one redb file, with sealed records, log lines and audit entries, the sealed head and the clear mark and
 //! recovery data.
 
 use std::path::Path;
@@ -10,12 +10,13 @@ use carrara_core::ports::StoreError;
 use crate::files::{Directory, create_private};
 use crate::load::{Fault, Stored};
 use crate::mark::{Mark, MarkError, StateId};
-use crate::medium::{Birth, Medium, ReplaceError};
+use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
 use crate::sealed::Sealed;
 use crate::state::Change;
 
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 const MARK: &str = "mark";
@@ -59,7 +60,8 @@ impl Redb {
         let file = create_private(&path).map_err(not_written)?;
         let backend = FileBackend::new(file).map_err(not_written)?;
         let database = builder(self.cache_bytes).create_with_backend(backend).map_err(not_written)?;
-        write(&database, &birth.change, Some(birth)).map_err(not_written)?;
+        let clear = Clear { mark: Some(&birth.mark), recovery_data: Some(&birth.recovery_data) };
+        write(&database, &birth.change, &clear).map_err(not_written)?;
         self.reached("state written");
         self.directory.write_new_key(&birth.key_file).map_err(not_written)?;
         self.reached("key written");
@@ -86,12 +88,37 @@ impl Redb {
 impl Medium for Redb {
     fn apply(&mut self, change: &Change) -> Result<(), StoreError> {
         let Some(database) = &self.database else { return Err(StoreError::NotOpen) };
-        let result = write(database, change, None);
+        let result = write(database, change, &Clear::default());
         if result.is_err() {
             // redb refuses all further writes until the file is opened anew.
             self.database = None;
         }
         result.map_err(not_written)
+    }
+
+    fn rekey(&mut self, rekeying: &Rekeying) -> Result<(), StoreError> {
+        self.directory.write_new_key(&rekeying.both).map_err(not_written)?;
+        self.reached("both keys written");
+        self.directory.rename_key_durably().map_err(not_written)?;
+        self.reached("both keys renamed");
+        let Some(database) = &self.database else { return Err(StoreError::NotOpen) };
+        let clear = Clear { recovery_data: Some(&rekeying.recovery_data), ..Clear::default() };
+        let result = write(database, &rekeying.change, &clear);
+        if result.is_err() {
+            self.database = None;
+        }
+        result.map_err(not_written)?;
+        self.reached("state written");
+        let trimmed = self.directory.write_new_key(&rekeying.key_file).and_then(|()| {
+            self.reached("new key written");
+            self.directory.rename_key_durably()
+        });
+        if let Err(error) = trimmed {
+            // The old key opens nothing any more; the next start removes it.
+            tracing::warn!(%error, "the old data key could not be removed from sealed_key");
+        }
+        self.reached("new key renamed");
+        Ok(())
     }
 
     fn stored_head(&mut self) -> Result<Vec<u8>, StoreError> {
@@ -153,6 +180,15 @@ pub(crate) fn read_all(database: &Database) -> Result<Stored, Fault> {
         };
         records.push((name, record));
     }
+    let mut audit = Vec::new();
+    for entry in read.open_table(AUDIT).map_err(unreadable)?.iter().map_err(unreadable)? {
+        let (index, record) = entry.map_err(unreadable)?;
+        let index = index.value();
+        let Some(record) = Sealed::parse(record.value()) else {
+            return Err(Fault(format!("entry {index} of the audit trail is no sealed record")));
+        };
+        audit.push((index, record));
+    }
     let mut log = Vec::new();
     for (expected, entry) in (0..).zip(read.open_table(LOG).map_err(unreadable)?.iter().map_err(unreadable)?)
     {
@@ -160,7 +196,7 @@ pub(crate) fn read_all(database: &Database) -> Result<Stored, Fault> {
         let record = Sealed::parse(record.value()).filter(|_| index.value() == expected);
         log.push(record.ok_or_else(|| Fault(format!("line {expected} of the update log is missing")))?);
     }
-    Ok(Stored { recovery_data, records, log })
+    Ok(Stored { recovery_data, records, log, audit })
 }
 
 fn builder(cache_bytes: usize) -> ::redb::Builder {
@@ -169,8 +205,15 @@ fn builder(cache_bytes: usize) -> ::redb::Builder {
     builder
 }
 
+/// What a transaction writes in the clear.
+#[derive(Default)]
+struct Clear<'a> {
+    mark: Option<&'a Mark>,
+    recovery_data: Option<&'a [u8]>,
+}
+
 /// One transaction, durable when it returns.
-fn write(database: &Database, change: &Change, birth: Option<&Birth>) -> Result<(), ::redb::Error> {
+fn write(database: &Database, change: &Change, clear: &Clear<'_>) -> Result<(), ::redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut records = transaction.open_table(RECORDS)?;
@@ -184,11 +227,20 @@ fn write(database: &Database, change: &Change, birth: Option<&Birth>) -> Result<
         for (index, record) in &change.log {
             log.insert(index, record.bytes())?;
         }
+        let mut audit = transaction.open_table(AUDIT)?;
+        for (index, entry) in &change.audit {
+            match entry {
+                Some(entry) => audit.insert(index, entry.bytes())?,
+                None => audit.remove(index)?,
+            };
+        }
         let mut meta = transaction.open_table(META)?;
         meta.insert(HEAD, change.head.bytes())?;
-        if let Some(birth) = birth {
-            meta.insert(MARK, birth.mark.encode().as_slice())?;
-            meta.insert(RECOVERY, birth.recovery_data.as_slice())?;
+        if let Some(mark) = clear.mark {
+            meta.insert(MARK, mark.encode().as_slice())?;
+        }
+        if let Some(recovery_data) = clear.recovery_data {
+            meta.insert(RECOVERY, recovery_data)?;
         }
     }
     transaction.commit()?;
@@ -227,7 +279,8 @@ mod tests {
 
     fn change(byte: u8) -> Change {
         let records = BTreeMap::from([(Arc::from("a"), Some(sealed(byte)))]);
-        Change { records, log: vec![(u64::from(byte), sealed(byte))], head: sealed(byte) }
+        let audit = BTreeMap::from([(7, Some(sealed(byte)))]);
+        Change { records, log: vec![(u64::from(byte), sealed(byte))], audit, head: sealed(byte) }
     }
 
     fn made(folder: &Path) -> Redb {
@@ -251,6 +304,7 @@ mod tests {
         let stored = read_all(redb.database.as_ref().unwrap()).unwrap();
         assert_eq!(stored.records, [("a".to_owned(), sealed(1))]);
         assert_eq!((stored.log, stored.recovery_data), (vec![sealed(0), sealed(1)], vec![2]));
+        assert_eq!(stored.audit, [(7, sealed(1))]);
     }
 
     #[test]

@@ -158,6 +158,18 @@ impl Keyring {
         }
     }
 
+    /// The same record, revision included, sealed with another keyring.
+    pub(crate) fn reseal(
+        &self,
+        place: Place<'_>,
+        record: &Sealed,
+        new: &Keyring,
+        entropy: &dyn Entropy,
+    ) -> Result<Sealed, SealError> {
+        let clear = self.open(place, record, "record")?;
+        new.seal(place, record.revision(), clear.expose(), entropy)
+    }
+
     /// The record's summand in the head's multiset hash: HMAC-SHA256 over length of the name (u32 LE), name,
     /// revision (u64 LE) and tag.
     pub(crate) fn summand(&self, name: &[u8], record: &Sealed) -> [u8; 32] {

@@ -45,7 +45,7 @@ pub(crate) fn start(
         Some(key_file) => file.unlock(key_file, &sealing_key)?,
         None => None,
     };
-    let Some((keys, head)) = unlocked else {
+    let Some(Unlocked { keys, head, key_file: own }) = unlocked else {
         let previous = Some(file.mark.state_id);
         drop(file);
         return Ok((Redb::new(directory, cache_bytes, None, previous), View::closed(Found::Locked)));
@@ -53,8 +53,18 @@ pub(crate) fn start(
     if head.kind != sealing.kind() {
         return Err(other_kind(file.path, head.kind, sealing.kind()));
     }
-    let (database, view) = file.load(keys, &head)?;
+    let (database, view) = file.load(keys, &head, own.clone())?;
+    if key_file.is_some_and(|found| found != own) {
+        trim(&directory, &own);
+    }
     Ok((Redb::new(directory, cache_bytes, Some(database), Some(head.state_id)), view))
+}
+
+/// Takes the last step of a change of the data key that was interrupted. The state is open with or without it.
+fn trim(directory: &Directory, own: &KeyFile) {
+    if let Err(error) = directory.replace_key(&own.encode()) {
+        tracing::warn!(%error, "the old data key could not be removed from sealed_key");
+    }
 }
 
 /// The key file; `None` if it is missing or so damaged that it opens nothing (recovery).
@@ -124,18 +134,14 @@ impl StateFile {
     }
 
     /// The keys that open the head; `None` if the key file has none for this state that opens (recovery).
-    fn unlock(
-        &self,
-        file: &KeyFile,
-        sealing_key: &SecretBytes,
-    ) -> Result<Option<(Keyring, Head)>, OpenError> {
+    fn unlock(&self, file: &KeyFile, sealing_key: &SecretBytes) -> Result<Option<Unlocked>, OpenError> {
         let mut any = false;
-        for data_key in file.data_keys(&self.mark.state_id, sealing_key) {
+        for (data_key, key_file) in file.data_keys(&self.mark.state_id, sealing_key) {
             any = true;
             let opened = Keyring::new(&data_key)
                 .and_then(|keys| Ok((open_head(&keys, &self.mark, &self.head)?, keys)));
             if let Ok((head, keys)) = opened {
-                return Ok(Some((keys, head)));
+                return Ok(Some(Unlocked { keys, head, key_file }));
             }
         }
         if any {
@@ -145,12 +151,19 @@ impl StateFile {
     }
 
     /// Verifies the whole state. Recovery comes here with keys of its own.
-    fn load(self, keys: Keyring, head: &Head) -> Result<(Database, View), OpenError> {
+    fn load(self, keys: Keyring, head: &Head, key_file: KeyFile) -> Result<(Database, View), OpenError> {
         let stored = read_all(&self.database);
         let loaded = stored.and_then(|stored| load(&keys, head, stored));
         let state = loaded.map_err(|fault| damaged(&self.path, fault))?;
-        Ok((self.database, View::open(state, Arc::new(keys), self.head)))
+        Ok((self.database, View::open(state, Arc::new(keys), self.head, Arc::new(key_file))))
     }
+}
+
+/// What opened a state: the keys, the head, and the key file with nothing but the key that did it.
+struct Unlocked {
+    keys: Keyring,
+    head: Head,
+    key_file: KeyFile,
 }
 
 fn damaged(path: &Path, fault: Fault) -> OpenError {

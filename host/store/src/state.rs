@@ -3,9 +3,10 @@
 //! A copy costs the same for any size, so that every commit has its own immutable state. Clear text is never kept.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use carrara_core::ports::{Batch, CommitError, Committed, Entropy, SealingKind, StoreError};
+use carrara_core::ports::{AUDIT_KEPT, Batch, CommitError, Committed, Entropy, SealingKind, StoreError};
 use imbl::{OrdMap, Vector};
 
 use crate::head::{HEAD_NAME, Head, Multiset};
@@ -26,6 +27,11 @@ pub(crate) struct State {
     pub(crate) records: OrdMap<Arc<str>, Sealed>,
     pub(crate) log: Vector<Sealed>,
     pub(crate) tree: Tree,
+    /// The entries of the audit trail that are kept.
+    pub(crate) audit: Vector<Sealed>,
+    /// The index of the first of them.
+    pub(crate) audit_first: u64,
+    pub(crate) last_time_ms: i64,
     pub(crate) sum: Multiset,
     pub(crate) recovery_hash: Hash,
 }
@@ -39,6 +45,9 @@ impl State {
             records: OrdMap::new(),
             log: Vector::new(),
             tree: Tree::default(),
+            audit: Vector::new(),
+            audit_first: 0,
+            last_time_ms: 0,
             sum: Multiset::default(),
             recovery_hash,
         }
@@ -49,18 +58,32 @@ impl State {
         self.records.get(name).map(Sealed::revision)
     }
 
+    /// The indexes of the audit entries that are kept.
+    pub(crate) fn audit_range(&self) -> Range<u64> {
+        self.audit_first..self.audit_first + self.audit.len() as u64
+    }
+
     /// What the head says of this state.
     pub(crate) fn head(&self) -> Head {
+        let audit = self.audit_range();
         Head {
             kind: self.mark.kind,
             state_id: self.mark.state_id,
             revision: self.revision,
-            records: (self.records.len() as u64) + (self.log.len() as u64),
+            records: (self.records.len() as u64) + (self.log.len() as u64) + (self.audit.len() as u64),
             sum: self.sum,
             log_size: self.tree.size(),
             log_root: self.tree.root(),
+            audit_first: audit.start,
+            audit_end: audit.end,
+            last_time_ms: self.last_time_ms,
             recovery_hash: self.recovery_hash,
         }
+    }
+
+    /// The head, sealed.
+    pub(crate) fn seal_head(&self, keys: &Keyring, entropy: &dyn Entropy) -> Result<Sealed, SealError> {
+        keys.seal(self.place(HEAD_NAME), self.revision, &self.head().encode(), entropy)
     }
 
     /// Where a record of this state belongs.
@@ -71,9 +94,12 @@ impl State {
 
 /// The record name of a line of the update log.
 pub(crate) fn line_name(index: u64) -> Vec<u8> {
-    let mut name = b"\0log".to_vec();
-    name.extend_from_slice(&index.to_be_bytes());
-    name
+    [b"\0log".as_slice(), &index.to_be_bytes()].concat()
+}
+
+/// The record name of an entry of the audit trail.
+pub(crate) fn audit_name(index: u64) -> Vec<u8> {
+    [b"\0audit".as_slice(), &index.to_be_bytes()].concat()
 }
 
 /// What one transaction changes in the backend.
@@ -83,12 +109,18 @@ pub(crate) struct Change {
     pub(crate) records: BTreeMap<Arc<str>, Option<Sealed>>,
     /// New lines with their indexes.
     pub(crate) log: Vec<(u64, Sealed)>,
+    /// Entries of the audit trail by index. `None` deletes.
+    pub(crate) audit: BTreeMap<u64, Option<Sealed>>,
     /// The new head.
     pub(crate) head: Sealed,
 }
 
-/// The records and log lines of a batch.
-type SealedBatch = (Vec<(Arc<str>, Sealed)>, Vec<Sealed>);
+/// The parts of a batch.
+struct SealedBatch {
+    records: Vec<(Arc<str>, Sealed)>,
+    lines: Vec<Sealed>,
+    audit: Vec<Sealed>,
+}
 
 /// Batches on their way into one transaction. Each is applied wholly or not at all.
 pub(crate) struct Draft<'a> {
@@ -97,34 +129,41 @@ pub(crate) struct Draft<'a> {
     state: State,
     records: BTreeMap<Arc<str>, Option<Sealed>>,
     log: Vec<(u64, Sealed)>,
+    audit: BTreeMap<u64, Option<Sealed>>,
     accepted: bool,
 }
 
 impl<'a> Draft<'a> {
     /// Starts from a committed state.
     pub(crate) fn new(state: State, keys: &'a Keyring, entropy: &'a dyn Entropy) -> Self {
-        Self { keys, entropy, state, records: BTreeMap::new(), log: Vec::new(), accepted: false }
+        let (records, log, audit) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Self { keys, entropy, state, records, log, audit, accepted: false }
     }
 
-    /// Applies a batch if what it depends on is unchanged, also by the batches before it in this draft.
+    /// Applies a batch if what it depends on is unchanged, also by the batches before it in this draft. What it says of
+    /// a new data key is the caller's to do.
     pub(crate) fn add(&mut self, batch: &Batch) -> Result<Committed, CommitError> {
         if batch.depends.iter().any(|(name, seen)| self.state.record_revision(name) != *seen) {
             return Err(CommitError::Conflict);
         }
         check(batch)?;
         let revision = self.state.revision + 1;
-        let (records, lines) = self.seal(batch, revision).map_err(not_sealed)?;
+        let sealed = self.seal(batch, revision).map_err(not_sealed)?;
         // From here on nothing can fail.
         self.state.revision = revision;
+        self.state.last_time_ms = self.state.last_time_ms.max(batch.time_ms);
         self.accepted = true;
         for name in &batch.deletes {
             self.set(Arc::from(name.as_str()), None);
         }
-        for (name, record) in records {
+        for (name, record) in sealed.records {
             self.set(name, Some(record));
         }
-        for (line, record) in batch.log_lines.iter().zip(lines) {
+        for (line, record) in batch.log_lines.iter().zip(sealed.lines) {
             self.append(line, record);
+        }
+        for entry in sealed.audit {
+            self.append_audit(entry);
         }
         Ok(Committed { revision })
     }
@@ -134,10 +173,9 @@ impl<'a> Draft<'a> {
         if !self.accepted {
             return Ok(None);
         }
-        let clear = self.state.head().encode();
-        let place = self.state.place(HEAD_NAME);
-        let head = self.keys.seal(place, self.state.revision, &clear, self.entropy).map_err(not_sealed)?;
-        Ok(Some((self.state, Change { records: self.records, log: self.log, head })))
+        let head = self.state.seal_head(self.keys, self.entropy).map_err(not_sealed)?;
+        let change = Change { records: self.records, log: self.log, audit: self.audit, head };
+        Ok(Some((self.state, change)))
     }
 
     fn seal(&self, batch: &Batch, revision: u64) -> Result<SealedBatch, SealError> {
@@ -147,10 +185,15 @@ impl<'a> Draft<'a> {
             .puts
             .iter()
             .map(|(name, value)| Ok((Arc::from(name.as_str()), seal(name.as_bytes(), value.expose())?)));
-        let first = self.state.tree.size();
-        let lines =
-            (first..).zip(&batch.log_lines).map(|(index, line)| seal(&line_name(index), line.as_bytes()));
-        Ok((records.collect::<Result<_, SealError>>()?, lines.collect::<Result<_, SealError>>()?))
+        let lines = (self.state.tree.size()..).zip(&batch.log_lines);
+        let lines = lines.map(|(index, line)| seal(&line_name(index), line.as_bytes()));
+        let audit = (self.state.audit_range().end..).zip(&batch.audit_lines);
+        let audit = audit.map(|(index, line)| seal(&audit_name(index), line.as_bytes()));
+        Ok(SealedBatch {
+            records: records.collect::<Result<_, SealError>>()?,
+            lines: lines.collect::<Result<_, SealError>>()?,
+            audit: audit.collect::<Result<_, SealError>>()?,
+        })
     }
 
     fn set(&mut self, name: Arc<str>, record: Option<Sealed>) {
@@ -176,6 +219,22 @@ impl<'a> Draft<'a> {
         self.state.log.push_back(record.clone());
         self.log.push((index, record));
     }
+
+    /// Appends an entry of the audit trail and drops the oldest one beyond the limit.
+    fn append_audit(&mut self, entry: Sealed) {
+        let Range { start: first, end: index } = self.state.audit_range();
+        self.state.sum.add(&self.keys.summand(&audit_name(index), &entry));
+        self.state.audit.push_back(entry.clone());
+        self.audit.insert(index, Some(entry));
+        if index - first < AUDIT_KEPT {
+            return;
+        }
+        if let Some(oldest) = self.state.audit.pop_front() {
+            self.state.sum.remove(&self.keys.summand(&audit_name(first), &oldest));
+            self.state.audit_first = first + 1;
+            self.audit.insert(first, None);
+        }
+    }
 }
 
 /// Refuses what the format cannot hold. Names that begin with NUL are the store's own.
@@ -189,8 +248,12 @@ fn check(batch: &Batch) -> Result<(), StoreError> {
     if batch.puts.iter().any(|(_, value)| value.len() > MAX_VALUE_BYTES) {
         return Err(StoreError::Write("a record is too long".into()));
     }
-    if batch.log_lines.iter().any(|line| line.contains('\n') || line.len() > MAX_VALUE_BYTES) {
+    let no_line = |line: &String| line.contains('\n') || line.len() > MAX_VALUE_BYTES;
+    if batch.log_lines.iter().any(no_line) {
         return Err(StoreError::Write("a line of the update log is too long or holds a line break".into()));
+    }
+    if batch.audit_lines.iter().any(no_line) {
+        return Err(StoreError::Write("an audit entry is too long or holds a line break".into()));
     }
     Ok(())
 }

@@ -1,12 +1,16 @@
 //! What readers see: an immutable view of one revision.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use carrara_core::ports::{Found, Snapshot, StoreError};
 use carrara_types::secret::SecretBytes;
+use imbl::Vector;
 
+use crate::key_file::KeyFile;
+use crate::merkle::Tree;
 use crate::sealed::{Keyring, Sealed};
-use crate::state::{State, line_name};
+use crate::state::{State, audit_name, line_name};
 
 /// What was found and, where it is open, the state.
 pub(crate) struct View {
@@ -14,11 +18,12 @@ pub(crate) struct View {
     pub(crate) open: Option<OpenState>,
 }
 
-/// A state with its keys and the head that the backend holds.
+/// A state with its keys, the head that the backend holds, and the file that wraps the data key.
 pub(crate) struct OpenState {
     pub(crate) state: State,
     pub(crate) keys: Arc<Keyring>,
     pub(crate) head: Sealed,
+    pub(crate) key_file: Arc<KeyFile>,
 }
 
 impl View {
@@ -28,8 +33,8 @@ impl View {
     }
 
     /// Of an open state.
-    pub(crate) fn open(state: State, keys: Arc<Keyring>, head: Sealed) -> Self {
-        Self { found: Found::Open, open: Some(OpenState { state, keys, head }) }
+    pub(crate) fn open(state: State, keys: Arc<Keyring>, head: Sealed, key_file: Arc<KeyFile>) -> Self {
+        Self { found: Found::Open, open: Some(OpenState { state, keys, head, key_file }) }
     }
 
     fn state(&self) -> Option<&State> {
@@ -43,9 +48,9 @@ impl OpenState {
         opened.map_err(|_| StoreError::Read(format!("the record {label} does not open")))
     }
 
-    fn line(&self, index: u64, record: &Sealed) -> Result<String, StoreError> {
-        let label = format!("update log line {index}");
-        let line = self.unseal(&line_name(index), record, &label)?;
+    /// Opens a line of the update log or of the audit trail.
+    fn line(&self, name: &[u8], record: &Sealed, label: &str) -> Result<String, StoreError> {
+        let line = self.unseal(name, record, label)?;
         let text = std::str::from_utf8(line.expose());
         text.map(str::to_owned).map_err(|_| StoreError::Read(format!("the record {label} is not text")))
     }
@@ -82,29 +87,41 @@ impl Snapshot for View {
 
     fn log_lines(&self, from: u64, limit: usize) -> Result<Vec<String>, StoreError> {
         let Some(open) = &self.open else { return Ok(Vec::new()) };
-        let records = (from..open.state.tree.size()).take(limit);
-        let records =
-            records.filter_map(|index| Some((index, open.state.log.get(usize::try_from(index).ok()?)?)));
-        records.map(|(index, record)| open.line(index, record)).collect()
+        let lines = (from..open.state.tree.size()).take(limit);
+        let lines = lines.filter_map(|index| Some((index, nth(&open.state.log, index)?)));
+        let label = |index| format!("update log line {index}");
+        lines.map(|(index, line)| open.line(&line_name(index), line, &label(index))).collect()
     }
 
     fn log_root(&self) -> [u8; 32] {
         self.state().map_or_else(|| crate::merkle::sha256(&[]), |state| state.tree.root())
     }
 
-    fn log_consistency(&self, _from: u64) -> Result<Option<Vec<[u8; 32]>>, StoreError> {
-        Ok(None)
+    fn log_consistency(&self, from: u64) -> Result<Option<Vec<[u8; 32]>>, StoreError> {
+        Ok(match self.state() {
+            Some(state) => state.tree.consistency(from),
+            None => Tree::default().consistency(from),
+        })
     }
 
-    fn audit_range(&self) -> std::ops::Range<u64> {
-        0..0
+    fn audit_range(&self) -> Range<u64> {
+        self.state().map_or(0..0, State::audit_range)
     }
 
-    fn audit_lines(&self, _from: u64, _limit: usize) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
+    fn audit_lines(&self, from: u64, limit: usize) -> Result<Vec<String>, StoreError> {
+        let Some(open) = &self.open else { return Ok(Vec::new()) };
+        let kept = open.state.audit_range();
+        let entries = (from.max(kept.start)..kept.end).take(limit);
+        let entries = entries.filter_map(|index| Some((index, nth(&open.state.audit, index - kept.start)?)));
+        let label = |index| format!("audit entry {index}");
+        entries.map(|(index, entry)| open.line(&audit_name(index), entry, &label(index))).collect()
     }
 
     fn last_time_ms(&self) -> i64 {
-        0
+        self.state().map_or(0, |state| state.last_time_ms)
     }
+}
+
+fn nth(records: &Vector<Sealed>, index: u64) -> Option<&Sealed> {
+    records.get(usize::try_from(index).ok()?)
 }

@@ -11,8 +11,9 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
 use crate::key_file::KeyFile;
-use crate::medium::{Birth, Medium, ReplaceError};
+use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
 use crate::merkle::sha256;
+use crate::rekey::Rekey;
 use crate::sealed::{Keyring, SealError};
 use crate::state::{Draft, State};
 use crate::view::View;
@@ -90,8 +91,25 @@ impl Writer {
         }
     }
 
-    /// Commits a group and answers each of it.
+    /// Commits a group in its order and answers each of it. A batch with a new data key has a transaction of its own.
     pub(crate) fn commit(&mut self, group: Vec<Waiting>) {
+        let mut usual = Vec::with_capacity(group.len());
+        for waiting in group {
+            let Some(new) = &waiting.batch.rekey else {
+                usual.push(waiting);
+                continue;
+            };
+            self.commit_usual(std::mem::take(&mut usual));
+            let result = self.rekey(new, &waiting.batch);
+            let _ = waiting.reply.send(result);
+        }
+        self.commit_usual(usual);
+    }
+
+    fn commit_usual(&mut self, group: Vec<Waiting>) {
+        if group.is_empty() {
+            return;
+        }
         let batches: Vec<&Batch> = group.iter().map(|waiting| &waiting.batch).collect();
         let written = self.settle().and_then(|()| self.write(&batches));
         let results: Vec<_> = match written {
@@ -117,14 +135,15 @@ impl Writer {
         self.entropy.fill(&mut state_id);
         let kind = self.sealing.kind();
         let key_file = KeyFile::wrap(kind, state_id, &new.data_key, &sealing_key, &*self.entropy);
-        let key_file = key_file.map_err(not_sealed)?.encode();
+        let key_file = key_file.map_err(not_sealed)?;
 
         let empty = State::new(kind, state_id, sha256(&new.recovery_data));
         let mut draft = Draft::new(empty, &keys, &*self.entropy);
         let committed = draft.add(batch)?;
         let Some((state, change)) = draft.finish()? else { return Err(CommitError::Conflict) };
         let head = change.head.clone();
-        let birth = Birth { mark: state.mark, recovery_data: new.recovery_data.clone(), key_file, change };
+        let recovery_data = new.recovery_data.clone();
+        let birth = Birth { mark: state.mark, recovery_data, key_file: key_file.encode(), change };
         match self.medium.replace(&birth) {
             Ok(()) => {}
             Err(ReplaceError::Unchanged(error)) => return Err(error.into()),
@@ -133,7 +152,40 @@ impl Writer {
                 return Err(error.into());
             }
         }
-        self.current.store(Arc::new(View::open(state, keys, head)));
+        self.current.store(Arc::new(View::open(state, keys, head, Arc::new(key_file))));
+        Ok(committed)
+    }
+
+    /// Commits a batch and seals the whole state with a new data key, in one transaction.
+    fn rekey(&mut self, new: &NewState, batch: &Batch) -> Result<Committed, CommitError> {
+        self.settle()?;
+        let current = self.current.load_full();
+        let Some(open) = &current.open else { return Err(StoreError::NotOpen.into()) };
+        let sealing_key = self.sealing.key().map_err(StoreError::Write)?;
+        let keys = Arc::new(Keyring::new(&new.data_key).map_err(not_sealed)?);
+        let mark = open.state.mark;
+        let key_file = KeyFile::wrap(mark.kind, mark.state_id, &new.data_key, &sealing_key, &*self.entropy);
+        let key_file = key_file.map_err(not_sealed)?;
+
+        let mut draft = Draft::new(open.state.clone(), &open.keys, &*self.entropy);
+        let committed = draft.add(batch)?;
+        let Some((state, change)) = draft.finish()? else { return Err(CommitError::Conflict) };
+        let recovery_hash = sha256(&new.recovery_data);
+        let rekey = Rekey { old: &open.keys, new: &keys, recovery_hash, entropy: &*self.entropy };
+        let (state, change) = rekey.apply(state, change)?;
+        let head = change.head.clone();
+        let rekeying = Rekeying {
+            both: open.key_file.with(&key_file).encode(),
+            key_file: key_file.encode(),
+            recovery_data: new.recovery_data.clone(),
+            change,
+        };
+        let next = Arc::new(View::open(state, keys, head, Arc::new(key_file)));
+        if let Err(error) = self.medium.rekey(&rekeying) {
+            self.uncertain = Some(next);
+            return Err(error.into());
+        }
+        self.current.store(next);
         Ok(committed)
     }
 
@@ -143,7 +195,8 @@ impl Writer {
         let mut draft = Draft::new(open.state.clone(), &open.keys, &*self.entropy);
         let results = batches.iter().map(|batch| draft.add(batch)).collect();
         let Some((state, change)) = draft.finish()? else { return Ok(results) };
-        let next = Arc::new(View::open(state, open.keys.clone(), change.head.clone()));
+        let next = View::open(state, open.keys.clone(), change.head.clone(), open.key_file.clone());
+        let next = Arc::new(next);
         if let Err(error) = self.medium.apply(&change) {
             self.uncertain = Some(next);
             return Err(error);

@@ -11,10 +11,10 @@ mod common;
 
 use std::sync::Arc;
 
-use carrara_core::ports::{Batch, CommitError, Found, NewState, Snapshot, Store, StoreError};
+use carrara_core::ports::{AUDIT_KEPT, Batch, CommitError, Found, NewState, Snapshot, Store, StoreError};
 use carrara_store::{Backend, OpenError, Options, open};
 use carrara_types::secret::SecretBytes;
-use common::{Random, copy_all, depending, lines, new_state, put, sealing};
+use common::{Random, copy_all, depending, entries, lines, new_state, put, rekeying, sealing};
 use tempfile::TempDir;
 
 async fn open_backend(backend: Backend) -> Result<Arc<dyn Store>, OpenError> {
@@ -163,6 +163,96 @@ for_every_backend! {
         assert!(snapshot.log_lines(0, 0).unwrap().is_empty());
     }
 
+    //
+    async fn the_log_proves_that_it_only_grew(store) {
+        assert_eq!(store.snapshot().log_consistency(0).unwrap(), Some(Vec::new()));
+        assert_eq!(store.snapshot().log_consistency(1).unwrap(), None);
+        store.create(new_state(), lines(&["0", "1"])).await.unwrap();
+        let two = store.snapshot();
+        store.commit(lines(&["2"])).await.unwrap();
+        let three = store.snapshot();
+        assert_ne!(two.log_root(), three.log_root());
+        // RFC 6962, section 2.1.3: from two leaves to three, the third one's hash.
+        let third: [u8; 32] = {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"\x002");
+            digest.as_ref().try_into().unwrap()
+        };
+        assert_eq!(three.log_consistency(2).unwrap(), Some(vec![third]));
+        for size in [0, 3] {
+            assert_eq!(three.log_consistency(size).unwrap(), Some(Vec::new()));
+        }
+        assert_eq!(three.log_consistency(4).unwrap(), None);
+        assert_eq!(two.log_consistency(3).unwrap(), None);
+    }
+
+    async fn time_never_goes_back_whatever_order_batches_come_in(store) {
+        assert_eq!(store.snapshot().last_time_ms(), 0);
+        let at = |time_ms| Batch { time_ms, ..Batch::default() };
+        store.create(new_state(), at(-5)).await.unwrap();
+        assert_eq!(store.snapshot().last_time_ms(), 0);
+        for (time_ms, expected) in [(7, 7), (3, 7), (9, 9), (0, 9)] {
+            store.commit(at(time_ms)).await.unwrap();
+            assert_eq!(store.snapshot().last_time_ms(), expected);
+        }
+    }
+
+    async fn audit_entries_are_read_by_index_and_refused_with_their_batch(store) {
+        assert_eq!((store.snapshot().audit_range(), store.snapshot().audit_lines(0, 9).unwrap()), (0..0, vec![]));
+        store.create(new_state(), entries(["0".into()])).await.unwrap();
+        let mut batch = depending(put("a", "1"), "a", None);
+        batch.audit_lines = vec!["1".into(), "2".into()];
+        store.commit(batch).await.unwrap();
+        let mut lost = depending(put("a", "2"), "a", None);
+        lost.audit_lines = vec!["lost".into()];
+        assert!(store.commit(lost).await.is_err());
+        assert!(store.commit(entries(["two\nlines".into()])).await.is_err());
+        let snapshot = store.snapshot();
+        assert_eq!(snapshot.audit_range(), 0..3);
+        assert_eq!(snapshot.audit_lines(0, usize::MAX).unwrap(), ["0", "1", "2"]);
+        assert_eq!(snapshot.audit_lines(1, 1).unwrap(), ["1"]);
+        assert!(snapshot.audit_lines(3, 9).unwrap().is_empty());
+        assert!(snapshot.audit_lines(u64::MAX, 9).unwrap().is_empty());
+        assert_eq!(snapshot.log_size(), 0, "the trail is no part of the log");
+    }
+
+    async fn the_oldest_audit_entries_go_and_no_index_is_used_twice(store) {
+        store.create(new_state(), Batch::default()).await.unwrap();
+        let some = |range: std::ops::Range<u64>| entries(range.map(|entry| entry.to_string()));
+        store.commit(some(0..AUDIT_KEPT)).await.unwrap();
+        assert_eq!(store.snapshot().audit_range(), 0..AUDIT_KEPT);
+        store.commit(some(AUDIT_KEPT..AUDIT_KEPT + 1)).await.unwrap();
+        let snapshot = store.snapshot();
+        assert_eq!(snapshot.audit_range(), 1..AUDIT_KEPT + 1);
+        assert_eq!(snapshot.audit_lines(0, 2).unwrap(), ["1", "2"]);
+        assert_eq!(snapshot.audit_lines(AUDIT_KEPT, 9).unwrap(), [AUDIT_KEPT.to_string()]);
+        // More in one batch than are kept.
+        store.commit(some(AUDIT_KEPT + 1..2 * AUDIT_KEPT + 5)).await.unwrap();
+        let snapshot = store.snapshot();
+        assert_eq!(snapshot.audit_range(), AUDIT_KEPT + 5..2 * AUDIT_KEPT + 5);
+        assert_eq!(snapshot.audit_lines(0, 1).unwrap(), [(AUDIT_KEPT + 5).to_string()]);
+    }
+
+    // L-61
+    async fn a_new_data_key_keeps_everything_else(store) {
+        let mut batch = put("a", "1");
+        batch.log_lines = vec!["x".into()];
+        batch.audit_lines = vec!["e".into()];
+        store.create(new_state(), batch).await.unwrap();
+        let before = store.snapshot();
+        let mut batch = rekeying(put("b", "2"));
+        batch.log_lines = vec!["y".into()];
+        batch.deletes = vec!["a".into()];
+        batch.time_ms = 5;
+        assert_eq!(store.commit(batch).await.unwrap().revision, 2);
+        let after = store.snapshot();
+        assert_eq!((after.state_id(), after.revision()), (before.state_id(), 2));
+        assert_eq!((read(&*after, "a"), read(&*after, "b").as_deref()), (None, Some("2")));
+        assert_eq!((after.log_lines(0, 9).unwrap(), after.audit_lines(0, 9).unwrap()), (vec!["x".into(), "y".into()], vec!["e".into()]));
+        assert_eq!(after.last_time_ms(), 5);
+        assert_eq!(read(&*before, "a").as_deref(), Some("1"));
+        store.commit(depending(put("b", "3"), "b", Some(2))).await.unwrap();
+    }
+
     async fn what_the_format_cannot_hold_is_refused_and_changes_nothing(store) {
         store.create(new_state(), put("a", "1")).await.unwrap();
         let long = "n".repeat((64 << 10) + 1);
@@ -232,6 +322,35 @@ async fn a_restart_finds_everything_again() {
     assert_eq!(after.log_lines(0, 9).unwrap(), ["x", "y"]);
     assert_eq!(store.commit(lines(&["z"])).await.unwrap().revision, 4);
     assert_eq!(store.snapshot().log_lines(2, 9).unwrap(), ["z"]);
+}
+
+// L-61
+#[tokio::test]
+async fn a_restart_finds_a_rekeyed_state_with_its_audit_trail_and_time() {
+    let folder = TempDir::new().unwrap();
+    let store = open_backend(redb(&folder)).await.unwrap();
+    store.create(new_state(), put("a", "1")).await.unwrap();
+    let all = AUDIT_KEPT + 3;
+    let mut batch = entries((0..all).map(|entry| entry.to_string()));
+    batch.time_ms = 1234;
+    store.commit(batch).await.unwrap();
+    for round in 0..3 {
+        // Again and again: the key file never holds more than two keys.
+        store.commit(rekeying(put("b", &round.to_string()))).await.unwrap();
+    }
+    store.commit(lines(&["z"])).await.unwrap();
+    let before = store.snapshot();
+    drop(store);
+    let store = open_backend(redb(&folder)).await.unwrap();
+    let after = store.snapshot();
+    assert_eq!((store.found(), after.state_id(), after.revision()), (Found::Open, before.state_id(), 6));
+    assert_eq!((read(&*after, "a").as_deref(), read(&*after, "b").as_deref()), (Some("1"), Some("2")));
+    assert_eq!((after.record_revision("a"), after.record_revision("b")), (Some(1), Some(5)));
+    assert_eq!((after.audit_range(), after.last_time_ms()), (3..all, 1234));
+    assert_eq!(after.audit_lines(0, 1).unwrap(), ["3"]);
+    assert_eq!((after.log_root(), after.log_lines(0, 9).unwrap()), (before.log_root(), vec!["z".into()]));
+    assert_eq!(store.commit(entries(["next".into()])).await.unwrap().revision, 7);
+    assert_eq!(store.snapshot().audit_lines(all, 9).unwrap(), ["next"]);
 }
 
 // what was acknowledged survives a process that ends without closing anything.

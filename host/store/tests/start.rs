@@ -16,12 +16,13 @@ use std::sync::Arc;
 use carrara_core::ports::{Found, Sealing, SealingKind, Store};
 use carrara_store::{Backend, OpenError, Options, open};
 use carrara_types::secret::SecretBytes;
-use common::{FixedKey, Random, copy_all, lines, new_state, put, sealing};
+use common::{FixedKey, Random, copy_all, entries, lines, new_state, put, sealing};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tempfile::TempDir;
 
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 async fn open_with(dir: &Path, sealing: Arc<dyn Sealing>) -> Result<Arc<dyn Store>, OpenError> {
@@ -370,6 +371,40 @@ async fn missing_swapped_and_cut_log_lines_are_noticed() {
     assert_eq!(start(folder.path()).await.unwrap().snapshot().log_lines(0, 9).unwrap(), ["line 0", "line 1"]);
 }
 
+#[tokio::test]
+async fn missing_swapped_and_cut_audit_entries_are_noticed() {
+    let folder = set_up().await;
+    let store = start(folder.path()).await.unwrap();
+    store.commit(entries(["entry 0".into(), "entry 1".into()])).await.unwrap();
+    drop(store);
+    let database = Database::open(state(&folder)).unwrap();
+    let table = database.begin_read().unwrap().open_table(AUDIT).unwrap();
+    let all: Vec<_> = table.iter().unwrap().map(|entry| entry.unwrap().1.value().to_vec()).collect();
+    drop((table, database));
+    let write = |index: u64, entry: Option<&[u8]>| {
+        tamper(&folder, |transaction| {
+            let mut audit = transaction.open_table(AUDIT).unwrap();
+            match entry {
+                Some(entry) => drop(audit.insert(index, entry).unwrap()),
+                None => drop(audit.remove(index).unwrap()),
+            }
+        });
+    };
+    write(1, None);
+    assert_damaged(&folder, "missing").await;
+    write(1, Some(&all[0]));
+    assert_damaged(&folder, "entry 1").await;
+    write(1, Some(&all[1]));
+    write(2, Some(&all[1]));
+    assert_damaged(&folder, "entry 2").await;
+    write(2, None);
+    write(0, None);
+    assert_damaged(&folder, "entry 0").await;
+    write(0, Some(&all[0]));
+    let snapshot = start(folder.path()).await.unwrap().snapshot();
+    assert_eq!(snapshot.audit_lines(0, 9).unwrap(), ["entry 0", "entry 1"]);
+}
+
 // the recovery data is clear but bound.
 #[tokio::test]
 async fn changed_recovery_data_is_noticed() {
@@ -424,10 +459,13 @@ async fn neither_values_nor_log_lines_nor_keys_lie_in_the_files_in_the_clear() {
     state.data_key = SecretBytes::new("data key", b"0123456789abcdef0123456789ABCDEF".to_vec());
     store.create(state, put("secret:a", "the very secret value")).await.unwrap();
     store.commit(lines(&["the very private line"])).await.unwrap();
+    store.commit(entries(["the very private entry".into()])).await.unwrap();
     drop(store);
     for file in ["state.redb", "sealed_key"] {
         let bytes = fs::read(folder.path().join(file)).unwrap();
-        for needle in ["the very secret value", "the very private line", "0123456789abcdef"] {
+        for needle in
+            ["the very secret value", "the very private line", "the very private entry", "0123456789abcdef"]
+        {
             assert!(
                 !bytes.windows(needle.len()).any(|window| window == needle.as_bytes()),
                 "{file}: {needle}"

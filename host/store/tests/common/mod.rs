@@ -60,6 +60,18 @@ pub fn depending(mut batch: Batch, name: &str, seen: Option<u64>) -> Batch {
     batch
 }
 
+/// A batch that appends entries to the audit trail.
+pub fn entries(entries: impl IntoIterator<Item = String>) -> Batch {
+    Batch { audit_lines: entries.into_iter().collect(), ..Batch::default() }
+}
+
+/// The batch with a new data key and new recovery data.
+pub fn rekeying(mut batch: Batch) -> Batch {
+    let state = NewState { recovery_data: b"new recovery data".to_vec(), ..new_state() };
+    batch.rekey = Some(Box::new(state));
+    batch
+}
+
 /// Copies a directory as a crash would leave it.
 pub fn copy_all(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
