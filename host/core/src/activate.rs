@@ -164,7 +164,7 @@ impl Coordinator {
         if marble.max_activations == 0 {
             return Ok(true);
         }
-        let _turn = self.turns.wait(marble_type).await;
+        let _turn = self.turns.wait(&records::activations(marble_type)).await;
         for _ in 0..ATTEMPTS {
             let view = self.view().map_err(ActivateError::Store)?.ok_or(ActivateError::WrongState)?;
             if !epoch.is_of(view.snapshot.as_ref()) {

@@ -164,6 +164,11 @@ impl Authority {
         &self.marble_root
     }
 
+    /// The public key of the marble root (and of the intermediate), as an uncompressed point of P-384.
+    pub(crate) fn marble_root_point(&self) -> &[u8] {
+        self.intermediate_key.public_point()
+    }
+
     /// [`Authority::root_der`] as PEM.
     #[must_use]
     pub fn root_pem(&self) -> String {

@@ -21,6 +21,7 @@ pub mod error;
 pub mod generate;
 mod key_pair;
 mod log;
+mod marble_certificate;
 mod matching;
 pub mod outcome;
 mod parameters;
@@ -39,9 +40,11 @@ mod startup_manifest;
 mod status;
 #[cfg(test)]
 mod test_authority;
+mod template_uses;
 mod ttls;
 mod turns;
 mod update_manifest;
+mod uploaded_secrets;
 mod view;
 mod write_secrets;
 

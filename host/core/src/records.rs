@@ -70,11 +70,13 @@ pub(crate) fn required(snapshot: &dyn Snapshot, key: &str) -> Result<SecretBytes
 
 /// The stored count of activations.
 pub(crate) fn activation_count(snapshot: &dyn Snapshot, marble_type: &str) -> Result<u64, StoreError> {
-    let key = activations(marble_type);
-    match snapshot.open(&key)? {
-        Some(bytes) => Ok(u64::from_le_bytes(fixed(&key, bytes.expose())?)),
-        None => Ok(0),
-    }
+    Ok(number(snapshot, &activations(marble_type))?.unwrap_or(0))
+}
+
+/// The value of a record that holds a number, u64 LE; `None` if there is no such record.
+pub(crate) fn number(snapshot: &dyn Snapshot, key: &str) -> Result<Option<u64>, StoreError> {
+    let Some(bytes) = snapshot.open(key)? else { return Ok(None) };
+    Ok(Some(u64::from_le_bytes(fixed(key, bytes.expose())?)))
 }
 
 /// The value of a secret record, `None` if there is no such record.

@@ -17,7 +17,7 @@ use crate::ttls::TtlsPlan;
 pub(crate) const DEFAULT_RENDERER: &str = "go-template";
 
 /// What a template belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Slot {
     File(String),
     Env(String),
@@ -90,24 +90,31 @@ pub(crate) async fn render_marble(
     secrets: Arc<dyn SecretCatalog>,
 ) -> Result<Rendered, RenderFault> {
     let mut slots = Vec::new();
+    for (slot, _, file) in parameters(marble).filter(|(_, _, file)| file.no_templates) {
+        slots.push((slot, vec![Chunk::Text(file.data.clone())]));
+    }
+    for (renderer, asked) in questions(marble, ttls.as_ref()) {
+        slots.extend(ask(policies, renderer, context, asked, Arc::clone(&secrets)).await?);
+    }
+    Ok(Rendered { slots, ttls })
+}
+
+/// The templates of one Marble by their renderer.
+pub(crate) fn questions<'a>(
+    marble: &'a Marble,
+    ttls: Option<&TtlsPlan>,
+) -> BTreeMap<&'a str, Vec<(Slot, Template)>> {
     let mut questions: BTreeMap<&str, Vec<(Slot, Template)>> = BTreeMap::new();
-    for (slot, target, file) in parameters(marble) {
-        if file.no_templates {
-            slots.push((slot, vec![Chunk::Text(file.data.clone())]));
-            continue;
-        }
+    for (slot, target, file) in parameters(marble).filter(|(_, _, file)| !file.no_templates) {
         let renderer = file.renderer.as_deref().unwrap_or(DEFAULT_RENDERER);
         let template = Template { name: slot_name(&slot), target, text: file.data.clone() };
         questions.entry(renderer).or_default().push((slot, template));
     }
-    for (index, text) in ttls.iter().flat_map(TtlsPlan::templates) {
+    for (index, text) in ttls.into_iter().flat_map(TtlsPlan::templates) {
         let template = Template { name: crate::ttls::VARIABLE.to_owned(), target: Target::Env, text };
         questions.entry(DEFAULT_RENDERER).or_default().push((Slot::Ttls(index), template));
     }
-    for (renderer, asked) in questions {
-        slots.extend(ask(policies, renderer, context, asked, Arc::clone(&secrets)).await?);
-    }
-    Ok(Rendered { slots, ttls })
+    questions
 }
 
 fn parameters(marble: &Marble) -> impl Iterator<Item = (Slot, Target, &File)> {
@@ -124,7 +131,11 @@ fn slot_name(slot: &Slot) -> String {
     }
 }
 
-async fn ask(
+/// Asks one renderer, in one call.
+///
+/// # Errors
+/// The first template that does not render.
+pub(crate) async fn ask(
     policies: &dyn Policies,
     renderer: &str,
     context: &Context,

@@ -90,23 +90,10 @@ impl Vault {
     }
 
     fn encoded(&mut self, reference: &SecretReference) -> Result<Zeroizing<Vec<u8>>, Cause> {
-        let frame = |text: &str| {
-            Cause(format!("template: data: error calling {}: {text}", function(reference.encoding)))
-        };
         let kind = self.kind(reference)?;
         let part = effective_part(reference, &kind);
         let value = self.value(reference.scope, &reference.name)?;
-        let bytes = match part {
-            Part::Certificate => value.certificate.as_deref(),
-            Part::Private => value.private.as_ref().map(SecretBytes::expose),
-            Part::Public | Part::Whole => value.public.as_ref().map(SecretBytes::expose),
-        };
-        let bytes = bytes.filter(|bytes| !bytes.is_empty());
-        let bytes = bytes.ok_or_else(|| frame("tried to parse secret with empty value"))?;
-        if reference.encoding == Encoding::Text && bytes.contains(&0) {
-            return Err(frame("secret contains null bytes"));
-        }
-        Ok(encode(bytes, part, reference.encoding))
+        Ok(encode(referenced(value, reference, &kind)?, part, reference.encoding))
     }
 
     fn kind(&self, reference: &SecretReference) -> Result<SecretKind, Cause> {
@@ -202,6 +189,30 @@ fn stored(
 
 fn unreadable(error: crate::ports::StoreError) -> Cause {
     Cause(error.to_string())
+}
+
+/// The bytes that a reference means.
+///
+/// # Errors
+/// What a template engine would say of them: there are none, or a zero byte stands where text must.
+pub(crate) fn referenced<'v>(
+    value: &'v SecretValue,
+    reference: &SecretReference,
+    kind: &SecretKind,
+) -> Result<&'v [u8], Cause> {
+    let frame =
+        |text: &str| Cause(format!("template: data: error calling {}: {text}", function(reference.encoding)));
+    let bytes = match effective_part(reference, kind) {
+        Part::Certificate => value.certificate.as_deref(),
+        Part::Private => value.private.as_ref().map(SecretBytes::expose),
+        Part::Public | Part::Whole => value.public.as_ref().map(SecretBytes::expose),
+    };
+    let bytes = bytes.filter(|bytes| !bytes.is_empty());
+    let bytes = bytes.ok_or_else(|| frame("tried to parse secret with empty value"))?;
+    if reference.encoding == Encoding::Text && bytes.contains(&0) {
+        return Err(frame("secret contains null bytes"));
+    }
+    Ok(bytes)
 }
 
 /// Which part a reference means: the bare secret is its public part, but for `pem`, where a bare certificate secret

@@ -12,9 +12,11 @@ use time::OffsetDateTime;
 
 use crate::authority::{Authority, AuthorityRecords};
 use crate::error::Refused;
+use crate::marble_certificate::KnownMarbles;
 use crate::outcome::{ManifestAnswer, TlsIdentity, TlsPort};
 use crate::ports::{Snapshot, StoreError};
 use crate::records;
+use crate::template_uses::TemplateUses;
 
 /// The live CA with the identities that the ports present.
 pub(crate) struct Live {
@@ -56,6 +58,10 @@ pub(crate) struct Epoch {
     pub(crate) manifest: Arc<AcceptedManifest>,
     pub(crate) answer: Arc<ManifestAnswer>,
     pub(crate) live: Arc<Live>,
+    /// Learnt at the first upload of a secret.
+    pub(crate) uses: TemplateUses,
+    /// Recognised by the marble root in force.
+    pub(crate) marbles: KnownMarbles,
     users: HashMap<[u8; 32], Arc<Principal>>,
 }
 
@@ -120,7 +126,8 @@ impl Epoch {
             signature,
         });
         let users = principals(&manifest)?;
-        Ok(Self { key, manifest: Arc::new(manifest), answer, live, users })
+        let (uses, marbles) = (TemplateUses::default(), KnownMarbles::default());
+        Ok(Self { key, manifest: Arc::new(manifest), answer, live, uses, marbles, users })
     }
 }
 
