@@ -123,7 +123,8 @@ pub(crate) async fn may_write<'view>(
     }
 }
 
-/// Whether the user may raise the security version of all these packages (M-100).
+/// Whether the user may raise the security version of all these packages (M-100). One that the manifest does not have is
+/// refused alike, whatever the authorizers say (M-101).
 ///
 /// # Errors
 /// [`UpdateManifestError::Denied`] with M-100's text, or the policy's failure.
@@ -137,9 +138,11 @@ pub(crate) async fn may_update_packages<'view>(
     let names: Vec<String> = packages.into_iter().collect();
     let specified =
         format!("user {} is not allowed to update one or more packages of [{}]", user.name, names.join(" "));
+    let known = names.iter().all(|name| view.epoch.packages.contains_key(name));
     let question = Question { user, action: "UpdateSecurityVersion", resource_type: "Packages", names };
     match ask(view, policies, question, now).await.map_err(UpdateManifestError::Policy)? {
-        None => Ok(UpdateGrant { view }),
+        None if known => Ok(UpdateGrant { view }),
+        None => Err(UpdateManifestError::Denied(specified)),
         Some(refusal) => Err(UpdateManifestError::Denied(refusal.text(specified))),
     }
 }

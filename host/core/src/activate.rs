@@ -57,7 +57,7 @@ impl Coordinator {
         let now = self.now(view);
         let manifest = &view.epoch.manifest;
         let (marble, package) =
-            entitled(manifest, &request.marble_type).map_err(ActivateError::Verification)?;
+            entitled(&view.epoch, &request.marble_type).map_err(ActivateError::Verification)?;
         let claims = self.verify(manifest, package, &request.quote, peer, now).await?;
         check_limit(view, marble, &request.marble_type)?;
         let uuid = parse_uuid(&request.uuid).map_err(ActivateError::InvalidUuid)?;
@@ -160,7 +160,7 @@ impl Coordinator {
     /// Counts the activation where the epoch's manifest limits it (M-92), exactly: the limit is checked again on what
     /// the commit depends on. `false` if the epoch is over.
     async fn count(&self, epoch: &Epoch, marble_type: &str) -> Result<bool, ActivateError> {
-        let (marble, _) = entitled(&epoch.manifest, marble_type).map_err(ActivateError::Verification)?;
+        let (marble, _) = entitled(epoch, marble_type).map_err(ActivateError::Verification)?;
         if marble.max_activations == 0 {
             return Ok(true);
         }
@@ -185,14 +185,11 @@ impl Coordinator {
     }
 }
 
-/// The Marble and its package (G-23, G-24).
-fn entitled<'a>(
-    manifest: &'a AcceptedManifest,
-    marble_type: &str,
-) -> Result<(&'a Marble, &'a Package), Cause> {
-    let marble =
-        manifest.marbles.get(marble_type).ok_or_else(|| Cause("unknown marble type requested".to_owned()))?;
-    let package = manifest
+/// The Marble and its package as it is in force (G-23, G-24).
+fn entitled<'a>(epoch: &'a Epoch, marble_type: &str) -> Result<(&'a Marble, &'a Package), Cause> {
+    let marble = epoch.manifest.marbles.get(marble_type);
+    let marble = marble.ok_or_else(|| Cause("unknown marble type requested".to_owned()))?;
+    let package = epoch
         .packages
         .get(&marble.package)
         .ok_or_else(|| Cause(format!("undefined package {:?}", marble.package)))?;

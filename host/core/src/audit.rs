@@ -112,8 +112,13 @@ impl Entry {
         if self.refused.is_some() { "refused" } else { "done" }
     }
 
+    /// Stores the entry with a batch that is not committed by [`Coordinator::commit`]; who commits it announces it.
+    pub(crate) fn record(&self, batch: &mut Batch) {
+        batch.audit_lines.push(self.line());
+    }
+
     /// The structured log event of the entry.
-    fn announce(&self) {
+    pub(crate) fn announce(&self) {
         tracing::info!(
             target: "carrara::audit",
             user = self.user.as_deref().unwrap_or_default(),
@@ -203,6 +208,12 @@ impl Coordinator {
         let from = from.clamp(kept.start, kept.end);
         let lines = snapshot.audit_lines(from, limit.min(AUDIT_PAGE)).map_err(ReadAuditError::Store)?;
         Ok(AuditPage { first: kept.start, from, next: from + lines.len() as u64, end: kept.end, lines })
+    }
+
+    /// How many entries wait in memory.
+    #[must_use]
+    pub fn audit_entries_waiting(&self) -> usize {
+        self.trail.0.lock().unwrap_or_else(PoisonError::into_inner).lines.len()
     }
 
     /// Stores the entries that wait. To be called once a second, and before the process ends.

@@ -1,14 +1,45 @@
 //! Cancelling the pending update (R-60a, L-56).
 
 use crate::Coordinator;
+use crate::access;
+use crate::audit::{Action, Entry};
 use crate::error::PendingUpdateError;
+use crate::log;
+use crate::package_update::dependencies;
+use crate::pending_update::pending;
+use crate::ports::{Batch, CommitError};
+use crate::records;
+use crate::update_manifest::ATTEMPTS;
 
 impl Coordinator {
-    /// Cancels the pending update.
+    /// Cancels the pending update. Does not wait for one that is just being applied: whichever commits first wins.
     ///
     /// # Errors
     /// Not a user, not permitted, or nothing pending, in that order.
-    pub async fn cancel_update(&self, _peer: Option<&[u8]>) -> Result<(), PendingUpdateError> {
-        Err(PendingUpdateError::NotFound)
+    pub async fn cancel_update(&self, peer: Option<&[u8]>) -> Result<(), PendingUpdateError> {
+        for _ in 0..ATTEMPTS {
+            let (view, user) = self.acknowledger(peer)?;
+            let now = self.now(&view);
+            let asked = access::may_cancel_update(&view, self.ports.policies.as_ref(), &user, now).await;
+            let entry = |of: Option<String>| Entry::done(now, Some(&user), Action::CancelUpdate, of);
+            let view = match asked {
+                Ok(grant) => grant.view(),
+                Err(error) => {
+                    self.note(&entry(None).refused(&error.to_string()));
+                    return Err(error);
+                }
+            };
+            let fingerprint = pending(view)?.fingerprint();
+            let mut batch = Batch { depends: dependencies(view), ..Batch::default() };
+            batch.deletes.push(records::PENDING_UPDATE.to_owned());
+            batch.log_lines.push(log::update_cancelled(now, &user.name, &fingerprint));
+            log::check_lengths(&batch.log_lines).map_err(PendingUpdateError::Log)?;
+            match self.commit(batch, now, &[entry(Some(fingerprint))]).await {
+                Ok(_) => return Ok(()),
+                Err(CommitError::Conflict) => {}
+                Err(CommitError::Store(error)) => return Err(PendingUpdateError::Store(error)),
+            }
+        }
+        Err(PendingUpdateError::Busy)
     }
 }

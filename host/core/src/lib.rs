@@ -7,10 +7,12 @@ mod access;
 mod acknowledge_update;
 mod activate;
 mod advance_counter;
+mod apply_update;
 pub mod audit;
 pub mod authority;
 mod ca_key;
 mod cancel_update;
+mod carry_over;
 mod catalog;
 pub mod certificate;
 mod checkpoint;
@@ -18,14 +20,18 @@ pub mod derive;
 mod digest_signature;
 mod dry_run;
 pub mod error;
+mod full_update;
 pub mod generate;
 mod key_pair;
 mod log;
 mod marble_certificate;
 mod matching;
 pub mod outcome;
+mod package_update;
 mod parameters;
 mod pem_text;
+mod pending;
+mod pending_update;
 mod phase;
 pub mod ports;
 mod read_secrets;
@@ -38,15 +44,17 @@ mod sign_quote;
 mod splice;
 mod startup_manifest;
 mod status;
+mod template_uses;
 #[cfg(test)]
 mod test_authority;
-mod template_uses;
 mod ttls;
 mod turns;
 mod update_manifest;
 mod uploaded_secrets;
 mod view;
 mod write_secrets;
+
+pub use catalog::declared_secrets;
 
 use std::sync::Arc;
 
@@ -96,6 +104,8 @@ pub struct Coordinator {
     epoch: ArcSwapOption<Epoch>,
     quote: ArcSwap<RootQuote>,
     setting: Arc<tokio::sync::Mutex<()>>,
+    /// One update at a time: what is made for it is expensive, and two would be in conflict anyway.
+    updating: Arc<tokio::sync::Mutex<()>>,
     turns: turns::Turns,
     /// Audit entries that wait to be stored.
     trail: audit::Trail,
@@ -129,6 +139,7 @@ impl Coordinator {
             epoch: ArcSwapOption::new(epoch),
             quote: ArcSwap::from_pointee(RootQuote { root, quote }),
             setting: Arc::default(),
+            updating: Arc::default(),
             turns: turns::Turns::default(),
             trail: audit::Trail::default(),
         })

@@ -2,10 +2,13 @@
 //!
 //! Every encoding starts with a version byte, but for what is stored as clients know it (the manifest's bytes, DER).
 
+use std::collections::BTreeMap;
+
 use carrara_types::secret::SecretBytes;
 
 use crate::error::Cause;
 use crate::generate::SecretValue;
+use crate::pending::Pending;
 use crate::ports::{Batch, Snapshot, StoreError};
 
 /// The uploaded bytes (M-1).
@@ -51,6 +54,25 @@ pub(crate) fn activations(marble_type: &str) -> String {
 /// A package's security version after package updates (M-104..M-106), u64 LE.
 pub(crate) fn package_version(package: &str) -> String {
     format!("package:{package}")
+}
+
+/// The security versions that package updates stored, by package.
+pub(crate) fn package_versions(snapshot: &dyn Snapshot) -> Result<BTreeMap<String, u64>, StoreError> {
+    let prefix = package_version("");
+    let read = |key: String| {
+        let bytes = required(snapshot, &key)?;
+        let version = u64::from_le_bytes(fixed(&key, bytes.expose())?);
+        Ok((key.strip_prefix(&prefix).unwrap_or_default().to_owned(), version))
+    };
+    snapshot.keys(&prefix).into_iter().map(read).collect()
+}
+
+/// The update that waits for acknowledgements.
+pub(crate) fn pending_update(snapshot: &dyn Snapshot) -> Result<Option<Pending>, StoreError> {
+    let Some(bytes) = snapshot.open(PENDING_UPDATE)? else { return Ok(None) };
+    Pending::decode(bytes.expose())
+        .map(Some)
+        .map_err(|cause| StoreError::Read(format!("record `{PENDING_UPDATE}`: {cause}")))
 }
 
 /// A monotonic counter, u64 LE; `id` as rest-api.md, monotonic-counter, builds it.

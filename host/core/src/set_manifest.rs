@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::Coordinator;
-use crate::audit;
-use crate::authority::AuthorityRecords;
+use crate::audit::{self, Action, Entry};
+use crate::authority::{Authority, AuthorityRecords};
 use crate::error::{Cause, Refused, SetManifestError};
 use crate::generate::{self, SecretValue, Source};
 use crate::log;
@@ -57,9 +57,14 @@ impl Coordinator {
         self.dry_run(&manifest, now).await?;
 
         let Computed { material, recovery: Recovery { data_key, recovery_data, secrets } } = computed;
-        let batch = initial_batch(bytes, material, phase, now);
+        let mut batch = initial_batch(bytes, material, phase, now);
+        let entry = Entry::done(now, None, Action::SetManifest, [hex::encode(Sha256::digest(bytes))]);
+        entry.record(&mut batch);
         match self.ports.store.create(NewState { data_key, recovery_data }, batch).await {
-            Ok(_) => Ok(ManifestSet { recovery_secrets: secrets, warnings: manifest.warnings().to_vec() }),
+            Ok(_) => {
+                entry.announce();
+                Ok(ManifestSet { recovery_secrets: secrets, warnings: manifest.warnings().to_vec() })
+            }
             Err(CommitError::Conflict) => Err(SetManifestError::WrongState),
             Err(CommitError::Store(error)) => Err(SetManifestError::Store(error)),
         }
@@ -107,7 +112,7 @@ impl Coordinator {
             let mut root = vec![0; 32];
             entropy.fill(&mut root);
             let root_secret = SecretBytes::new("root secret", root);
-            let shared = make_secrets(&manifest, &root_secret, &live, now, entropy)
+            let shared = make_secrets(&manifest, |_| true, &root_secret, &live.authority, now, entropy)
                 .map_err(SetManifestError::Secrets)?;
             let recovery = recovery_shares::make_recovery(
                 &manifest.recovery_keys,
@@ -139,11 +144,12 @@ fn refused(refused: Refused) -> SetManifestError {
     }
 }
 
-/// The shared secrets; certificates that will be made for each Marble are made once as a test (M-78).
-fn make_secrets(
+/// The shared secrets that are wanted; certificates that will be made for each Marble are made once as a test (M-78).
+pub(crate) fn make_secrets(
     manifest: &AcceptedManifest,
+    wanted: impl Fn(&str) -> bool,
     root_secret: &SecretBytes,
-    live: &Live,
+    authority: &Authority,
     now: OffsetDateTime,
     entropy: &dyn Entropy,
 ) -> Result<Vec<(String, SecretValue)>, Cause> {
@@ -151,11 +157,13 @@ fn make_secrets(
     let test_uuid = uuid::Uuid::nil().to_string();
     for (name, definition) in manifest.secrets.iter().filter(|(_, definition)| !definition.user_defined) {
         if definition.shared {
-            let value = generate::generate(name, definition, Source::Shared, &live.authority, now, entropy)?;
-            shared.push((name.clone(), value));
+            if wanted(name) {
+                let value = generate::generate(name, definition, Source::Shared, authority, now, entropy)?;
+                shared.push((name.clone(), value));
+            }
         } else if definition.kind.is_certificate() {
             let source = Source::Private { root_secret, uuid: &test_uuid, marble_type: None };
-            generate::generate(name, &trial(definition), source, &live.authority, now, entropy)?;
+            generate::generate(name, &trial(definition), source, authority, now, entropy)?;
         }
     }
     Ok(shared)

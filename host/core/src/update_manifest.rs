@@ -1,8 +1,47 @@
 //! Updating the manifest: security versions of packages, or the whole (manifest.md section 5).
+//!
+//! Reads and judges in the order of L-50; what either kind of update does stands in `package_update.rs` and
+//! `full_update.rs`.
+
+use std::sync::Arc;
+
+use carrara_types::decision::{Change, Finding, Principal, Proposal};
+use carrara_types::manifest::ParsedManifest;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::Coordinator;
+use crate::audit::{Action, Entry};
 use crate::error::UpdateManifestError;
 use crate::outcome::{Reporting, UpdateProgress};
+use crate::ports::PolicyFailure;
+use crate::records;
+use crate::view::View;
+
+/// A commit in conflict is computed again this often; more means that the state changes faster than an update is made.
+pub(crate) const ATTEMPTS: usize = 8;
+
+/// The turn of one update. Goes along with its work, so that a caller who goes away does not make room for a second
+/// one.
+pub(crate) type Turn = Arc<OwnedMutexGuard<()>>;
+
+/// What somebody proposes.
+pub(crate) struct Proposed<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) manifest: &'a ParsedManifest,
+    pub(crate) user: &'a Principal,
+    pub(crate) reporting: Reporting,
+    pub(crate) now: OffsetDateTime,
+    pub(crate) turn: &'a Turn,
+}
+
+impl Proposed<'_> {
+    /// Lower-case hex SHA-256 of the uploaded bytes.
+    pub(crate) fn fingerprint(&self) -> String {
+        hex::encode(Sha256::digest(self.bytes))
+    }
+}
 
 impl Coordinator {
     /// Starts an update; it takes effect at once where no further acknowledgement is needed (L-50..L-52).
@@ -11,10 +50,109 @@ impl Coordinator {
     /// M-100..M-112. Nothing was changed.
     pub async fn update_manifest(
         &self,
-        _peer: Option<&[u8]>,
-        _bytes: &[u8],
-        _reporting: Reporting,
+        peer: Option<&[u8]>,
+        bytes: &[u8],
+        reporting: Reporting,
     ) -> Result<UpdateProgress, UpdateManifestError> {
-        Err(UpdateManifestError::Unauthorized)
+        self.updater(peer)?;
+        let manifest = &ParsedManifest::parse(bytes)?;
+        let turn = &self.update_turn().await;
+        for _ in 0..ATTEMPTS {
+            let (view, user) = self.updater(peer)?;
+            if view.snapshot.record_revision(records::PENDING_UPDATE).is_some() {
+                return Err(UpdateManifestError::Pending);
+            }
+            let user = user.as_ref();
+            let proposed = Proposed { bytes, manifest, user, reporting, now: self.now(&view), turn };
+            let progress = if is_package_update(manifest) {
+                self.update_packages(&view, &proposed).await?
+            } else {
+                self.update_whole(&view, &proposed).await?
+            };
+            if let Some(progress) = progress {
+                return Ok(progress);
+            }
+        }
+        Err(UpdateManifestError::Busy)
+    }
+
+    /// Waits until no other update is being made.
+    pub(crate) async fn update_turn(&self) -> Turn {
+        Arc::new(Arc::clone(&self.updating).lock_owned().await)
+    }
+
+    /// What the validators say of a proposal.
+    pub(crate) async fn validate_update(
+        &self,
+        view: &View,
+        proposed: &Proposed<'_>,
+        change: Change,
+    ) -> Result<Vec<Finding>, PolicyFailure> {
+        let proposal = Proposal {
+            context: view.context(proposed.now),
+            change,
+            manifest: proposed.manifest.normalised_json(),
+            manifest_sha256: Sha256::digest(proposed.bytes).into(),
+            current: Some(view.epoch.manifest.normalised_json()),
+            current_versions: view.epoch.versions(),
+            proposer: Some(proposed.user.clone()),
+        };
+        self.ports.policies.validate(proposal).await
+    }
+
+    /// Notes a refusal by the authorizers.
+    pub(crate) fn note_refused_update(&self, entry: Entry, error: &UpdateManifestError) {
+        if matches!(error, UpdateManifestError::Denied(_) | UpdateManifestError::Policy(_)) {
+            self.note(&entry.refused(&error.to_string()));
+        }
+    }
+
+    fn updater(&self, peer: Option<&[u8]>) -> Result<(View, Arc<Principal>), UpdateManifestError> {
+        let view =
+            self.view().map_err(UpdateManifestError::Store)?.ok_or(UpdateManifestError::Unauthorized)?;
+        let user = peer.and_then(|der| view.user(der)).ok_or(UpdateManifestError::Unauthorized)?;
+        Ok((view, user))
+    }
+}
+
+/// The audit entry of a full update's start.
+pub(crate) fn start_entry(proposed: &Proposed<'_>) -> Entry {
+    Entry::done(proposed.now, Some(proposed.user), Action::UpdateManifest, [proposed.fingerprint()])
+}
+
+/// Whether an update is about packages' versions alone (manifest.md section 5).
+fn is_package_update(manifest: &ParsedManifest) -> bool {
+    manifest.infrastructures.is_empty()
+        && manifest.marbles.is_empty()
+        && manifest.users.is_empty()
+        && manifest.recovery_keys.is_empty()
+        && manifest.roles.is_empty()
+        && manifest.secrets.is_empty()
+        && manifest.tls.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // manifest.md section 5
+    #[test]
+    fn each_section_but_packages_and_config_makes_an_update_a_full_one() {
+        let is_package = |text: &str| is_package_update(&ParsedManifest::parse(text.as_bytes()).unwrap());
+        for text in [
+            "{}",
+            r#"{"Packages":{"p":{}}}"#,
+            r#"{"Packages":{"p":{}},"Config":{"UpdateThreshold":1}}"#,
+            r#"{"Packages":{"p":{}},"Marbles":{},"Users":null}"#,
+        ] {
+            assert!(is_package(text), "{text}");
+        }
+        for section in ["Infrastructures", "Marbles", "Users", "Roles", "Secrets", "TLS"] {
+            assert!(
+                !is_package(&format!(r#"{{"Packages":{{"p":{{}}}},"{section}":{{"x":null}}}}"#)),
+                "{section}"
+            );
+        }
+        assert!(!is_package(r#"{"RecoveryKeys":{"x":""}}"#));
     }
 }

@@ -1,12 +1,12 @@
 //! What a use case works on: an immutable snapshot with everything that follows from it made once per manifest.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use carrara_types::decision::{Context, HeldRole, Principal};
 use carrara_types::manifest::names::certificate_der;
 use carrara_types::manifest::safe::Known;
-use carrara_types::manifest::{AcceptedManifest, ParsedManifest};
+use carrara_types::manifest::{AcceptedManifest, Package, ParsedManifest};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
@@ -56,6 +56,8 @@ type EpochKey = ([u8; 16], u64, u64);
 pub(crate) struct Epoch {
     key: EpochKey,
     pub(crate) manifest: Arc<AcceptedManifest>,
+    /// The manifest's packages with the security versions in force, after package updates (M-104).
+    pub(crate) packages: BTreeMap<String, Package>,
     pub(crate) answer: Arc<ManifestAnswer>,
     pub(crate) live: Arc<Live>,
     /// Learnt at the first upload of a secret.
@@ -126,8 +128,20 @@ impl Epoch {
             signature,
         });
         let users = principals(&manifest)?;
+        let packages = packages_in_force(&manifest, records::package_versions(snapshot)?);
         let (uses, marbles) = (TemplateUses::default(), KnownMarbles::default());
-        Ok(Self { key, manifest: Arc::new(manifest), answer, live, uses, marbles, users })
+        Ok(Self { key, manifest: Arc::new(manifest), packages, answer, live, uses, marbles, users })
+    }
+
+    /// All users of the manifest, in no particular order.
+    pub(crate) fn users(&self) -> impl Iterator<Item = &Principal> {
+        self.users.values().map(Arc::as_ref)
+    }
+
+    /// The security versions in force, of the packages that have one.
+    pub(crate) fn versions(&self) -> Vec<(String, u64)> {
+        let version = |(name, package): (&String, &Package)| Some((name.clone(), package.security_version?));
+        self.packages.iter().filter_map(version).collect()
     }
 }
 
@@ -157,8 +171,21 @@ fn load_authority(snapshot: &dyn Snapshot) -> Result<Authority, StoreError> {
         .map_err(|cause| StoreError::Read(format!("the stored certificate authority does not load: {cause}")))
 }
 
+/// A package without a version gets the stored one, too (M-105).
+fn packages_in_force(manifest: &ParsedManifest, stored: BTreeMap<String, u64>) -> BTreeMap<String, Package> {
+    let mut packages = manifest.packages.clone();
+    for (name, version) in stored {
+        if let Some(package) = packages.get_mut(&name) {
+            package.security_version = Some(version);
+        }
+    }
+    packages
+}
+
 /// The manifest's users by the SHA-256 of their certificates' DER. A safe manifest has no two with the same (M-52).
-fn principals(manifest: &AcceptedManifest) -> Result<HashMap<[u8; 32], Arc<Principal>>, StoreError> {
+pub(crate) fn principals(
+    manifest: &AcceptedManifest,
+) -> Result<HashMap<[u8; 32], Arc<Principal>>, StoreError> {
     let mut users = HashMap::with_capacity(manifest.users.len());
     for (name, user) in &manifest.users {
         let der = certificate_der(&user.certificate).ok_or_else(|| {

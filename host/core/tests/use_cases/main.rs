@@ -21,3 +21,6 @@ mod secrets;
 mod set_manifest;
 mod startup_manifest;
 mod status;
+mod update_packages;
+mod update_whole;
+mod update_world;

@@ -44,6 +44,8 @@ pub struct ParsedManifest {
     pub config: Config,
     /// Whether a non-empty `Policies` section is present.
     pub has_policies: bool,
+    /// Whether a `Config` section with fields is present, whatever they say; not part of what is compared.
+    pub has_config: bool,
     /// Unknown fields, as warnings; their paths are pointers into the uploaded text.
     pub warnings: Vec<Finding>,
     source: Source,
@@ -99,6 +101,7 @@ impl PartialEq for ParsedManifest {
             tls,
             config,
             has_policies,
+            has_config: _,
             warnings: _,
             source: _,
         } = self;

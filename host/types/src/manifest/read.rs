@@ -36,7 +36,10 @@ pub(super) fn manifest(at: &At<'_>, warnings: &mut Warnings) -> Read<ParsedManif
             "RecoveryKeys" => manifest.recovery_keys = at.map(warnings, |at, _| at.text())?,
             "Roles" => manifest.roles = at.map(warnings, role)?,
             "TLS" => manifest.tls = at.map(warnings, tls_tag)?,
-            "Config" => manifest.config = config(at, warnings)?,
+            "Config" => {
+                manifest.config = config(at, warnings)?;
+                manifest.has_config = at.has_members();
+            }
             _ => {
                 at.map(warnings, |_, _| Ok(()))?;
                 manifest.has_policies = at.has_members();

@@ -1,0 +1,206 @@
+//! Starting a full update (M-110..M-112, L-51, L-52, X-30).
+//!
+//! With enough acknowledgements (the proposer's counts) it takes effect in the same commit; else it waits.
+
+use std::sync::Arc;
+
+use carrara_types::decision::{Change, Finding, Principal, Severity};
+use carrara_types::manifest::AcceptedManifest;
+use carrara_types::manifest::safe::Known;
+
+use crate::Coordinator;
+use crate::access;
+use crate::apply_update::{Applied, changes_recovery};
+use crate::audit::{Action, Entry};
+use crate::error::{Refused, SetManifestError, UpdateManifestError, public_message};
+use crate::log;
+use crate::outcome::{Reporting, UpdateProgress};
+use crate::package_update::dependencies;
+use crate::pending::Pending;
+use crate::ports::{Batch, CommitError, Committed};
+use crate::records;
+use crate::update_manifest::{Proposed, start_entry};
+use crate::view::{self, View};
+
+impl Coordinator {
+    /// `None` if the state has changed meanwhile.
+    pub(crate) async fn update_whole(
+        &self,
+        view: &View,
+        proposed: &Proposed<'_>,
+    ) -> Result<Option<UpdateProgress>, UpdateManifestError> {
+        let Proposed { user, now, .. } = *proposed;
+        let asked = access::may_update_manifest(view, self.ports.policies.as_ref(), user, now).await;
+        let view = match asked {
+            Ok(grant) => grant.view(),
+            Err(error) => {
+                self.note_refused_update(start_entry(proposed), &error);
+                return Err(error);
+            }
+        };
+        let (manifest, warnings) = self.judge_update(view, proposed).await?;
+        let pending = self.pending_of(view, proposed).await;
+        refuse_unreportable(view, proposed, &manifest, &pending)?;
+        let progress = if pending.missing() == 0 {
+            self.apply_at_once(view, proposed, manifest).await?
+        } else {
+            self.wait_for_others(view, proposed, &pending).await?
+        };
+        Ok(progress.map(|progress| UpdateProgress { warnings, ..progress }))
+    }
+
+    /// Host, validators and the proposed users' permissions.
+    async fn judge_update(
+        &self,
+        view: &View,
+        proposed: &Proposed<'_>,
+    ) -> Result<(Arc<AcceptedManifest>, Vec<Finding>), UpdateManifestError> {
+        let findings = self.validate_update(view, proposed, Change::FullUpdate).await;
+        let renderers = self.ports.policies.renderers();
+        let known = Known { renderers: Some(&renderers), coordinator_names: view.epoch.live.names() };
+        let findings = findings.map_err(UpdateManifestError::Policy)?;
+        let manifest = AcceptedManifest::judge(proposed.manifest.clone(), findings, &known)
+            .map_err(|refusal| UpdateManifestError::Refused(Refused(refusal)))?;
+        let mut warnings = manifest.warnings().to_vec();
+        if !warnings.iter().any(|warning| warning.code == LOCKOUT) {
+            warnings.extend(self.lockout(view, proposed, &manifest).await?);
+        }
+        Ok((Arc::new(manifest), warnings))
+    }
+
+    /// The warning that nobody, or too few, could update the proposed manifest (policy.md, In the manifest).
+    async fn lockout(
+        &self,
+        view: &View,
+        proposed: &Proposed<'_>,
+        manifest: &AcceptedManifest,
+    ) -> Result<Option<Finding>, UpdateManifestError> {
+        let users = view::principals(manifest).map_err(UpdateManifestError::Store)?;
+        let holders = self.holders(view, users.values().map(Arc::as_ref), proposed).await.len();
+        let needed = usize::try_from(manifest.config.update_threshold.max(1)).unwrap_or(usize::MAX);
+        Ok((holders < needed).then(|| lockout_warning(holders, needed)))
+    }
+
+    /// The users who may update the manifest.
+    async fn holders<'a>(
+        &self,
+        view: &View,
+        users: impl Iterator<Item = &'a Principal>,
+        proposed: &Proposed<'_>,
+    ) -> Vec<String> {
+        let mut holders = Vec::new();
+        for user in users {
+            if access::holds_update_manifest(view, self.ports.policies.as_ref(), user, proposed.now).await {
+                holders.push(user.name.clone());
+            }
+        }
+        holders
+    }
+
+    /// L-51: who must acknowledge, by the manifest in force.
+    async fn pending_of(&self, view: &View, proposed: &Proposed<'_>) -> Pending {
+        let holders = self.holders(view, view.epoch.users(), proposed).await;
+        let threshold = view.epoch.manifest.config.update_threshold;
+        Pending::start(proposed.bytes.to_vec(), &proposed.user.name, holders, threshold)
+    }
+
+    async fn wait_for_others(
+        &self,
+        view: &View,
+        proposed: &Proposed<'_>,
+        pending: &Pending,
+    ) -> Result<Option<UpdateProgress>, UpdateManifestError> {
+        let Proposed { user, now, .. } = *proposed;
+        let (missing, users) = (pending.missing(), pending.missing_users());
+        let mut batch = Batch { depends: dependencies(view), ..Batch::default() };
+        batch.log_lines.push(log::update_waiting(now, &user.name, missing, &users, &proposed.fingerprint()));
+        log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
+        let record = pending.encode().map_err(UpdateManifestError::Log)?;
+        records::put(&mut batch, records::PENDING_UPDATE, record);
+        let stored = stored(self.commit(batch, now, &[start_entry(proposed)]).await)?;
+        Ok(stored.then(|| UpdateProgress {
+            missing_acknowledgments: missing,
+            missing_users: Some(users),
+            ..UpdateProgress::default()
+        }))
+    }
+
+    /// L-52, in one commit.
+    async fn apply_at_once(
+        &self,
+        view: &View,
+        proposed: &Proposed<'_>,
+        manifest: Arc<AcceptedManifest>,
+    ) -> Result<Option<UpdateProgress>, UpdateManifestError> {
+        let Proposed { bytes, user, now, turn, .. } = *proposed;
+        let fingerprint = proposed.fingerprint();
+        let initiated = log::update_initiated(now, &user.name, &fingerprint);
+        let applied = Entry::done(now, Some(user), Action::ApplyUpdate, [fingerprint.clone()]);
+        let Applied { mut batch, recovery_secrets } = match self.apply(view, manifest, bytes, now, turn).await
+        {
+            Ok(made) => made,
+            Err(SetManifestError::Store(error)) => return Err(UpdateManifestError::Store(error)),
+            Err(error) => {
+                let mut batch = Batch { depends: dependencies(view), ..Batch::default() };
+                batch.log_lines = vec![initiated, log::update_failed(now, &fingerprint)];
+                log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
+                let entries = [start_entry(proposed), applied.refused(&public_message(&error))];
+                let stored = stored(self.commit(batch, now, &entries).await)?;
+                return if stored { Err(UpdateManifestError::Apply(error)) } else { Ok(None) };
+            }
+        };
+        batch.log_lines = vec![initiated, log::manifest_updated(now, &fingerprint)];
+        log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
+        let stored = stored(self.commit(batch, now, &[start_entry(proposed), applied]).await)?;
+        Ok(stored.then(|| UpdateProgress { recovery_secrets, ..UpdateProgress::default() }))
+    }
+}
+
+/// The code of the warning that nobody could update the manifest again; the validator `manifest-rules` uses it, too.
+const LOCKOUT: &str = "update-lockout";
+
+fn lockout_warning(holders: usize, needed: usize) -> Finding {
+    let message = match holders {
+        0 => "nobody could update this manifest again".to_owned(),
+        _ => format!("only {holders} users could update this manifest, but {needed} must agree"),
+    };
+    let hint =
+        "give users a role of type Manifest with the action UpdateManifest, and let every policy allow it";
+    Finding {
+        severity: Severity::Warning,
+        code: LOCKOUT.to_owned(),
+        path: "/Users".to_owned(),
+        message,
+        hint: Some(hint.to_owned()),
+    }
+}
+
+/// X-30: an update whose outcome the caller's protocol cannot carry is refused before anything is stored.
+fn refuse_unreportable(
+    view: &View,
+    proposed: &Proposed<'_>,
+    manifest: &AcceptedManifest,
+    pending: &Pending,
+) -> Result<(), UpdateManifestError> {
+    if proposed.reporting == Reporting::Full {
+        return Ok(());
+    }
+    let text = if changes_recovery(&view.epoch.manifest, manifest) {
+        "the update changes the recovery keys, and this version of the API cannot return the new recovery secrets: use \
+         /api/v2/update"
+    } else if pending.missing() > 0 {
+        "the update needs acknowledgements of further users, and this version of the API cannot say so: use \
+         /api/v2/update"
+    } else {
+        return Ok(());
+    };
+    Err(UpdateManifestError::NeedsVersion2(text.to_owned()))
+}
+
+fn stored(committed: Result<Committed, CommitError>) -> Result<bool, UpdateManifestError> {
+    match committed {
+        Ok(_) => Ok(true),
+        Err(CommitError::Conflict) => Ok(false),
+        Err(CommitError::Store(error)) => Err(UpdateManifestError::Store(error)),
+    }
+}
