@@ -107,6 +107,7 @@ pub struct Coordinator {
     /// One update at a time: what is made for it is expensive, and two would be in conflict anyway.
     updating: Arc<tokio::sync::Mutex<()>>,
     turns: turns::Turns,
+    checkpoints: checkpoint::Checkpoints,
     /// Audit entries that wait to be stored.
     trail: audit::Trail,
 }
@@ -141,6 +142,7 @@ impl Coordinator {
             setting: Arc::default(),
             updating: Arc::default(),
             turns: turns::Turns::default(),
+            checkpoints: checkpoint::Checkpoints::default(),
             trail: audit::Trail::default(),
         })
     }
