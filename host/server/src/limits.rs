@@ -56,6 +56,18 @@ pub(crate) const MANIFEST_BYTES: usize = 16 << 20;
 /// A manifest in base64 in JSON, with room for the JSON around it.
 pub(crate) const MANIFEST_JSON_BYTES: usize = MANIFEST_BYTES.div_ceil(3) * 4 + 1024;
 
+/// Secrets as JSON. A plain secret of some MiB fits; a Marble could not receive more, since gRPC's clients read 4 MiB.
+pub(crate) const SECRETS_JSON_BYTES: usize = 16 << 20;
+
+/// The body of a small request (a counter). Names are short.
+pub(crate) const SMALL_JSON_BYTES: usize = 64 << 10;
+
+/// A quote as JSON. With its certificates one has some 5 KiB; Open Enclave adds 16 bytes.
+pub(crate) const QUOTE_JSON_BYTES: usize = 256 << 10;
+
+/// When to try again after a 503: conflicts and overload pass within a second, or not soon.
+pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
+
 /// All bodies being read on a port together, since anyone may upload a manifest.
 pub(crate) const BODIES_BYTES: usize = 128 << 20;
 
@@ -80,6 +92,18 @@ pub(crate) const GRPC_MESSAGE_BYTES: usize = 4 << 20;
 
 /// After an accept that failed (no file descriptors left), before the next one: trying at once would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections to the metrics port. Two or three Prometheus servers and a curious person need one each; more wait.
+pub(crate) const METRICS_CONNECTIONS: usize = 16;
+
+/// The head of a request to the metrics port, which has no long URLs.
+pub(crate) const METRICS_HEADER_BYTES: usize = 16 << 10;
+
+/// For the head of a request to the metrics port, idle time between two scrapes included.
+pub(crate) const METRICS_HEADER_READ: Duration = Duration::from_secs(30);
+
+/// A connection to the metrics port, however busy: scrapers connect again, and a slow reader holds one of few places.
+pub(crate) const METRICS_AGE: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {

@@ -1,18 +1,21 @@
 //! What goes wrong, as clients see it: the one place that maps an error to a status and a message (rest-api.md
 //! section 2 and the endpoints' rules).
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use carrara_core::error::{
-    ManifestReadError, QuoteError, ReadLogError, ReadSecretsError, SetManifestError, Unauthorized,
-    public_message,
+    CounterError, FeatureError, LogHeadError, ManifestReadError, PendingUpdateError, QuoteError,
+    ReadAuditError, ReadLogError, ReadSecretsError, SetManifestError, SignQuoteError, Unauthorized,
+    UpdateManifestError, WriteSecretsError, public_message,
 };
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use serde::Serialize;
 
 use crate::edge::Mishap;
-use crate::json::{self, BodyError};
+use crate::json::{self, body::BodyError};
+use crate::limits::RETRY_AFTER_SECONDS;
 use crate::rest::{Response, Version};
 
 /// Why a request gets no data.
@@ -22,18 +25,38 @@ pub(crate) enum Failure {
     NotAllowed,
     /// v2 has no word for "none yet".
     NoManifest,
+    /// M-74: before any other answer.
+    Feature(FeatureError),
+    /// before any other answer but [`Failure::Feature`].
+    Unauthorized(Unauthorized),
     ///
     SetManifest(SetManifestError),
     ///
     Manifest(ManifestReadError),
     ///
     Quote(QuoteError),
-    /// before any other answer.
-    Unauthorized(Unauthorized),
     ///
     Secrets(ReadSecretsError),
+    ///
+    WriteSecrets(WriteSecretsError),
     ///
     Log(ReadLogError),
+    ///
+    Update(UpdateManifestError),
+    /// reading the pending update.
+    NoUpdate(PendingUpdateError),
+    /// R-59, R-60a.
+    Pending(PendingUpdateError),
+    /// rest-api.md, sign-quote.
+    SignQuote(SignQuoteError),
+    /// rest-api.md, sign-quote: its body.
+    SignQuoteBody(BodyError),
+    /// rest-api.md, monotonic-counter.
+    Counter(CounterError),
+    /// The update log's signed head.
+    LogHead(LogHeadError),
+    /// The audit trail.
+    Audit(ReadAuditError),
     /// the whole text.
     Query(String),
     ///
@@ -64,9 +87,11 @@ enum Kind {
 /// A status and an envelope.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
-    status: StatusCode,
+    pub(crate) status: StatusCode,
     kind: Kind,
     message: String,
+    /// What JSend says of single fields: which one, and why.
+    data: Option<BTreeMap<&'static str, String>>,
     /// For the log only.
     pub(crate) cause: Option<String>,
 }
@@ -82,56 +107,129 @@ pub(crate) struct Envelope<'a, T> {
 
 /// Maps a failure to what a client of this version gets.
 pub(crate) fn problem(version: Version, failure: &Failure) -> Problem {
-    let internal = StatusCode::INTERNAL_SERVER_ERROR;
-    let (fail_in_v2, refused) = match version {
-        Version::V1 => (Kind::Error, StatusCode::BAD_REQUEST),
+    let (status, kind) = classify(version, failure);
+    Problem { status, kind, message: message(version, failure), data: data(failure), cause: cause(failure) }
+}
+
+fn classify(version: Version, failure: &Failure) -> (StatusCode, Kind) {
+    let internal = (StatusCode::INTERNAL_SERVER_ERROR, Kind::Error);
+    let busy = (StatusCode::SERVICE_UNAVAILABLE, Kind::Error);
+    // What the two versions say of a use case that refuses, and of a request that is not understood.
+    let (fail, refused) = match version {
+        Version::V1 => (Kind::Error, (StatusCode::BAD_REQUEST, Kind::Error)),
         Version::V2 => (Kind::Fail, internal),
     };
-    let (status, kind, message) = match failure {
-        Failure::NotAllowed => (StatusCode::METHOD_NOT_ALLOWED, Kind::Error, String::new()),
-        Failure::NoManifest => (internal, Kind::Error, "requested value not set".to_owned()),
-        Failure::SetManifest(error) => (refused, Kind::Error, public_message(error)),
-        Failure::Manifest(error) => (internal, Kind::Error, public_message(error)),
-        Failure::Quote(error) => (internal, Kind::Error, public_message(error)),
-        Failure::Unauthorized(error) => (StatusCode::UNAUTHORIZED, fail_in_v2, public_message(error)),
-        Failure::Secrets(error @ ReadSecretsError::Unauthorized) => {
-            (StatusCode::UNAUTHORIZED, fail_in_v2, public_message(error))
+    let unauthorized = (StatusCode::UNAUTHORIZED, fail);
+    let bad_request = (StatusCode::BAD_REQUEST, fail);
+    match failure {
+        Failure::NotAllowed => (StatusCode::METHOD_NOT_ALLOWED, Kind::Error),
+        Failure::NoManifest | Failure::Manifest(_) | Failure::Quote(_) | Failure::Log(_) => internal,
+        Failure::Feature(FeatureError::Off(_)) => (StatusCode::FORBIDDEN, Kind::Error),
+        Failure::Feature(FeatureError::Store(_)) => internal,
+        Failure::Unauthorized(_)
+        | Failure::Secrets(ReadSecretsError::Unauthorized)
+        | Failure::WriteSecrets(WriteSecretsError::Unauthorized)
+        | Failure::Update(UpdateManifestError::Unauthorized)
+        | Failure::Pending(PendingUpdateError::Unauthorized)
+        | Failure::Counter(CounterError::Unauthorized(_))
+        | Failure::Audit(ReadAuditError::Unauthorized) => unauthorized,
+        Failure::WriteSecrets(WriteSecretsError::Busy)
+        | Failure::Update(UpdateManifestError::Busy)
+        | Failure::Pending(PendingUpdateError::Busy)
+        | Failure::Counter(CounterError::Busy)
+        | Failure::LogHead(LogHeadError::WrongState) => busy,
+        Failure::SetManifest(_) | Failure::Secrets(_) | Failure::WriteSecrets(_) | Failure::Update(_) => {
+            refused
         }
-        Failure::Secrets(error) => (refused, Kind::Error, public_message(error)),
-        Failure::Log(error) => (internal, Kind::Error, public_message(error)),
-        Failure::Query(text) => (StatusCode::BAD_REQUEST, fail_in_v2, text.clone()),
-        Failure::Body(error) => (StatusCode::BAD_REQUEST, fail_in_v2, error.to_string()),
+        Failure::NoUpdate(_) | Failure::Pending(PendingUpdateError::NotFound) => {
+            (StatusCode::NOT_FOUND, Kind::Error)
+        }
+        Failure::Pending(_) => internal,
+        Failure::SignQuote(SignQuoteError::Verification(_)) | Failure::SignQuoteBody(_) => bad_request,
+        Failure::SignQuote(SignQuoteError::Sign(_)) => internal,
+        Failure::Counter(CounterError::Invalid(_)) => bad_request,
+        Failure::Counter(CounterError::Store(_)) => internal,
+        Failure::LogHead(LogHeadError::TooFar { .. }) => bad_request,
+        Failure::LogHead(LogHeadError::Sign(_) | LogHeadError::Store(_)) => internal,
+        Failure::Audit(ReadAuditError::Denied(_) | ReadAuditError::Policy(_)) => {
+            (StatusCode::FORBIDDEN, fail)
+        }
+        Failure::Audit(ReadAuditError::Store(_)) => internal,
+        Failure::Query(_) | Failure::Body(_) => bad_request,
+        Failure::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Kind::Error),
+        Failure::BodySlow => (StatusCode::REQUEST_TIMEOUT, Kind::Error),
+        Failure::BodyBroken => (StatusCode::BAD_REQUEST, Kind::Error),
+        Failure::Mishap(Mishap::Panic) | Failure::Encoding => internal,
+        Failure::BodiesFull | Failure::Mishap(Mishap::Timeout | Mishap::Overload) => busy,
+    }
+}
+
+fn message(version: Version, failure: &Failure) -> String {
+    match failure {
+        Failure::NotAllowed => String::new(),
+        Failure::NoManifest => "requested value not set".to_owned(),
+        Failure::Feature(error) => public_message(error),
+        Failure::Unauthorized(error) => public_message(error),
+        Failure::SetManifest(error) => public_message(error),
+        Failure::Manifest(error) => public_message(error),
+        Failure::Quote(error) => public_message(error),
+        Failure::Secrets(error) => public_message(error),
+        Failure::WriteSecrets(error) => public_message(error),
+        Failure::Log(error) => public_message(error),
+        Failure::Update(UpdateManifestError::Parse(error)) if version == Version::V1 => {
+            format!("unmarshaling update manifest: {}", public_message(error))
+        }
+        Failure::Update(error) => public_message(error),
+        Failure::NoUpdate(_) => public_message(&PendingUpdateError::NotFound),
+        Failure::Pending(error) => public_message(error),
+        // The reason is in the data.
+        Failure::SignQuote(error) => error.to_string(),
+        Failure::SignQuoteBody(error) | Failure::Body(error) => error.to_string(),
+        Failure::Counter(error) => public_message(error),
+        Failure::LogHead(LogHeadError::Sign(_)) => Mishap::Panic.message().to_owned(),
+        Failure::LogHead(error) => public_message(error),
+        Failure::Audit(error) => public_message(error),
+        Failure::Query(text) => text.clone(),
         Failure::BodyTooLarge(limit) => {
-            let message = format!("the request's body is longer than the limit of {limit} bytes");
-            (StatusCode::PAYLOAD_TOO_LARGE, Kind::Error, message)
+            format!("the request's body is longer than the limit of {limit} bytes")
         }
-        Failure::BodySlow => {
-            (StatusCode::REQUEST_TIMEOUT, Kind::Error, "the request's body did not arrive in time".to_owned())
-        }
-        Failure::BodyBroken => {
-            (StatusCode::BAD_REQUEST, Kind::Error, "the request's body could not be read".to_owned())
-        }
-        Failure::BodiesFull => {
-            (StatusCode::SERVICE_UNAVAILABLE, Kind::Error, Mishap::Overload.message().to_owned())
-        }
-        Failure::Mishap(Mishap::Panic) => (internal, Kind::Error, Mishap::Panic.message().to_owned()),
-        Failure::Mishap(mishap) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Kind::Error, mishap.message().to_owned())
-        }
-        Failure::Encoding => (internal, Kind::Error, Mishap::Panic.message().to_owned()),
+        Failure::BodySlow => "the request's body did not arrive in time".to_owned(),
+        Failure::BodyBroken => "the request's body could not be read".to_owned(),
+        Failure::BodiesFull => Mishap::Overload.message().to_owned(),
+        Failure::Mishap(mishap) => mishap.message().to_owned(),
+        Failure::Encoding => Mishap::Panic.message().to_owned(),
+    }
+}
+
+/// rest-api.md, sign-quote.
+fn data(failure: &Failure) -> Option<BTreeMap<&'static str, String>> {
+    let reason = match failure {
+        Failure::SignQuote(error @ SignQuoteError::Verification(_)) => public_message(error),
+        Failure::SignQuoteBody(_) => "failed to parse JSON data".to_owned(),
+        _ => return None,
     };
-    Problem { status, kind, message, cause: cause(failure) }
+    Some(BTreeMap::from([("sgxQuote", reason)]))
 }
 
 /// What the message keeps from the caller.
 fn cause(failure: &Failure) -> Option<String> {
     match failure {
         Failure::SetManifest(error) => error.internal(),
-        Failure::Manifest(ManifestReadError::Store(error))
+        Failure::WriteSecrets(error) => error.internal(),
+        Failure::Update(error) => error.internal(),
+        Failure::NoUpdate(error) | Failure::Pending(error) => error.internal(),
+        Failure::Feature(FeatureError::Store(error))
+        | Failure::Manifest(ManifestReadError::Store(error))
         | Failure::Secrets(ReadSecretsError::Store(error))
-        | Failure::Log(ReadLogError::Store(error)) => Some(public_message(error as &dyn Error)),
-        Failure::Secrets(ReadSecretsError::Policy(failure)) => Some(failure.internal()),
+        | Failure::Log(ReadLogError::Store(error))
+        | Failure::Counter(CounterError::Store(error))
+        | Failure::LogHead(LogHeadError::Store(error))
+        | Failure::Audit(ReadAuditError::Store(error)) => Some(public_message(error as &dyn Error)),
+        Failure::Secrets(ReadSecretsError::Policy(failure))
+        | Failure::Audit(ReadAuditError::Policy(failure)) => Some(failure.internal()),
         Failure::Quote(QuoteError::Issue(error)) => Some(error.to_string()),
+        Failure::SignQuote(error @ SignQuoteError::Sign(_)) => Some(public_message(error)),
+        Failure::LogHead(error @ LogHeadError::Sign(_)) => Some(public_message(error)),
         Failure::Encoding => Some("writing the answer as JSON".to_owned()),
         _ => None,
     }
@@ -144,11 +242,14 @@ impl Problem {
             Kind::Error => ("error", "text/plain; charset=utf-8"),
             Kind::Fail => ("fail", "application/json"),
         };
-        let envelope = Envelope { status, data: (), message: &self.message };
+        let envelope = Envelope { status, data: &self.data, message: &self.message };
         let body = json::to_vec(&envelope, self.message.len() + 64).unwrap_or_default();
         let mut response = Response::new(body.into());
         *response.status_mut() = self.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
         if self.kind == Kind::Error {
             response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         }

@@ -2,6 +2,7 @@
 
 use carrara_core::error::{Cause, WRONG_STATE};
 use carrara_core::ports::{EvidenceError, PolicyFailure, StoreError};
+use carrara_types::manifest::ManifestError;
 use http_body_util::BodyExt as _;
 
 use super::*;
@@ -111,6 +112,219 @@ fn secrets_that_may_not_be_read_are_400_in_v1_and_500_in_v2() {
     }
 }
 
+fn unreadable() -> ManifestError {
+    carrara_types::manifest::ParsedManifest::parse(b"{").unwrap_err()
+}
+
+fn apply() -> SetManifestError {
+    SetManifestError::DryRun(Cause("in Marble M: file F: x".to_owned()))
+}
+
+/// Both versions.
+fn assert_both(failure: &Failure, v1: (u16, Kind), v2: (u16, Kind), message: &str) {
+    assert_eq!(shown(V1, failure), (v1.0, v1.1, message.to_owned()), "{failure:?} in version 1");
+    assert_eq!(shown(V2, failure), (v2.0, v2.1, message.to_owned()), "{failure:?} in version 2");
+}
+
+const BUSY: &str = "the state changed too often meanwhile; try again";
+const STRANGER: &str = "unauthorized user: client certificate did not match any MarbleRun users";
+
+// R-54: wherever it is noticed
+#[test]
+fn every_use_case_knows_strangers() {
+    for failure in [
+        Failure::Unauthorized(Unauthorized),
+        Failure::WriteSecrets(WriteSecretsError::Unauthorized),
+        Failure::Update(UpdateManifestError::Unauthorized),
+        Failure::Pending(PendingUpdateError::Unauthorized),
+        Failure::Audit(ReadAuditError::Unauthorized),
+    ] {
+        assert_both(&failure, (401, Kind::Error), (401, Kind::Fail), STRANGER);
+    }
+}
+
+// R-53, S-51, S-55, S-56
+#[test]
+fn secrets_that_are_not_written_are_400_in_v1_and_500_in_v2() {
+    let dry_run = "updating secrets: running manifest template dry run: in Marble M: file F: x";
+    for (error, message) in [
+        (
+            WriteSecretsError::Denied("user U is not allowed to update secret: S".to_owned()),
+            "user U is not allowed to update secret: S",
+        ),
+        (WriteSecretsError::Policy(policy()), "policy \"rbac\" could not decide"),
+        (
+            WriteSecretsError::Invalid(Cause("no new secrets defined".to_owned())),
+            "parsing new secrets: no new secrets defined",
+        ),
+        (WriteSecretsError::DryRun(apply()), dry_run),
+        (WriteSecretsError::Log(Cause("x".to_owned())), "updating secrets: x"),
+        (WriteSecretsError::Store(store()), "the secrets could not be stored; see the coordinator's log"),
+    ] {
+        assert_both(&Failure::WriteSecrets(error), (400, Kind::Error), (500, Kind::Error), message);
+    }
+}
+
+// R-56, R-57, X-30
+#[test]
+fn a_refused_update_is_400_in_v1_and_500_in_v2() {
+    let pending =
+        "update already in progress. Acknowledge the update to apply it, or cancel it to start a new one";
+    for (error, message) in [
+        (UpdateManifestError::Pending, pending),
+        (UpdateManifestError::Denied("user U is not".to_owned()), "user U is not"),
+        (UpdateManifestError::Packages(Cause("x".to_owned())), "checking update manifest: x"),
+        (UpdateManifestError::Policy(policy()), "checking manifest: policy \"rbac\" could not decide"),
+        (UpdateManifestError::NeedsVersion2("use /api/v2/update".to_owned()), "use /api/v2/update"),
+        (
+            UpdateManifestError::Apply(apply()),
+            "applying the manifest update: running manifest template dry run: in Marble M: file F: x",
+        ),
+        (UpdateManifestError::Log(Cause("x".to_owned())), "updating the manifest: x"),
+        (UpdateManifestError::Store(store()), "the update could not be stored; see the coordinator's log"),
+    ] {
+        assert_both(&Failure::Update(error), (400, Kind::Error), (500, Kind::Error), message);
+    }
+}
+
+// manifest.md section 7
+#[test]
+fn v1_says_of_an_unreadable_manifest_that_it_is_an_update_manifest() {
+    let failure = || Failure::Update(UpdateManifestError::Parse(unreadable()));
+    let cause = public_message(&unreadable());
+    assert_eq!(shown(V1, &failure()), (400, Kind::Error, format!("unmarshaling update manifest: {cause}")));
+    assert_eq!(shown(V2, &failure()), (500, Kind::Error, format!("unmarshaling manifest: {cause}")));
+}
+
+// R-58: any error
+#[test]
+fn reading_the_pending_update_is_404_whatever_happens() {
+    for error in [PendingUpdateError::NotFound, PendingUpdateError::Store(store()), PendingUpdateError::Busy]
+    {
+        assert_both(
+            &Failure::NoUpdate(error),
+            (404, Kind::Error),
+            (404, Kind::Error),
+            "no update in progress",
+        );
+    }
+}
+
+// R-59, R-60a, L-53, L-55
+#[test]
+fn acknowledging_and_cancelling_is_404_without_an_update_and_else_500() {
+    let not_found = Failure::Pending(PendingUpdateError::NotFound);
+    assert_both(&not_found, (404, Kind::Error), (404, Kind::Error), "no update in progress");
+    for (error, message) in [
+        (PendingUpdateError::Denied("user U is not".to_owned()), "user U is not"),
+        (PendingUpdateError::Different, "provided manifest does not match the pending manifest"),
+        (PendingUpdateError::Policy(policy()), "policy \"rbac\" could not decide"),
+        (PendingUpdateError::NeedsVersion2("use /api/v2".to_owned()), "use /api/v2"),
+        (
+            PendingUpdateError::Apply(apply()),
+            "applying the manifest update: running manifest template dry run: in Marble M: file F: x",
+        ),
+        (PendingUpdateError::Log(Cause("x".to_owned())), "updating the manifest: x"),
+        (PendingUpdateError::Store(store()), "the update could not be stored; see the coordinator's log"),
+    ] {
+        assert_both(&Failure::Pending(error), (500, Kind::Error), (500, Kind::Error), message);
+    }
+}
+
+// M-74
+#[test]
+fn a_feature_that_is_off_is_a_403_error() {
+    let off = Failure::Feature(FeatureError::Off(carrara_core::outcome::Feature::MonotonicCounter));
+    let message = "MonotonicCounter feature is not enabled in the manifest".to_owned();
+    assert_eq!(shown(V2, &off), (403, Kind::Error, message));
+    let message = "the manifest could not be read; see the coordinator's log".to_owned();
+    assert_eq!(shown(V2, &Failure::Feature(FeatureError::Store(store()))), (500, Kind::Error, message));
+}
+
+// rest-api.md, sign-quote
+#[tokio::test]
+async fn a_quote_that_does_not_verify_has_its_reason_in_the_data() {
+    let failure = Failure::SignQuote(SignQuoteError::Verification(Cause("no <chain>".to_owned())));
+    let (headers, text) = body(V2, &failure).await;
+    assert_eq!(problem(V2, &failure).status, 400);
+    assert_eq!(headers["content-type"], "application/json");
+    let expected = "{\"status\":\"fail\",\"data\":{\"sgxQuote\":\"quote verification failed: no \\u003cchain\\u003e\"},\
+        \"message\":\"quote verification failed\"}\n";
+    assert_eq!(text, expected);
+    let failure = Failure::SignQuoteBody(BodyError::Empty);
+    assert_eq!(problem(V2, &failure).status, 400);
+    let expected =
+        "{\"status\":\"fail\",\"data\":{\"sgxQuote\":\"failed to parse JSON data\"},\"message\":\"EOF\"}\n";
+    assert_eq!(body(V2, &failure).await.1, expected);
+    let failure = Failure::SignQuote(SignQuoteError::Sign(Cause("key".to_owned())));
+    assert_eq!(shown(V2, &failure), (500, Kind::Error, "signing the TCB status".to_owned()));
+}
+
+// rest-api.md, monotonic-counter
+#[test]
+fn a_counter_is_for_marbles_only_and_has_a_name_that_is_not_too_long() {
+    for (error, status, kind, message) in [
+        (CounterError::Unauthorized(Cause("x".to_owned())), 401, Kind::Fail, "unauthorized marble: x"),
+        (CounterError::Invalid("too long".to_owned()), 400, Kind::Fail, "too long"),
+        (
+            CounterError::Store(store()),
+            500,
+            Kind::Error,
+            "the counter could not be stored; see the coordinator's log",
+        ),
+        (CounterError::Busy, 503, Kind::Error, BUSY),
+    ] {
+        assert_eq!(shown(V2, &Failure::Counter(error)), (status, kind, message.to_owned()));
+    }
+}
+
+#[test]
+fn the_new_endpoints_use_ordinary_codes() {
+    let read = "could not be read; see the coordinator's log";
+    for (failure, status, kind, message) in [
+        (Failure::LogHead(LogHeadError::WrongState), 503, Kind::Error, WRONG_STATE.to_owned()),
+        (
+            Failure::LogHead(LogHeadError::TooFar { from: 3, size: 2 }),
+            400,
+            Kind::Fail,
+            "the update log has 2 lines, fewer than from=3".to_owned(),
+        ),
+        (Failure::LogHead(LogHeadError::Store(store())), 500, Kind::Error, format!("the update log {read}")),
+        (
+            Failure::Audit(ReadAuditError::Denied("user U is not".to_owned())),
+            403,
+            Kind::Fail,
+            "user U is not".to_owned(),
+        ),
+        (
+            Failure::Audit(ReadAuditError::Policy(policy())),
+            403,
+            Kind::Fail,
+            "policy \"rbac\" could not decide".to_owned(),
+        ),
+        (Failure::Audit(ReadAuditError::Store(store())), 500, Kind::Error, format!("the audit trail {read}")),
+    ] {
+        assert_eq!(shown(V2, &failure), (status, kind, message));
+    }
+}
+
+#[tokio::test]
+async fn whoever_met_too_much_business_is_told_when_to_try_again() {
+    for failure in [
+        Failure::WriteSecrets(WriteSecretsError::Busy),
+        Failure::Update(UpdateManifestError::Busy),
+        Failure::Pending(PendingUpdateError::Busy),
+        Failure::Counter(CounterError::Busy),
+    ] {
+        assert_both(&failure, (503, Kind::Error), (503, Kind::Error), BUSY);
+        assert_eq!(body(V2, &failure).await.0["retry-after"], "1");
+    }
+    for mishap in [Mishap::Overload, Mishap::Timeout] {
+        assert_eq!(body(V1, &Failure::Mishap(mishap)).await.0["retry-after"], "1");
+    }
+    assert!(!body(V1, &Failure::Mishap(Mishap::Panic)).await.0.contains_key("retry-after"));
+}
+
 // R-38, R-55
 #[test]
 fn reading_what_everybody_may_read_fails_with_500() {
@@ -168,6 +382,23 @@ fn internals_reach_the_log_and_never_the_message() {
         (Failure::Secrets(ReadSecretsError::Policy(policy())), "0x1234"),
         (Failure::Log(ReadLogError::Store(store())), "/secret/place"),
         (Failure::Quote(QuoteError::Issue(EvidenceError("driver".to_owned()))), "driver"),
+        (Failure::Feature(FeatureError::Store(store())), "/secret/place"),
+        (Failure::WriteSecrets(WriteSecretsError::Store(store())), "/secret/place"),
+        (Failure::WriteSecrets(WriteSecretsError::Policy(policy())), "0x1234"),
+        (Failure::WriteSecrets(WriteSecretsError::DryRun(dry_run())), "0x1234"),
+        (Failure::Update(UpdateManifestError::Store(store())), "/secret/place"),
+        (Failure::Update(UpdateManifestError::Policy(policy())), "0x1234"),
+        (Failure::Update(UpdateManifestError::Apply(dry_run())), "0x1234"),
+        (Failure::NoUpdate(PendingUpdateError::Store(store())), "/secret/place"),
+        (Failure::Pending(PendingUpdateError::Store(store())), "/secret/place"),
+        (Failure::Pending(PendingUpdateError::Policy(policy())), "0x1234"),
+        (Failure::Pending(PendingUpdateError::Apply(dry_run())), "0x1234"),
+        (Failure::Counter(CounterError::Store(store())), "/secret/place"),
+        (Failure::LogHead(LogHeadError::Store(store())), "/secret/place"),
+        (Failure::LogHead(LogHeadError::Sign(Cause("/secret/place".to_owned()))), "/secret/place"),
+        (Failure::SignQuote(SignQuoteError::Sign(Cause("/secret/place".to_owned()))), "/secret/place"),
+        (Failure::Audit(ReadAuditError::Store(store())), "/secret/place"),
+        (Failure::Audit(ReadAuditError::Policy(policy())), "0x1234"),
     ] {
         for version in [V1, V2] {
             let problem = problem(version, &failure);

@@ -6,14 +6,16 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::{BodyStream, Call};
 use crate::limits::DISCARD_BYTES;
 use crate::problem::Failure;
 
-/// A body in memory. While it lives it counts against the bytes that all bodies may use together.
+/// A body in memory, wiped afterwards, since it may hold secrets. While it lives it counts against the bytes that all bodies
+/// may use together.
 pub(crate) struct Body {
-    bytes: Vec<u8>,
+    bytes: Zeroizing<Vec<u8>>,
     _share: Option<OwnedSemaphorePermit>,
 }
 
@@ -34,7 +36,7 @@ impl Call {
     }
 
     async fn collect(&mut self, limit: usize) -> Result<Body, Failure> {
-        let mut body = Body { bytes: Vec::new(), _share: None };
+        let mut body = Body { bytes: Zeroizing::default(), _share: None };
         while let Some(part) = self.body.next().await {
             let part = part.map_err(|_| Failure::BodyBroken)?;
             if body.bytes.len() + part.len() > limit {
@@ -42,7 +44,7 @@ impl Call {
                 return Err(Failure::BodyTooLarge(limit));
             }
             self.account(&mut body, &part)?;
-            body.bytes.extend_from_slice(&part);
+            append(&mut body.bytes, &part);
         }
         Ok(body)
     }
@@ -65,6 +67,17 @@ impl Call {
     }
 }
 
+/// Grows the buffer by hand: one that grows by itself leaves its old bytes behind.
+fn append(bytes: &mut Zeroizing<Vec<u8>>, part: &[u8]) {
+    let length = bytes.len() + part.len();
+    if length > bytes.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length.max(bytes.capacity() * 2)));
+        larger.extend_from_slice(bytes);
+        *bytes = larger;
+    }
+    bytes.extend_from_slice(part);
+}
+
 /// Throws away what is left, up to a limit. A server that closes while the client still sends resets the connection, and
 /// the client never reads why.
 pub(crate) async fn discard(body: &mut BodyStream) {
@@ -74,5 +87,22 @@ pub(crate) async fn discard(body: &mut BodyStream) {
             Some(rest) => left = rest,
             None => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_grows_into_new_ones_and_keeps_its_bytes() {
+        let mut bytes = Zeroizing::new(Vec::new());
+        let expected: Vec<u8> = (0..=255).collect();
+        for part in expected.chunks(7) {
+            let (address, fits) = (bytes.as_ptr(), bytes.capacity() - bytes.len() >= part.len());
+            append(&mut bytes, part);
+            assert_eq!(fits, address == bytes.as_ptr());
+        }
+        assert_eq!(*bytes, expected);
     }
 }

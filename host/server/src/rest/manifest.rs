@@ -1,20 +1,15 @@
 //! GET and POST manifest (R-30..R-35).
 
-use std::collections::BTreeMap;
-
 use carrara_core::error::{Refused, SetManifestError};
 use carrara_core::outcome::{ManifestAnswer, ManifestSet};
-use carrara_types::decision::{Finding, Severity};
 use serde::Serialize;
-use tracing::warn;
+use zeroize::Zeroizing;
 
+use super::findings::{RecoverySecrets, Warning, log_refusal, log_warnings, recovery_secrets, warnings};
 use super::{Call, Response, Version, success};
-use crate::json::{self, Fields};
+use crate::json::{self, body::Fields};
 use crate::limits::{MANIFEST_BYTES, MANIFEST_JSON_BYTES};
 use crate::problem::Failure;
-
-/// A manifest may have a finding in every line; more than this many tell an operator nothing new.
-const LOGGED_FINDINGS: usize = 20;
 
 #[derive(Serialize)]
 struct ManifestV1<'a> {
@@ -41,22 +36,9 @@ struct ManifestV2<'a> {
 #[derive(Serialize)]
 struct Set {
     #[serde(rename = "RecoverySecrets")]
-    recovery_secrets: BTreeMap<String, Base64>,
+    recovery_secrets: RecoverySecrets,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Warning>,
-}
-
-#[derive(Serialize)]
-struct Base64(#[serde(serialize_with = "json::base64")] Option<Vec<u8>>);
-
-/// A finding that did not refuse the manifest.
-#[derive(Serialize)]
-struct Warning {
-    code: String,
-    path: String,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
 }
 
 pub(super) async fn get(call: Call) -> Result<Response, Failure> {
@@ -77,8 +59,7 @@ pub(super) async fn set(mut call: Call) -> Result<Response, Failure> {
         }
         Version::V2 => {
             let body = call.body(MANIFEST_JSON_BYTES).await?;
-            let manifest = Fields::read(&body).and_then(|fields| fields.bytes("manifest"));
-            let manifest = manifest.map_err(Failure::Body)?;
+            let manifest = manifest_field(&body)?;
             let set = call.api.coordinator.set_manifest(&manifest).await.map_err(refused)?;
             log_warnings(&set.warnings);
             success(answer(set))
@@ -86,23 +67,15 @@ pub(super) async fn set(mut call: Call) -> Result<Response, Failure> {
     }
 }
 
-/// policy.md, Texts. v1 has no other place for them.
-fn log_warnings(warnings: &[Finding]) {
-    for Finding { code, path, message, .. } in warnings.iter().take(LOGGED_FINDINGS) {
-        warn!(code, path, finding = message, "the manifest was set with a warning");
-    }
-    if let Some(more @ 1..) = warnings.len().checked_sub(LOGGED_FINDINGS) {
-        warn!(more, "the manifest was set with further warnings");
-    }
+/// The manifest in a v2 body; empty if it is missing.
+pub(super) fn manifest_field(body: &[u8]) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let manifest = Fields::read(body).and_then(|fields| fields.bytes("manifest"));
+    Ok(manifest.map_err(Failure::Body)?.unwrap_or_default())
 }
 
-/// The answer has the first error's text only, in the words that clients know: the places are for the log.
 fn refused(error: SetManifestError) -> Failure {
     if let SetManifestError::Refused(Refused(refusal)) = &error {
-        let errors = refusal.findings.iter().filter(|finding| finding.severity == Severity::Error);
-        for Finding { code, path, message, hint, .. } in errors.take(LOGGED_FINDINGS) {
-            warn!(code, path, finding = message, hint, "the manifest was refused");
-        }
+        log_refusal(refusal);
     }
     Failure::SetManifest(error)
 }
@@ -125,18 +98,14 @@ fn in_v2(answer: &ManifestAnswer) -> ManifestV2<'_> {
 }
 
 fn answer(set: ManifestSet) -> Set {
-    let secrets = set.recovery_secrets.into_iter().map(|(name, secret)| (name, Base64(Some(secret))));
-    Set { recovery_secrets: secrets.collect(), warnings: set.warnings.into_iter().map(warning).collect() }
-}
-
-fn warning(finding: Finding) -> Warning {
-    let Finding { code, path, message, hint, .. } = finding;
-    Warning { code, path, message, hint }
+    Set { recovery_secrets: recovery_secrets(set.recovery_secrets), warnings: warnings(set.warnings) }
 }
 
 #[cfg(test)]
 mod tests {
-    use carrara_types::decision::Severity;
+    use std::collections::BTreeMap;
+
+    use carrara_types::decision::{Finding, Severity};
 
     use super::*;
 

@@ -3,16 +3,24 @@
 //! A path that is not in [`routes`], or is asked with another method, is answered 405 (R-13, R-20..R-22): clients
 //! detect old servers by it. So are the endpoints that do not exist yet.
 
+mod audit;
 mod body;
+mod counter;
+mod findings;
+mod log;
 mod manifest;
+mod openapi;
+mod pending;
 mod query;
 mod quote;
+pub(crate) mod routes;
+mod secret_upload;
 mod secrets;
+mod sign_quote;
 mod status;
 mod update;
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +34,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tower::Service as _;
 use warp::filters::BoxedFilter;
+use warp::path::FullPath;
 use warp::{Filter, Rejection};
 
 use crate::edge::{self, App, Mishap};
@@ -72,7 +81,7 @@ pub(crate) fn app(coordinator: Arc<Coordinator>, limits: &Limits) -> App {
     let bodies = Arc::new(Semaphore::new(BODIES_BYTES >> 10));
     let uploads = Semaphore::new(UPLOADS);
     let api = Api { coordinator, bodies, uploads, body_read: limits.body_read };
-    let service = warp::service(routes(&Arc::new(api)));
+    let service = warp::service(filter(&Arc::new(api)));
     let answer = move |request: edge::Question| -> edge::Pending {
         let mut service = service.clone();
         Box::pin(async move {
@@ -86,71 +95,45 @@ pub(crate) fn app(coordinator: Arc<Coordinator>, limits: &Limits) -> App {
             }
         })
     };
-    App { answer: Arc::new(answer), route: label, mishap }
+    App { answer: Arc::new(answer), route: routes::label, mishap }
 }
 
-/// Every endpoint that there is.
-fn routes(api: &Arc<Api>) -> Endpoint {
-    use Version::{V1, V2};
-    let none = warp::any().and_then(|| async { Err::<Response, _>(warp::reject()) }).boxed();
-    let endpoints = [
-        endpoint(api, V1, Method::GET, "/status", status::get),
-        endpoint(api, V2, Method::GET, "/api/v2/status", status::get),
-        endpoint(api, V1, Method::GET, "/manifest", manifest::get),
-        endpoint(api, V2, Method::GET, "/api/v2/manifest", manifest::get),
-        endpoint(api, V1, Method::POST, "/manifest", manifest::set),
-        endpoint(api, V2, Method::POST, "/api/v2/manifest", manifest::set),
-        endpoint(api, V1, Method::GET, "/quote", quote::get),
-        endpoint(api, V2, Method::GET, "/api/v2/quote", quote::get),
-        endpoint(api, V1, Method::GET, "/secrets", secrets::get),
-        endpoint(api, V2, Method::GET, "/api/v2/secrets", secrets::get),
-        endpoint(api, V1, Method::GET, "/update", update::get),
-        endpoint(api, V2, Method::GET, "/api/v2/update", update::get),
-    ];
-    endpoints
-        .into_iter()
-        .fold(none, |known, next| known.or(next).unify().boxed())
-        .or(unmatched(api))
-        .unify()
+/// The one filter: warp takes the request apart, [`routes::find`] says who answers. Its cost does not grow with the number of
+/// endpoints. warp's own path filters would also take `/manifest/`.
+fn filter(api: &Arc<Api>) -> Endpoint {
+    let api = Arc::clone(api);
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let body = warp::body::stream().map(parts);
+    warp::method()
+        .and(warp::path::full())
+        .and(warp::ext::get::<Peer>())
+        .and(query)
+        .and(body)
+        .then(move |method: Method, path: FullPath, peer, query, body| {
+            let api = Arc::clone(&api);
+            async move {
+                match routes::find(&method, path.as_str()) {
+                    Some(route) => {
+                        let call = Call { api, version: route.version, peer, query, body };
+                        let answer = (route.answer)(call).await;
+                        answer.unwrap_or_else(|failure| refusal(route.version, &failure))
+                    }
+                    None => unmatched(&api, body).await,
+                }
+            }
+        })
         .recover(|_: Rejection| async { Ok::<_, Infallible>(refusal(Version::V2, &Failure::NotAllowed)) })
         .unify()
         .boxed()
 }
 
 /// What no endpoint takes. Its body is read, so that the client gets to read the answer.
-fn unmatched(api: &Arc<Api>) -> Endpoint {
-    let api = Arc::clone(api);
-    warp::body::stream()
-        .map(parts)
-        .then(move |mut body: BodyStream| {
-            let api = Arc::clone(&api);
-            async move {
-                // Slow, long or one too many: the answer is the same, whether the client reads it or not.
-                if let Ok(_upload) = api.uploads.try_acquire() {
-                    let _ = tokio::time::timeout(api.body_read, body::discard(&mut body)).await;
-                }
-                refusal(Version::V2, &Failure::NotAllowed)
-            }
-        })
-        .boxed()
-}
-
-/// The paths of [`routes`], as names in the log.
-const PATHS: [&str; 10] = [
-    "/status",
-    "/api/v2/status",
-    "/manifest",
-    "/api/v2/manifest",
-    "/quote",
-    "/api/v2/quote",
-    "/secrets",
-    "/api/v2/secrets",
-    "/update",
-    "/api/v2/update",
-];
-
-fn label(path: &str) -> &'static str {
-    PATHS.into_iter().find(|known| *known == path).unwrap_or("unmatched")
+async fn unmatched(api: &Api, mut body: BodyStream) -> Response {
+    // Slow, long or one too many: the answer is the same, whether the client reads it or not.
+    if let Ok(_upload) = api.uploads.try_acquire() {
+        let _ = tokio::time::timeout(api.body_read, body::discard(&mut body)).await;
+    }
+    refusal(Version::V2, &Failure::NotAllowed)
 }
 
 fn mishap(mishap: Mishap) -> edge::Answer {
@@ -165,41 +148,15 @@ fn refusal(version: Version, failure: &Failure) -> Response {
     problem.into_response()
 }
 
-/// A filter for one exact path and method. warp's own path filters would also take `/manifest/`.
-fn endpoint<F, Answer>(
-    api: &Arc<Api>,
-    version: Version,
-    method: Method,
-    path: &'static str,
-    answer: F,
-) -> Endpoint
-where
-    F: Fn(Call) -> Answer + Clone + Send + Sync + 'static,
-    Answer: Future<Output = Result<Response, Failure>> + Send + 'static,
-{
-    let api = Arc::clone(api);
-    let is_this = move |asked: Method, at: warp::path::FullPath| {
-        let fits = asked == method && at.as_str() == path;
-        async move { if fits { Ok(()) } else { Err(warp::reject()) } }
-    };
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let body = warp::body::stream().map(parts);
-    warp::method()
-        .and(warp::path::full())
-        .and_then(is_this)
-        .untuple_one()
-        .and(warp::ext::get::<Peer>())
-        .and(query)
-        .and(body)
-        .then(move |peer, query, body| {
-            let answer = answer(Call { api: Arc::clone(&api), version, peer, query, body });
-            async move { answer.await.unwrap_or_else(|failure| refusal(version, &failure)) }
-        })
-        .boxed()
-}
-
 fn parts(body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send + 'static) -> BodyStream {
     Box::pin(body.map_ok(|mut part| part.copy_to_bytes(part.remaining())))
+}
+
+impl Call {
+    /// 401 comes before the body, the query and the state are looked at.
+    pub(crate) fn authenticate(&self) -> Result<(), Failure> {
+        self.api.coordinator.authenticate(self.peer.der()).map_err(Failure::Unauthorized)
+    }
 }
 
 ///

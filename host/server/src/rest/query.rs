@@ -1,6 +1,8 @@
 //! Query strings as Go reads them: `+` is a space, names are case-sensitive, pairs that do not decode are left
 //! out, unknown ones are ignored.
 
+use crate::problem::Failure;
+
 /// The values of all parameters of this name, in order.
 pub(crate) fn values(query: &str, name: &str) -> Vec<String> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';'));
@@ -9,6 +11,19 @@ pub(crate) fn values(query: &str, name: &str) -> Vec<String> {
         (decode(key)? == name.as_bytes()).then(|| decode(value))?
     });
     decoded.map(|value| String::from_utf8_lossy(&value).into_owned()).collect()
+}
+
+/// A whole number; of several the first one counts.
+///
+/// # Errors
+/// [`Failure::Query`] if the text is none.
+pub(crate) fn number(query: &str, name: &str) -> Result<Option<u64>, Failure> {
+    let Some(text) = values(query, name).into_iter().next() else { return Ok(None) };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = if digits { text.parse().ok() } else { None };
+    let wrong =
+        || Failure::Query(format!("invalid query: \"{name}\" must be an integer from 0 to {}", u64::MAX));
+    number.map(Some).ok_or_else(wrong)
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
@@ -30,7 +45,7 @@ fn hex_digit(byte: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::values;
+    use super::{Failure, number, values};
 
     //
     #[test]
@@ -64,5 +79,24 @@ mod tests {
             assert!(values(query, "s").is_empty(), "{query}");
         }
         assert_eq!(values("s=%zz&s=a=b", "s"), ["a=b"]);
+    }
+
+    #[test]
+    fn a_number_is_digits_only() {
+        assert_eq!(number("from=0012&from=x", "from").unwrap(), Some(12));
+        assert_eq!(number("FROM=1", "from").unwrap(), None);
+        assert_eq!(number("from=18446744073709551615", "from").unwrap(), Some(u64::MAX));
+        for query in [
+            "from",
+            "from=",
+            "from=-1",
+            "from=%2B1",
+            "from=1.0",
+            "from=18446744073709551616",
+            "from=x&from=1",
+        ] {
+            let Err(Failure::Query(text)) = number(query, "from") else { panic!("{query} was accepted") };
+            assert!(text.starts_with("invalid query: \"from\" must be"), "{text}");
+        }
     }
 }

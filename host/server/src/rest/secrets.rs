@@ -41,7 +41,7 @@ struct SecretsV2<'a> {
 }
 
 pub(super) async fn get(call: Call) -> Result<Response, Failure> {
-    call.api.coordinator.authenticate(call.peer.der()).map_err(Failure::Unauthorized)?;
+    call.authenticate()?;
     let names = names(&call.query)?;
     let secrets =
         call.api.coordinator.read_secrets(call.peer.der(), &names).await.map_err(Failure::Secrets)?;

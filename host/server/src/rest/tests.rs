@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::routes::{ROUTES, label};
 use super::*;
 use crate::testing::{coordinator, question, text_of};
 
@@ -15,8 +16,8 @@ async fn get(uri: &str) -> (StatusCode, String) {
     (answer.status(), text_of(answer).await)
 }
 
-/// What there is; everything else is 405.
-const ENDPOINTS: [(&str, &str); 12] = [
+/// What there is; everything else is 405. Written down once more, so that nothing is there, or gone, by accident.
+const ENDPOINTS: [(&str, &str); 27] = [
     ("GET", "/status"),
     ("GET", "/api/v2/status"),
     ("GET", "/manifest"),
@@ -27,8 +28,23 @@ const ENDPOINTS: [(&str, &str); 12] = [
     ("GET", "/api/v2/quote"),
     ("GET", "/secrets"),
     ("GET", "/api/v2/secrets"),
+    ("POST", "/secrets"),
+    ("POST", "/api/v2/secrets"),
     ("GET", "/update"),
     ("GET", "/api/v2/update"),
+    ("POST", "/update"),
+    ("POST", "/api/v2/update"),
+    ("GET", "/api/v2/update/head"),
+    ("GET", "/update-manifest"),
+    ("GET", "/api/v2/update-manifest"),
+    ("POST", "/update-manifest"),
+    ("POST", "/api/v2/update-manifest"),
+    ("POST", "/update-cancel"),
+    ("POST", "/api/v2/update-cancel"),
+    ("POST", "/api/v2/sign-quote"),
+    ("POST", "/api/v2/monotonic-counter"),
+    ("GET", "/api/v2/audit"),
+    ("GET", "/api/v2/openapi.json"),
 ];
 
 const OTHER_PATHS: [&str; 22] = [
@@ -47,12 +63,12 @@ const OTHER_PATHS: [&str; 22] = [
     "/recover",
     "/api/v2/recover",
     "/api/v2/recover/public-key",
-    "/update-manifest",
-    "/api/v2/update-manifest",
-    "/update-cancel",
-    "/api/v2/update-cancel",
-    "/api/v2/sign-quote",
-    "/api/v2/monotonic-counter",
+    "/update/head",
+    "/sign-quote",
+    "/monotonic-counter",
+    "/audit",
+    "/openapi.json",
+    "/events",
     "/metrics",
 ];
 
@@ -61,7 +77,7 @@ const OTHER_PATHS: [&str; 22] = [
 async fn every_unknown_path_and_method_is_405() {
     let methods = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"];
     let app = app(coordinator().await, &Limits::default());
-    for path in OTHER_PATHS.into_iter().chain(PATHS) {
+    for path in OTHER_PATHS.into_iter().chain(ENDPOINTS.map(|(_, path)| path)) {
         for method in methods.into_iter().filter(|method| !ENDPOINTS.contains(&(*method, path))) {
             let answer = (app.answer)(question(method, path, "")).await;
             assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
@@ -88,6 +104,7 @@ async fn every_endpoint_is_there_and_has_its_name_in_the_log() {
         assert_ne!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
         assert_eq!(label(path), path);
     }
+    assert_eq!(ROUTES.len(), ENDPOINTS.len());
     for path in OTHER_PATHS {
         assert_eq!(label(path), "unmatched");
     }
@@ -169,7 +186,7 @@ async fn a_body_over_the_limit_is_413_and_names_the_limit() {
 
 #[tokio::test]
 async fn bodies_that_do_not_fit_into_memory_together_are_503() {
-    let mut service = warp::service(routes(&api(Duration::from_secs(9)).await));
+    let mut service = warp::service(filter(&api(Duration::from_secs(9)).await));
     let answer = service.call(question("POST", "/manifest", vec![b' '; 1025])).await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     // The share of the first one was given back.
@@ -179,7 +196,7 @@ async fn bodies_that_do_not_fit_into_memory_together_are_503() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_408() {
-    let mut service = warp::service(routes(&api(Duration::from_millis(20)).await));
+    let mut service = warp::service(filter(&api(Duration::from_millis(20)).await));
     let answer = service.call(slow_question("POST", "/manifest")).await.unwrap();
     assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
 }
@@ -202,7 +219,7 @@ fn slow_question(method: &str, path: &str) -> edge::Question {
 #[tokio::test]
 async fn slow_bodies_keep_other_bodies_waiting_for_nothing_and_other_requests_not_at_all() {
     let api = api(Duration::from_secs(60)).await;
-    let mut service = warp::service(routes(&api));
+    let mut service = warp::service(filter(&api));
     let slow = tokio::spawn(service.call(slow_question("POST", "/manifest")));
     while api.uploads.available_permits() > 0 {
         tokio::task::yield_now().await;
@@ -255,6 +272,67 @@ async fn a_stranger_s_bad_query_is_401_all_the_same() {
         let message = "unauthorized user: client certificate did not match any MarbleRun users";
         assert_eq!(text, format!("{{\"status\":\"{kind}\",\"data\":null,\"message\":\"{message}\"}}\n"));
     }
+}
+
+// R-54; rest-api.md section 4: without users authentication fails before the body is looked at
+#[tokio::test]
+async fn a_stranger_s_bad_body_is_401_all_the_same() {
+    for path in ["/secrets", "/update", "/update-manifest", "/update-cancel"] {
+        for (path, kind) in [(path.to_owned(), "error"), (format!("/api/v2{path}"), "fail")] {
+            let answer = ask("POST", &path, "{").await;
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+            let message = "unauthorized user: client certificate did not match any MarbleRun users";
+            let expected = format!("{{\"status\":\"{kind}\",\"data\":null,\"message\":\"{message}\"}}\n");
+            assert_eq!(text_of(answer).await, expected);
+        }
+    }
+    assert_eq!(get("/api/v2/audit?from=x").await.0, StatusCode::UNAUTHORIZED);
+}
+
+// M-74; rest-api.md section 4: the gate comes before all else
+#[tokio::test]
+async fn gated_endpoints_are_403_before_certificate_and_body_are_looked_at() {
+    for (path, feature) in
+        [("/api/v2/sign-quote", "SignQuoteEndpoint"), ("/api/v2/monotonic-counter", "MonotonicCounter")]
+    {
+        let answer = ask("POST", path, "{").await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        let message = format!("{feature} feature is not enabled in the manifest");
+        let expected = format!("{{\"status\":\"error\",\"data\":null,\"message\":\"{message}\"}}\n");
+        assert_eq!(text_of(answer).await, expected);
+    }
+}
+
+// R-58
+#[tokio::test]
+async fn no_pending_update_is_404_in_both_versions() {
+    for path in ["/update-manifest", "/api/v2/update-manifest"] {
+        let expected = "{\"status\":\"error\",\"data\":null,\"message\":\"no update in progress\"}\n";
+        assert_eq!(get(path).await, (StatusCode::NOT_FOUND, expected.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn the_log_s_head_needs_a_manifest_and_says_when_to_ask_again() {
+    let answer = ask("GET", "/api/v2/update/head?from=0", "").await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers()["retry-after"], "1");
+    let expected = "{\"status\":\"error\",\"data\":null,\"message\":\"server is not in expected state\"}\n";
+    assert_eq!(text_of(answer).await, expected);
+    assert_eq!(get("/api/v2/update/head?from=-1").await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_number_in_the_query_of_the_log_is_judged_before_the_state_and_ignored_in_v1() {
+    for uri in ["/api/v2/update?from=x", "/api/v2/update?limit=-1"] {
+        let (status, text) = get(uri).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(
+            text.starts_with("{\"status\":\"fail\",\"data\":null,\"message\":\"invalid query: "),
+            "{text}"
+        );
+    }
+    assert_eq!(get("/update?from=x").await.0, StatusCode::INTERNAL_SERVER_ERROR);
 }
 
 // R-55; rest-api.md section 4

@@ -1,36 +1,103 @@
-//! GET update: the update log (R-55).
+//! POST update: new security versions of packages, or a new manifest (R-56, R-57).
 
+use carrara_core::error::{Refused, UpdateManifestError};
+use carrara_core::outcome::{Reporting, UpdateProgress};
 use serde::Serialize;
 
+use super::findings::{RecoverySecrets, Warning, log_refusal, log_warnings, recovery_secrets, warnings};
+use super::manifest::manifest_field;
 use super::{Call, Response, Version, success};
+use crate::limits::{MANIFEST_BYTES, MANIFEST_JSON_BYTES};
 use crate::problem::Failure;
 
 #[derive(Serialize)]
-struct LogV2 {
-    #[serde(rename = "updateLog")]
-    lines: Vec<String>,
+struct Started {
+    #[serde(rename = "missingAcknowledgments")]
+    missing_acknowledgments: usize,
+    #[serde(rename = "missingUsers")]
+    missing_users: Option<Vec<String>>,
+    /// Not there unless the recovery keys changed.
+    #[serde(rename = "recoverySecrets", skip_serializing_if = "Option::is_none")]
+    recovery_secrets: Option<RecoverySecrets>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
 }
 
-pub(super) async fn get(call: Call) -> Result<Response, Failure> {
-    let lines = call.api.coordinator.update_log(0, None).map_err(Failure::Log)?;
-    match call.version {
-        Version::V1 => success(joined(&lines)),
-        Version::V2 => success(LogV2 { lines }),
+pub(super) async fn start(mut call: Call) -> Result<Response, Failure> {
+    call.authenticate()?;
+    let version = call.version;
+    let progress = match version {
+        Version::V1 => {
+            let body = call.body(MANIFEST_BYTES).await?;
+            update(&mut call, &body, Reporting::SuccessOnly).await?
+        }
+        Version::V2 => {
+            let body = call.body(MANIFEST_JSON_BYTES).await?;
+            update(&mut call, &manifest_field(&body)?, Reporting::Full).await?
+        }
+    };
+    log_warnings(&progress.warnings);
+    match version {
+        // Nothing is lost by it: an update that has more to say is refused (X-30).
+        Version::V1 => success(()),
+        Version::V2 => success(started(progress)),
     }
 }
 
-fn joined(lines: &[String]) -> String {
-    lines.iter().flat_map(|line| [line, "\n"]).collect()
+async fn update(call: &mut Call, manifest: &[u8], reporting: Reporting) -> Result<UpdateProgress, Failure> {
+    let progress = call.api.coordinator.update_manifest(call.peer.der(), manifest, reporting).await;
+    progress.map_err(|error| {
+        if let UpdateManifestError::Refused(Refused(refusal)) = &error {
+            log_refusal(refusal);
+        }
+        Failure::Update(error)
+    })
+}
+
+fn started(progress: UpdateProgress) -> Started {
+    Started {
+        missing_acknowledgments: progress.missing_acknowledgments,
+        missing_users: progress.missing_users,
+        recovery_secrets: progress.recovery_secrets.map(recovery_secrets),
+        warnings: warnings(progress.warnings),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::joined;
+    use std::collections::BTreeMap;
 
-    // R-55
+    use super::*;
+
+    fn text(progress: UpdateProgress) -> String {
+        String::from_utf8(crate::json::to_vec(&started(progress), 0).unwrap()).unwrap()
+    }
+
+    // R-56
     #[test]
-    fn v1_joins_the_lines_and_ends_with_a_newline() {
-        assert_eq!(joined(&["a".to_owned(), "b".to_owned()]), "a\nb\n");
-        assert_eq!(joined(&[]), "");
+    fn of_a_package_update_nothing_is_missing() {
+        let expected = "{\"missingAcknowledgments\":0,\"missingUsers\":null}\n";
+        assert_eq!(text(UpdateProgress::default()), expected);
+    }
+
+    // R-56
+    #[test]
+    fn missing_users_recovery_secrets_and_warnings_are_there_if_there_are_some() {
+        let finding = carrara_types::decision::Finding {
+            severity: carrara_types::decision::Severity::Warning,
+            code: "update-lockout".to_owned(),
+            path: "/Users".to_owned(),
+            message: "nobody".to_owned(),
+            hint: Some("give".to_owned()),
+        };
+        let progress = UpdateProgress {
+            missing_acknowledgments: 1,
+            missing_users: Some(vec!["a".to_owned(), "b".to_owned()]),
+            recovery_secrets: Some(BTreeMap::from([("k".to_owned(), vec![1])])),
+            warnings: vec![finding],
+        };
+        let expected = "{\"missingAcknowledgments\":1,\"missingUsers\":[\"a\",\"b\"],\"recoverySecrets\":{\"k\":\"AQ==\"},\
+            \"warnings\":[{\"code\":\"update-lockout\",\"path\":\"/Users\",\"message\":\"nobody\",\"hint\":\"give\"}]}\n";
+        assert_eq!(text(progress), expected);
     }
 }

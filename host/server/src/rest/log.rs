@@ -1,0 +1,63 @@
+//! GET update: the update log, and its signed head.
+
+use carrara_core::outcome::LogHead;
+use serde::Serialize;
+
+use super::findings::Base64;
+use super::{Call, Response, Version, query, success};
+use crate::problem::Failure;
+
+#[derive(Serialize)]
+struct LogV2 {
+    #[serde(rename = "updateLog")]
+    lines: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Head {
+    /// A signed note (C2SP tlog-checkpoint).
+    checkpoint: String,
+    /// RFC 6962, section 2.1.2.
+    consistency: Vec<Base64>,
+}
+
+/// v2 takes `from`, the index of the first line, and `limit`, the number of lines; v1 knows neither.
+pub(super) async fn get(call: Call) -> Result<Response, Failure> {
+    let (from, limit) = match call.version {
+        Version::V1 => (0, None),
+        Version::V2 => {
+            let limit = query::number(&call.query, "limit")?;
+            let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+            (query::number(&call.query, "from")?.unwrap_or_default(), limit)
+        }
+    };
+    let lines = call.api.coordinator.update_log(from, limit).map_err(Failure::Log)?;
+    match call.version {
+        Version::V1 => success(joined(&lines)),
+        Version::V2 => success(LogV2 { lines }),
+    }
+}
+
+/// `from`: the size of the log that the caller has seen.
+pub(super) async fn head(call: Call) -> Result<Response, Failure> {
+    let from = query::number(&call.query, "from")?;
+    let LogHead { checkpoint, consistency } =
+        call.api.coordinator.log_head(from).await.map_err(Failure::LogHead)?;
+    success(Head { checkpoint, consistency: consistency.iter().map(|hash| Base64::of(hash)).collect() })
+}
+
+fn joined(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line, "\n"]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+
+    //
+    #[test]
+    fn v1_joins_the_lines_and_ends_with_a_newline() {
+        assert_eq!(joined(&["a".to_owned(), "b".to_owned()]), "a\nb\n");
+        assert_eq!(joined(&[]), "");
+    }
+}

@@ -1,0 +1,90 @@
+//! The table of all endpoints: routing and the names in the log and metrics come from it, and the tests hold the OpenAPI
+//! document against it.
+
+use std::pin::Pin;
+
+use http::Method;
+
+use super::{
+    Call, Response, Version, audit, counter, log, manifest, openapi, pending, quote, secret_upload, secrets,
+    sign_quote, status, update,
+};
+use crate::problem::Failure;
+
+/// An endpoint's answer to come.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
+
+/// An endpoint. A path has no parameters and matches exactly.
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) version: Version,
+    pub(crate) answer: fn(Call) -> Answer,
+}
+
+/// One line per endpoint.
+macro_rules! routes {
+    ($($method:ident $version:ident $path:literal $module:ident::$name:ident)*) => {
+        &[$(Route {
+            method: Method::$method,
+            path: $path,
+            version: Version::$version,
+            answer: |call| Box::pin($module::$name(call)),
+        }),*]
+    };
+}
+
+/// Every endpoint that there is; the busy ones first.
+pub(crate) static ROUTES: &[Route] = routes! {
+    GET  V2 "/api/v2/status" status::get
+    GET  V1 "/status" status::get
+    GET  V2 "/api/v2/secrets" secrets::get
+    GET  V1 "/secrets" secrets::get
+    POST V2 "/api/v2/monotonic-counter" counter::advance
+    GET  V2 "/api/v2/quote" quote::get
+    GET  V1 "/quote" quote::get
+    GET  V2 "/api/v2/manifest" manifest::get
+    GET  V1 "/manifest" manifest::get
+    POST V2 "/api/v2/manifest" manifest::set
+    POST V1 "/manifest" manifest::set
+    POST V2 "/api/v2/secrets" secret_upload::write
+    POST V1 "/secrets" secret_upload::write
+    GET  V2 "/api/v2/update" log::get
+    GET  V1 "/update" log::get
+    POST V2 "/api/v2/update" update::start
+    POST V1 "/update" update::start
+    GET  V2 "/api/v2/update/head" log::head
+    GET  V2 "/api/v2/update-manifest" pending::get
+    GET  V1 "/update-manifest" pending::get
+    POST V2 "/api/v2/update-manifest" pending::acknowledge
+    POST V1 "/update-manifest" pending::acknowledge
+    POST V2 "/api/v2/update-cancel" pending::cancel
+    POST V1 "/update-cancel" pending::cancel
+    POST V2 "/api/v2/sign-quote" sign_quote::sign
+    GET  V2 "/api/v2/audit" audit::get
+    GET  V2 "/api/v2/openapi.json" openapi::get
+};
+
+/// Who answers.
+pub(crate) fn find(method: &Method, path: &str) -> Option<&'static Route> {
+    ROUTES.iter().find(|route| route.path == path && route.method == *method)
+}
+
+/// A path's name in the log: one of a fixed list, since callers choose paths.
+pub(crate) fn label(path: &str) -> &'static str {
+    ROUTES.iter().find(|route| route.path == path).map_or(UNMATCHED, |route| route.path)
+}
+
+/// Every name that [`label`] gives, once.
+pub(crate) fn labels() -> Vec<&'static str> {
+    let mut labels = vec![UNMATCHED];
+    for route in ROUTES {
+        if !labels.contains(&route.path) {
+            labels.push(route.path);
+        }
+    }
+    labels
+}
+
+/// The name of all paths that are no endpoint's.
+const UNMATCHED: &str = "unmatched";
