@@ -107,9 +107,9 @@ pub struct Coordinator {
     /// One update at a time: what is made for it is expensive, and two would be in conflict anyway.
     updating: Arc<tokio::sync::Mutex<()>>,
     turns: turns::Turns,
-    checkpoints: checkpoint::Checkpoints,
     /// Audit entries that wait to be stored.
     trail: audit::Trail,
+    checkpoints: checkpoint::Checkpoints,
 }
 
 impl Coordinator {
@@ -142,8 +142,8 @@ impl Coordinator {
             setting: Arc::default(),
             updating: Arc::default(),
             turns: turns::Turns::default(),
-            checkpoints: checkpoint::Checkpoints::default(),
             trail: audit::Trail::default(),
+            checkpoints: checkpoint::Checkpoints::default(),
         })
     }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use carrara_core::error::UpdateManifestError;
 use carrara_core::outcome::Reporting;
+use carrara_core::ports::Store as _;
 use carrara_types::decision::Severity;
 use serde_json::{Value, json};
 use time::Duration;

@@ -1,10 +1,12 @@
 //! What the tests of updates share: users with certificates, and a coordinator whose manifest names them.
+#![allow(unreachable_pub, reason = "as in common")]
 
 use std::collections::BTreeMap;
 
 use carrara_core::Coordinator;
 use carrara_core::error::{PendingUpdateError, UpdateManifestError};
 use carrara_core::outcome::{Reporting, UpdateProgress};
+use carrara_core::ports::Store as _;
 use serde_json::{Value, json};
 
 use crate::common::{self, Verdict, World, bytes, user_certificate};
