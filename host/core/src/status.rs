@@ -25,6 +25,12 @@ impl Coordinator {
         Ok(view.map(|view| std::sync::Arc::clone(&view.epoch.answer)))
     }
 
+    /// Whether the manifest in force names this Marble type; for metrics, whose labels come from the manifest only.
+    #[must_use]
+    pub fn has_marble(&self, marble_type: &str) -> bool {
+        matches!(self.view(), Ok(Some(view)) if view.epoch.manifest.marbles.contains_key(marble_type))
+    }
+
     /// The CA certificates and a quote over the root. A nonce that is not empty makes a fresh quote.
     ///
     /// # Errors

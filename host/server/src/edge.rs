@@ -17,7 +17,9 @@ use tokio::sync::Semaphore;
 use tracing::{Instrument as _, Span, error, error_span, info};
 use uuid::Uuid;
 
+use crate::grpc;
 use crate::limits::Limits;
+use crate::metrics::{Clients, Lasting, Marbles};
 use crate::peer::Peer;
 
 /// In every answer and every log line of the request; never taken from the caller, who could forge log lines with it.
@@ -73,9 +75,22 @@ pub(crate) struct App {
     pub(crate) mishap: fn(Mishap) -> Answer,
 }
 
+/// Where requests are counted.
+#[derive(Clone, Default)]
+pub(crate) enum Meter {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// As requests of the client API.
+    Clients(Arc<Clients>),
+    /// As calls of the Marbles' API.
+    Marbles(Arc<Marbles>),
+}
+
 /// An [`App`] with its limits.
 pub(crate) struct Edge {
     app: App,
+    meter: Meter,
     requests: Arc<Semaphore>,
     limit: Duration,
 }
@@ -123,7 +138,17 @@ fn open(record: &SharedRecord) -> MutexGuard<'_, Record> {
 impl Edge {
     /// Puts an app behind the limits.
     pub(crate) fn new(app: App, limits: &Limits) -> Self {
-        Self { app, requests: Arc::new(Semaphore::new(limits.requests)), limit: limits.request }
+        Self {
+            app,
+            meter: Meter::Off,
+            requests: Arc::new(Semaphore::new(limits.requests)),
+            limit: limits.request,
+        }
+    }
+
+    /// Counts its requests.
+    pub(crate) fn counted_by(self, meter: Meter) -> Self {
+        Self { meter, ..self }
     }
 
     /// Answers one request.
@@ -139,7 +164,13 @@ impl Edge {
         let head = request.method() == http::Method::HEAD;
         let span = error_span!("request", request_id = id, method, route, peer = %peer.address);
         request.extensions_mut().insert(peer);
-        let event = Event { span, started: Instant::now(), record: SharedRecord::default() };
+        let counted = Counted {
+            _in_flight: self.meter.asked(route, &request),
+            meter: self.meter.clone(),
+            route,
+            method,
+        };
+        let event = Event { span, started: Instant::now(), record: SharedRecord::default(), counted };
         let mut answer = match self.run(request, &event).await {
             Ok(answer) => answer,
             Err(mishap) => {
@@ -179,12 +210,53 @@ struct Event {
     span: Span,
     started: Instant,
     record: SharedRecord,
+    counted: Counted,
+}
+
+/// How a request is counted.
+struct Counted {
+    meter: Meter,
+    _in_flight: Option<Lasting>,
+    route: &'static str,
+    method: &'static str,
+}
+
+impl Meter {
+    fn asked(&self, route: &'static str, request: &Question) -> Option<Lasting> {
+        match self {
+            Self::Off => None,
+            Self::Clients(clients) => clients.asked(route, request),
+            Self::Marbles(marbles) => {
+                if route == grpc::ACTIVATE {
+                    marbles.started();
+                }
+                None
+            }
+        }
+    }
+}
+
+impl Counted {
+    /// `None`: nobody waits for the answer any more.
+    fn ended(&self, answer: Option<&Answer>, took: Duration) {
+        match &self.meter {
+            Meter::Off => {}
+            Meter::Clients(clients) => {
+                let size = |answer: &Answer| hyper::body::Body::size_hint(answer.body()).lower();
+                let answer = answer.map(|answer| (answer.status().as_u16(), size(answer)));
+                clients.ended(self.route, self.method, answer, took);
+            }
+            Meter::Marbles(marbles) if self.route == grpc::ACTIVATE => marbles.handled(grpc::code_of(answer)),
+            Meter::Marbles(_) => {}
+        }
+    }
 }
 
 impl Event {
     fn answered(&self, answer: &Answer) {
         let status = answer.status().as_u16();
         let grpc_status = answer.headers().get("grpc-status").and_then(|code| code.to_str().ok());
+        self.counted.ended(Some(answer), self.started.elapsed());
         let duration_ms = self.duration_ms();
         let cause = self.close();
         self.span.in_scope(|| match cause {
@@ -210,6 +282,7 @@ impl Drop for Event {
         if open(&self.record).written {
             return;
         }
+        self.counted.ended(None, self.started.elapsed());
         let (cause, duration_ms) = (self.close(), self.duration_ms());
         self.span.in_scope(|| info!(duration_ms, cause, "request abandoned by its client"));
     }

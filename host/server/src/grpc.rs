@@ -15,6 +15,7 @@ use tracing::info;
 
 use crate::edge::{self, App, Mishap};
 use crate::limits::GRPC_MESSAGE_BYTES;
+use crate::metrics::Marbles;
 use crate::peer::Peer;
 
 #[allow(missing_docs, unreachable_pub, clippy::all)]
@@ -23,11 +24,11 @@ pub(crate) mod rpc {
     tonic::include_proto!("rpc");
 }
 
-const ACTIVATE: &str = "/rpc.Marble/Activate";
+pub(crate) const ACTIVATE: &str = "/rpc.Marble/Activate";
 
 /// The Marbles' port.
-pub(crate) fn app(coordinator: Arc<Coordinator>) -> App {
-    let marble = rpc::marble_server::MarbleServer::new(Marble { coordinator })
+pub(crate) fn app(coordinator: Arc<Coordinator>, metrics: Arc<Marbles>) -> App {
+    let marble = rpc::marble_server::MarbleServer::new(Marble { coordinator, metrics })
         .max_decoding_message_size(GRPC_MESSAGE_BYTES);
     let routes = Routes::new(marble).prepare();
     let answer = move |request: edge::Question| -> edge::Pending {
@@ -54,6 +55,13 @@ fn as_go<B>(mut response: http::Response<B>) -> http::Response<B> {
     response
 }
 
+/// The code of an answer; `None` is a client that went away.
+pub(crate) fn code_of(answer: Option<&edge::Answer>) -> Code {
+    let Some(answer) = answer else { return Code::Cancelled };
+    // An answer with a message has its code in the trailers: it is one that succeeded.
+    answer.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
+}
+
 fn route(path: &str) -> &'static str {
     if path == ACTIVATE { ACTIVATE } else { "unmatched" }
 }
@@ -69,6 +77,7 @@ fn mishap(mishap: Mishap) -> edge::Answer {
 
 struct Marble {
     coordinator: Arc<Coordinator>,
+    metrics: Arc<Marbles>,
 }
 
 #[tonic::async_trait]
@@ -88,7 +97,9 @@ impl rpc::marble_server::Marble for Marble {
         };
         // Not in `question` afterwards; worth a line only if the coordinator accepts them.
         let (marble_type, uuid) = (question.marble_type.clone(), question.uuid.clone());
+        let attempt = self.metrics.attempt(&self.coordinator, &marble_type, &uuid);
         let activation = self.coordinator.activate(question).await.map_err(|error| status(&error))?;
+        attempt.succeeded();
         info!(marble_type, uuid, "Marble activated");
         Ok(Response::new(parameters(activation)))
     }

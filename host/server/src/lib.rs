@@ -1,4 +1,4 @@
-//! The coordinator's two listeners: REST for users and operators, gRPC for Marbles, both over TLS.
+//! The coordinator's listeners: REST for users and operators and gRPC for Marbles, both over TLS; metrics in plain HTTP.
 //!
 //! Speaks protocols and decides nothing: every answer comes from a use case of [`carrara_core::Coordinator`]. A
 //! connection is limited in every respect ([`Limits`]), and no request, however malformed, ends the process.
@@ -9,6 +9,7 @@ mod grpc;
 mod json;
 mod limits;
 mod listen;
+mod metrics;
 mod peer;
 mod problem;
 mod rest;
@@ -27,10 +28,11 @@ use tokio::sync::watch;
 use tracing::Level;
 
 use crate::connection::Port;
-use crate::edge::Edge;
+use crate::edge::{Edge, Meter};
 
 pub use crate::limits::Limits;
 pub use crate::listen::{BindError, ListenAddress};
+pub use crate::metrics::{Build, Metrics, MetricsError};
 pub use crate::tls::TlsError;
 
 /// What a server listens on and how.
@@ -40,17 +42,20 @@ pub struct Options {
     pub rest: ListenAddress,
     /// Where Marbles connect.
     pub mesh: ListenAddress,
+    /// Where Prometheus asks, in plain HTTP; nowhere unless it is set.
+    pub metrics: Option<ListenAddress>,
     /// What a client may use up.
     pub limits: Limits,
     /// The level at which failed connections and handshakes are logged (EDG_HTTP_ERROR_LOG_LEVEL).
     pub connection_errors: Level,
 }
 
-/// Both listeners, bound and not yet serving.
+/// The listeners, bound and not yet serving.
 #[derive(Debug)]
 pub struct Server {
     rest: TcpListener,
     mesh: TcpListener,
+    metrics: Option<TcpListener>,
     addresses: Addresses,
     limits: Limits,
     connection_errors: Level,
@@ -63,6 +68,8 @@ pub struct Addresses {
     pub rest: SocketAddr,
     /// Marbles.
     pub mesh: SocketAddr,
+    /// Metrics and events.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// How serving ended.
@@ -75,16 +82,24 @@ pub enum Drained {
 }
 
 impl Server {
-    /// Binds both listeners, so that a wrong address ends the process before anything is served.
+    /// Binds all listeners, so that a wrong address ends the process before anything is served.
     ///
     /// # Errors
     /// An address cannot be listened on; the text names it and the remedy.
     pub async fn bind(options: &Options) -> Result<Self, BindError> {
         let rest = options.rest.bind().await?;
         let mesh = options.mesh.bind().await?;
-        let addresses = Addresses { rest: listen::local(&rest)?, mesh: listen::local(&mesh)? };
+        let metrics = match &options.metrics {
+            Some(address) => Some(address.bind().await?),
+            None => None,
+        };
+        let addresses = Addresses {
+            rest: listen::local(&rest)?,
+            mesh: listen::local(&mesh)?,
+            metrics: metrics.as_ref().map(listen::local).transpose()?,
+        };
         let (limits, connection_errors) = (options.limits.clone(), options.connection_errors);
-        Ok(Self { rest, mesh, addresses, limits, connection_errors })
+        Ok(Self { rest, mesh, metrics, addresses, limits, connection_errors })
     }
 
     /// Where the server listens.
@@ -100,12 +115,19 @@ impl Server {
     pub async fn serve(
         self,
         coordinator: Arc<Coordinator>,
+        metrics: Arc<Metrics>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<Drained, TlsError> {
         let (stop, stopped) = watch::channel(());
+        let app = rest::app(Arc::clone(&coordinator), &self.limits);
         let rest =
-            self.port(TlsPort::Rest, &coordinator, rest::app(Arc::clone(&coordinator), &self.limits))?;
-        let mesh = self.port(TlsPort::Mesh, &coordinator, grpc::app(Arc::clone(&coordinator)))?;
+            self.port(TlsPort::Rest, &coordinator, app, Meter::Clients(Arc::clone(&metrics.clients)))?;
+        let app = grpc::app(Arc::clone(&coordinator), Arc::clone(&metrics.marbles));
+        let mesh =
+            self.port(TlsPort::Mesh, &coordinator, app, Meter::Marbles(Arc::clone(&metrics.marbles)))?;
+        if let Some(listener) = self.metrics {
+            tokio::spawn(metrics::listen(listener, metrics, coordinator, stopped.clone()));
+        }
         let drain = self.limits.drain;
         let rest = tokio::spawn(connection::accept(rest, self.rest, stopped.clone()));
         let mesh = tokio::spawn(connection::accept(mesh, self.mesh, stopped));
@@ -121,10 +143,11 @@ impl Server {
         port: TlsPort,
         coordinator: &Arc<Coordinator>,
         app: edge::App,
+        meter: Meter,
     ) -> Result<Arc<Port>, TlsError> {
         let coordinator = Arc::clone(coordinator);
         let tls = tls::config(port, Arc::new(move || coordinator.tls_identity(port)))?;
-        let edge = Edge::new(app, &self.limits);
+        let edge = Edge::new(app, &self.limits).counted_by(meter);
         Ok(Arc::new(Port::new(port, tls, edge, self.limits.clone(), self.connection_errors)))
     }
 }

@@ -43,7 +43,12 @@ pub(crate) async fn coordinator() -> Arc<Coordinator> {
     Arc::new(Coordinator::start(ports, settings).await.unwrap())
 }
 
-struct Nothing;
+/// Ports behind which there is nothing.
+pub(crate) fn nothing() -> Arc<Nothing> {
+    Arc::new(Nothing)
+}
+
+pub(crate) struct Nothing;
 
 #[async_trait]
 impl Store for Nothing {

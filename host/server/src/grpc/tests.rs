@@ -6,6 +6,7 @@ use prost::Message as _;
 
 use super::*;
 use crate::edge::Answer;
+use crate::metrics::tests::metrics;
 use crate::testing::{coordinator, question};
 
 /// A gRPC request: five bytes (compression, length) before the message.
@@ -14,7 +15,7 @@ async fn call(path: &str, message: &[u8]) -> Answer {
     let body = [&[0], &length[..], message].concat();
     let mut question = question("POST", path, body);
     question.headers_mut().insert("content-type", http::HeaderValue::from_static("application/grpc"));
-    (app(coordinator().await).answer)(question).await
+    (app(coordinator().await, metrics().marbles).answer)(question).await
 }
 
 fn code(answer: &Answer) -> &str {
