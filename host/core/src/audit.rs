@@ -1,14 +1,15 @@
 //! The audit trail: who did what to which things, by names and never by values.
 //!
 //! A change's entry is stored in the change's own commit. Reads and refusals change nothing: they wait in memory, in a
-//! bounded ring, until [`Coordinator::write_out_audit`] stores them. What waits is lost with the process. Requests of
-//! callers who are no users leave no entry, so that strangers cannot push users' entries out.
+//! bounded queue, until [`Coordinator::write_out_audit`] stores them. What waits is lost with the process. Requests of
+//! callers who are no users leave no entry, so that strangers cannot push users' entries out. The form of an entry is
+//! described in host/docs/audit.md.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::borrow::Cow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use carrara_types::decision::Principal;
-use serde_json::{Value, json};
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::Coordinator;
@@ -21,8 +22,17 @@ use crate::ports::{Batch, CommitError, Committed, StoreError};
 /// Entries that wait in memory. More than this within the time between two writes are counted, not kept.
 const WAITING: usize = 4096;
 
+/// Bytes of waiting entries, likewise: names are the caller's words where she is refused.
+const WAITING_BYTES: usize = 4 << 20;
+
 /// Names that one entry lists; a request may name thousands.
 const NAMED: usize = 64;
+
+/// Bytes of all names that one entry lists, so that no entry is longer than a few kilobytes.
+const NAMED_BYTES: usize = 2048;
+
+/// Bytes of one name that are kept.
+const NAME_BYTES: usize = 256;
 
 /// Characters of a reason that are kept.
 const REASON_CHARS: usize = 512;
@@ -90,22 +100,29 @@ impl Entry {
 
     /// One JSON object without newline.
     fn line(&self) -> String {
-        let mut entry = json!({
-            "time": log::time_text(self.time),
-            "user": self.user,
-            "action": self.action.name(),
-            "resources": self.resources.iter().take(NAMED).collect::<Vec<_>>(),
-            "outcome": self.outcome(),
-        });
-        let more = self.resources.len().saturating_sub(NAMED);
-        let extra = [
-            (more > 0).then(|| ("moreResources", Value::from(more))),
-            self.refused.as_ref().map(|reason| ("reason", Value::from(reason.as_str()))),
-        ];
-        if let Some(fields) = entry.as_object_mut() {
-            fields.extend(extra.into_iter().flatten().map(|(name, value)| (name.to_owned(), value)));
-        }
-        entry.to_string()
+        let resources = self.listed();
+        let more = self.resources.len() - resources.len();
+        written(&Line {
+            time: &log::time_text(self.time),
+            user: self.user.as_deref(),
+            action: self.action.name(),
+            resources,
+            more_resources: (more > 0).then_some(more),
+            outcome: self.outcome(),
+            reason: self.refused.as_deref(),
+        })
+    }
+
+    /// The first names, as many as the limits allow.
+    fn listed(&self) -> Vec<Cow<'_, str>> {
+        let mut left = NAMED_BYTES;
+        let names = self.resources.iter().take(NAMED).map(|name| cut(name));
+        names
+            .map_while(|name| {
+                left = left.checked_sub(name.len())?;
+                Some(name)
+            })
+            .collect()
     }
 
     fn outcome(&self) -> &'static str {
@@ -123,7 +140,7 @@ impl Entry {
             target: "carrara::audit",
             user = self.user.as_deref().unwrap_or_default(),
             action = self.action.name(),
-            resources = ?self.resources.get(..NAMED).unwrap_or(&self.resources),
+            resources = ?self.listed(),
             outcome = self.outcome(),
             reason = self.refused.as_deref().unwrap_or_default(),
             "audit"
@@ -131,36 +148,95 @@ impl Entry {
     }
 }
 
+/// An entry as it is stored. The order of the fields is part of the form.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: &'a str,
+    user: Option<&'a str>,
+    action: &'a str,
+    resources: Vec<Cow<'a, str>>,
+    #[serde(rename = "moreResources", skip_serializing_if = "Option::is_none")]
+    more_resources: Option<usize>,
+    outcome: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+/// The entry that stands for those that were not kept.
+#[derive(Serialize)]
+struct Dropped<'a> {
+    time: &'a str,
+    action: &'a str,
+    count: u64,
+}
+
+/// What has nothing but texts and numbers is always written.
+fn written(line: &impl Serialize) -> String {
+    serde_json::to_string(line).unwrap_or_default()
+}
+
+/// A name, or the beginning of a very long one.
+fn cut(name: &str) -> Cow<'_, str> {
+    if name.len() <= NAME_BYTES {
+        return Cow::Borrowed(name);
+    }
+    let kept = name.get(..name.floor_char_boundary(NAME_BYTES)).unwrap_or_default();
+    Cow::Owned(format!("{kept}\u{2026}"))
+}
+
 /// What waits to be stored.
 #[derive(Default)]
-pub(crate) struct Trail(Mutex<Ring>);
+pub(crate) struct Trail(Mutex<Waiting>);
 
+/// Entries in their order, and how many came when there was no room.
 #[derive(Default)]
-struct Ring {
-    lines: VecDeque<String>,
+struct Waiting {
+    lines: Vec<String>,
+    bytes: usize,
     dropped: u64,
 }
 
-impl Trail {
-    fn push(&self, line: String) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if ring.lines.len() < WAITING {
-            ring.lines.push_back(line);
+impl Waiting {
+    fn push(&mut self, line: String) {
+        let bytes = self.bytes.saturating_add(line.len());
+        if self.lines.len() < WAITING && bytes <= WAITING_BYTES {
+            self.lines.push(line);
+            self.bytes = bytes;
         } else {
-            ring.dropped += 1;
+            self.dropped += 1;
         }
     }
 
     /// Everything that waits, with a last entry that tells how many were not kept.
-    fn take(&self, now: OffsetDateTime) -> Vec<String> {
-        let ring = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut lines = Vec::from(ring.lines);
-        if ring.dropped > 0 {
-            let time = log::time_text(now);
-            lines
-                .push(json!({ "time": time, "action": "EntriesDropped", "count": ring.dropped }).to_string());
+    fn lines(&self, now: OffsetDateTime) -> Vec<String> {
+        let mut lines = self.lines.clone();
+        if self.dropped > 0 {
+            let time = &log::time_text(now);
+            lines.push(written(&Dropped { time, action: "EntriesDropped", count: self.dropped }));
         }
         lines
+    }
+}
+
+impl Trail {
+    fn push(&self, line: String) {
+        self.lock().push(line);
+    }
+
+    fn take(&self) -> Waiting {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// What was taken waits again, before what came meanwhile.
+    fn put_back(&self, taken: Waiting) {
+        let mut waiting = self.lock();
+        let later = std::mem::replace(&mut *waiting, taken);
+        waiting.dropped += later.dropped;
+        later.lines.into_iter().for_each(|line| waiting.push(line));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -199,7 +275,7 @@ impl Coordinator {
         let user = peer.and_then(|der| view.user(der)).ok_or(ReadAuditError::Unauthorized)?;
         let now = self.now(&view);
         let asked = access::may_read_audit(&view, self.ports.policies.as_ref(), &user, now).await;
-        if let Err(error @ ReadAuditError::Denied(_)) = &asked {
+        if let Err(error) = &asked {
             let entry = Entry::done(now, Some(&user), Action::ReadAudit, []);
             self.note(&entry.refused(&error.to_string()));
         }
@@ -213,32 +289,29 @@ impl Coordinator {
     /// How many entries wait in memory.
     #[must_use]
     pub fn audit_entries_waiting(&self) -> usize {
-        self.trail.0.lock().unwrap_or_else(PoisonError::into_inner).lines.len()
+        self.trail.lock().lines.len()
     }
 
-    /// Stores the entries that wait. To be called once a second, and before the process ends.
+    /// Stores the entries that wait. To be called once a second, and before the process ends; not to be dropped
+    /// halfway, since what it took would be lost.
     ///
     /// # Errors
     /// The state cannot be written; the entries wait on.
     pub async fn write_out_audit(&self) -> Result<(), StoreError> {
         let Some(view) = self.view()? else { return Ok(()) };
         let now = self.now(&view);
-        let audit_lines = self.trail.take(now);
+        let taken = self.trail.take();
+        let audit_lines = taken.lines(now);
         if audit_lines.is_empty() {
             return Ok(());
         }
-        let batch =
-            Batch { audit_lines: audit_lines.clone(), time_ms: unix_milliseconds(now), ..Batch::default() };
-        match self.ports.store.commit(batch).await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                audit_lines.into_iter().for_each(|line| self.trail.push(line));
-                match error {
-                    CommitError::Store(error) => Err(error),
-                    // It depends on nothing.
-                    CommitError::Conflict => Ok(()),
-                }
-            }
+        // It depends on nothing, so that it is in conflict with nobody.
+        let batch = Batch { audit_lines, time_ms: unix_milliseconds(now), ..Batch::default() };
+        let Err(error) = self.ports.store.commit(batch).await else { return Ok(()) };
+        self.trail.put_back(taken);
+        match error {
+            CommitError::Store(error) => Err(error),
+            CommitError::Conflict => Ok(()),
         }
     }
 }
@@ -246,4 +319,94 @@ impl Coordinator {
 /// As [`Batch::time_ms`].
 pub(crate) fn unix_milliseconds(now: OffsetDateTime) -> i64 {
     i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2025-03-04 05:06:07.008_9 UTC);
+
+    fn entry(resources: impl IntoIterator<Item = String>) -> Entry {
+        let name = "alice \"a\"".to_owned();
+        let user = Principal { name, certificate_sha256: [0; 32], roles: Vec::new() };
+        Entry::done(NOW, Some(&user), Action::ReadSecret, resources)
+    }
+
+    // A golden: entries that were written once must be read for ever (host/docs/audit.md).
+    #[test]
+    fn the_form_of_an_entry_does_not_change() {
+        let named = entry(["a".to_owned(), "b\n".to_owned()]);
+        let common = r#"{"time":"2025-03-04T05:06:07.008Z","user":"alice \"a\"","action":"ReadSecret","resources":["a","b\n"]"#;
+        assert_eq!(named.line(), format!(r#"{common},"outcome":"done"}}"#));
+        assert_eq!(named.refused("no").line(), format!(r#"{common},"outcome":"refused","reason":"no"}}"#));
+        let nobody = Entry::done(NOW, None, Action::SetManifest, []);
+        assert_eq!(
+            nobody.line(),
+            r#"{"time":"2025-03-04T05:06:07.008Z","user":null,"action":"SetManifest","resources":[],"outcome":"done"}"#
+        );
+        let dropped = Waiting { dropped: 3, ..Waiting::default() };
+        assert_eq!(
+            dropped.lines(NOW),
+            [r#"{"time":"2025-03-04T05:06:07.008Z","action":"EntriesDropped","count":3}"#]
+        );
+    }
+
+    fn read(entry: &Entry) -> serde_json::Value {
+        serde_json::from_str(&entry.line()).unwrap()
+    }
+
+    #[test]
+    fn an_entry_lists_64_names_and_counts_the_others() {
+        for (names, listed, more) in [(64, 64, None), (65, 64, Some(1)), (5000, 64, Some(4936))] {
+            let read = read(&entry((0..names).map(|name| name.to_string())));
+            assert_eq!(read["resources"].as_array().unwrap().len(), listed);
+            assert_eq!(read["resources"][63], "63");
+            assert_eq!(read.get("moreResources").and_then(serde_json::Value::as_u64), more);
+        }
+    }
+
+    #[test]
+    fn long_names_and_reasons_are_cut_and_no_entry_is_long() {
+        let cut = read(&entry(["\u{e9}".repeat(128), "x\u{e9}".repeat(128)]));
+        assert_eq!(cut["resources"][0], "\u{e9}".repeat(128));
+        assert_eq!(cut["resources"][1], format!("{}x\u{2026}", "x\u{e9}".repeat(85)));
+        let long = entry((0..64).map(|_| "\u{1}".repeat(9999))).refused(&"\u{1}".repeat(9999));
+        assert_eq!(read(&long)["resources"].as_array().unwrap().len(), 7);
+        assert_eq!(read(&long)["moreResources"], 57);
+        assert!(long.line().len() < 16 << 10, "{}", long.line().len());
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_told() {
+        let trail = Trail::default();
+        for index in 0..WAITING + 5 {
+            trail.push(index.to_string());
+        }
+        let lines = trail.take().lines(NOW);
+        assert_eq!(lines.len(), WAITING + 1);
+        assert_eq!(lines[WAITING - 1], (WAITING - 1).to_string());
+        assert!(lines[WAITING].contains(r#""count":5"#), "{}", lines[WAITING]);
+        assert!(trail.take().lines(NOW).is_empty());
+
+        for _ in 0..5 {
+            trail.push("x".repeat(WAITING_BYTES / 4));
+        }
+        assert_eq!((trail.lock().lines.len(), trail.lock().dropped), (4, 1));
+    }
+
+    #[test]
+    fn what_could_not_be_stored_keeps_its_place_and_its_count() {
+        let trail = Trail::default();
+        (0..WAITING).for_each(|index| trail.push(index.to_string()));
+        trail.push("lost".to_owned());
+        let taken = trail.take();
+        trail.push("later".to_owned());
+        trail.put_back(taken);
+        let lines = trail.take().lines(NOW);
+        assert_eq!((lines[0].as_str(), lines.len()), ("0", WAITING + 1));
+        assert!(lines[WAITING].contains(r#""count":2"#), "{}", lines[WAITING]);
+    }
 }
