@@ -1,8 +1,8 @@
 //! Policies that answer what a test tells them, and a small renderer.
 //!
 //! The renderer replaces `{{ scope.name.part.encoding }}`, such as `{{ current.k.whole.hex }}`, by a reference to a
-//! secret that it has looked up; with `!` in front by one that it has not. `{{ fail }}` is a fault of the template,
-//! `{{ trap }}` one of the policy.
+//! secret that it has looked up; with `!` in front by one that it has not. `{{ look NAME }}` looks a secret up and writes
+//! nothing, `{{ list }}` asks for all names. `{{ fail }}` is a fault of the template, `{{ trap }}` one of the policy.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -169,6 +169,8 @@ fn render(
         chunks.push(Chunk::Text(before.as_bytes().to_vec()));
         match action.trim() {
             "fail" => return Err(fault(RENDER_FAULT)),
+            "list" => _ = secrets.names(Scope::Current),
+            look if look.starts_with("look ") => _ = secrets.lookup(Scope::Current, &look[5..]),
             "trap" => return Err(RenderFailure::Policy(failure(renderer))),
             path => {
                 let blind = path.strip_prefix('!');
