@@ -35,6 +35,12 @@ const RESERVED: [(&str, &[Part]); 4] = [
     ("RootCA", &[Part::Certificate]),
 ];
 
+/// What a dry run shows renderers of a manifest's secrets; for tools that check templates without a coordinator.
+#[must_use]
+pub fn declared_secrets(manifest: Box<ParsedManifest>) -> Arc<dyn SecretCatalog> {
+    Arc::new(Catalog::new(Arc::new(manifest), UserDefined::Dummies))
+}
+
 impl<M> SecretCatalog for Catalog<M>
 where
     M: std::ops::Deref<Target = ParsedManifest> + Send + Sync,

@@ -29,6 +29,8 @@ mod policies;
 #[cfg(feature = "host")]
 mod pool;
 #[cfg(feature = "host")]
+mod templates;
+#[cfg(feature = "host")]
 mod text;
 #[cfg(feature = "host")]
 mod worlds;
@@ -44,5 +46,7 @@ pub use inspect::Surface;
 pub use limits::Limits;
 #[cfg(feature = "host")]
 pub use loader::{LoadError, digest};
+#[cfg(feature = "host")]
+pub use templates::TemplateFault;
 #[cfg(feature = "host")]
 pub use worlds::configuration::SettingsError;
