@@ -23,7 +23,7 @@ pub(crate) fn signature(manifest: &[u8]) -> String {
     hex::encode(Sha256::digest(manifest))
 }
 
-fn to_json(content: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn to_json(content: &[u8]) -> Result<Vec<u8>> {
     let error = match serde_json::from_slice::<IgnoredAny>(content) {
         Ok(_) => return Ok(content.to_vec()),
         Err(error) => error,

@@ -48,7 +48,7 @@ pub(crate) async fn run(globals: &Globals, command: &Get, output: &mut Output) -
 }
 
 /// The manifest with the security versions of later package updates, without nulls and empty maps.
-fn consolidate(manifest: &[u8], log: &[String]) -> Result<Vec<u8>> {
+pub(super) fn consolidate(manifest: &[u8], log: &[String]) -> Result<Vec<u8>> {
     let mut value: Value =
         serde_json::from_slice(manifest).context("reading the coordinator's manifest as JSON")?;
     for (package, version) in updated_versions(log) {

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::files;
 use crate::output::Output;
 
-const MANIFEST: &str = r#"{
+pub(super) const MANIFEST: &str = r#"{
   "Packages": {
     "app": { "Debug": true }
   },
