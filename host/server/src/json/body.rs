@@ -211,7 +211,8 @@ fn unescaped_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
                 b'n' => b'\n',
                 b'r' => b'\r',
                 b'u' => code_unit(&mut rest)?,
-                other => other,
+                b'/' => b'/',
+                _ => return None,
             },
             other => other,
         };

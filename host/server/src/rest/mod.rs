@@ -114,8 +114,12 @@ fn filter(api: &Arc<Api>) -> Endpoint {
             async move {
                 match routes::find(&method, path.as_str()) {
                     Some(route) => {
-                        let call = Call { api, version: route.version, peer, query, body };
+                        let (body, mut rest) = body::shared(body);
+                        let call = Call { api: Arc::clone(&api), version: route.version, peer, query, body };
                         let answer = (route.answer)(call).await;
+                        if !answer.as_ref().is_err_and(Failure::is_of_the_body) {
+                            read_out(&api, &mut rest).await;
+                        }
                         answer.unwrap_or_else(|failure| refusal(route.version, &failure))
                     }
                     None => unmatched(&api, body).await,
@@ -127,13 +131,19 @@ fn filter(api: &Arc<Api>) -> Endpoint {
         .boxed()
 }
 
-/// What no endpoint takes. Its body is read, so that the client gets to read the answer.
+/// What no endpoint takes.
 async fn unmatched(api: &Api, mut body: BodyStream) -> Response {
+    read_out(api, &mut body).await;
+    refusal(Version::V2, &Failure::NotAllowed)
+}
+
+/// What the answer did not need is read all the same: over HTTP/2 an answer that comes before the body's end resets the
+/// stream, and some clients never look at it.
+async fn read_out(api: &Api, body: &mut BodyStream) {
     // Slow, long or one too many: the answer is the same, whether the client reads it or not.
     if let Ok(_upload) = api.uploads.try_acquire() {
-        let _ = tokio::time::timeout(api.body_read, body::discard(&mut body)).await;
+        let _ = tokio::time::timeout(api.body_read, body::discard(body)).await;
     }
-    refusal(Version::V2, &Failure::NotAllowed)
 }
 
 fn mishap(mishap: Mishap) -> edge::Answer {

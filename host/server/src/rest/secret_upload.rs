@@ -43,7 +43,10 @@ fn upload(name: &str, value: Value<'_>) -> Result<SecretUpload, BodyError> {
     let mut upload = SecretUpload { name: name.to_owned(), cert: None, private: None, key: None };
     let Some(value) = value.present() else { return Ok(upload) };
     let fields = value.object().ok_or_else(|| BodyError::Secret { secret: name.to_owned() })?;
-    let in_secret = |source| BodyError::InSecret { secret: name.to_owned(), source: Box::new(source) };
+    let in_secret = |source| match source {
+        named @ BodyError::Certificate { .. } => named,
+        source => BodyError::InSecret { secret: name.to_owned(), source: Box::new(source) },
+    };
     let secret =
         |mut bytes: Zeroizing<Vec<u8>>| SecretBytes::new("uploaded secret", std::mem::take(&mut *bytes));
     upload.cert = fields.field("Cert").and_then(|value| certificate(name, value)).map_err(in_secret)?;
