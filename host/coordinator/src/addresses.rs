@@ -6,12 +6,16 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use carrara_server::Addresses;
 
-/// Writes `{"rest": "...", "mesh": "..."}` so that a reader sees all of it or nothing.
+/// Writes `{"rest": "...", "mesh": "...", "metrics": "..."}`, the last only if there is one, so that a reader sees all of
+/// it or nothing.
 ///
 /// # Errors
 /// The file cannot be written.
 pub(crate) fn write(path: &Path, addresses: Addresses) -> Result<()> {
-    let text = format!("{{\"rest\": \"{}\", \"mesh\": \"{}\"}}\n", addresses.rest, addresses.mesh);
+    let metrics =
+        addresses.metrics.map(|address| format!(", \"metrics\": \"{address}\"")).unwrap_or_default();
+    let Addresses { rest, mesh, .. } = addresses;
+    let text = format!("{{\"rest\": \"{rest}\", \"mesh\": \"{mesh}\"{metrics}}}\n");
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".tmp");
     fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path)).with_context(|| {
@@ -23,21 +27,28 @@ pub(crate) fn write(path: &Path, addresses: Addresses) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn addresses(metrics: Option<&str>) -> Addresses {
+        let metrics = metrics.map(|address| address.parse().unwrap());
+        Addresses { rest: "127.0.0.1:1".parse().unwrap(), mesh: "[::1]:2".parse().unwrap(), metrics }
+    }
+
     #[test]
     fn the_file_holds_both_addresses_as_json_and_nothing_is_left_beside_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("addresses.json");
-        let addresses = Addresses { rest: "127.0.0.1:1".parse().unwrap(), mesh: "[::1]:2".parse().unwrap() };
-        write(&path, addresses).unwrap();
+        write(&path, addresses(None)).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!((json["rest"].as_str(), json["mesh"].as_str()), (Some("127.0.0.1:1"), Some("[::1]:2")));
+        assert!(json.get("metrics").is_none());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        write(&path, addresses(Some("127.0.0.1:3"))).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(json["metrics"], "127.0.0.1:3");
     }
 
     #[test]
     fn a_missing_directory_is_named() {
-        let addresses = Addresses { rest: "127.0.0.1:1".parse().unwrap(), mesh: "[::1]:2".parse().unwrap() };
-        let error = write(Path::new("/nonexistent/a.json"), addresses).unwrap_err().to_string();
+        let error = write(Path::new("/nonexistent/a.json"), addresses(None)).unwrap_err().to_string();
         assert!(error.contains("/nonexistent/a.json"), "{error}");
     }
 }

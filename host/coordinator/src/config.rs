@@ -38,6 +38,10 @@ struct Layer {
     /// Where users connect [EDG_COORDINATOR_CLIENT_ADDR; default :4433]
     #[arg(long, value_name = "ADDRESS")]
     client_addr: Option<String>,
+    /// Where Prometheus asks for /metrics and /events, in plain HTTP without authentication: HOST:PORT, or :PORT for all
+    /// interfaces [EDG_COORDINATOR_PROMETHEUS_ADDR; default: nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    prometheus_addr: Option<String>,
     /// Names and IPs in the certificates of a new CA, separated by commas [EDG_COORDINATOR_DNS_NAMES; default localhost]
     #[arg(long, value_name = "NAMES")]
     dns_names: Option<String>,
@@ -106,6 +110,8 @@ pub(crate) struct Config {
     pub(crate) mesh: ListenAddress,
     /// For users.
     pub(crate) rest: ListenAddress,
+    /// For Prometheus.
+    pub(crate) metrics: Option<ListenAddress>,
     /// L-12; not trimmed.
     pub(crate) dns_names: Vec<String>,
     /// The sealed state.
@@ -154,6 +160,7 @@ impl Layer {
         Ok(Self {
             mesh_addr: variable("EDG_COORDINATOR_MESH_ADDR")?,
             client_addr: variable("EDG_COORDINATOR_CLIENT_ADDR")?,
+            prometheus_addr: variable("EDG_COORDINATOR_PROMETHEUS_ADDR")?,
             dns_names: variable("EDG_COORDINATOR_DNS_NAMES")?,
             seal_dir: variable("EDG_COORDINATOR_SEAL_DIR")?,
             startup_manifest: variable("EDG_STARTUP_MANIFEST")?,
@@ -174,6 +181,7 @@ impl Layer {
         Self {
             mesh_addr: text(self.mesh_addr, lower.mesh_addr),
             client_addr: text(self.client_addr, lower.client_addr),
+            prometheus_addr: text(self.prometheus_addr, lower.prometheus_addr),
             dns_names: text(self.dns_names, lower.dns_names),
             seal_dir: text(self.seal_dir, lower.seal_dir),
             startup_manifest: text(self.startup_manifest, lower.startup_manifest),
@@ -189,9 +197,12 @@ impl Layer {
 
     fn check(self, working_directory: &Path) -> Result<Config> {
         let this = self.over(Self::default());
-        let address = |name: &str, written: Option<String>, default: &str| -> Result<ListenAddress> {
-            written.as_deref().unwrap_or(default).parse().with_context(|| format!("setting {name}"))
+        let parse = |name: &str, written: &str| -> Result<ListenAddress> {
+            written.parse().with_context(|| format!("setting {name}"))
         };
+        let address =
+            |name, written: Option<String>, default| parse(name, written.as_deref().unwrap_or(default));
+        let metrics = this.prometheus_addr.filter(|address| !address.is_empty());
         let path = |written: Option<String>| written.filter(|text| !text.is_empty()).map(PathBuf::from);
         let recovery_file = path(this.startup_recovery_file);
         let startup = path(this.startup_manifest);
@@ -205,6 +216,7 @@ impl Layer {
         Ok(Config {
             mesh: address("mesh-addr", this.mesh_addr, ":2001")?,
             rest: address("client-addr", this.client_addr, ":4433")?,
+            metrics: metrics.map(|written| parse("prometheus-addr", &written)).transpose()?,
             dns_names: names.split(',').map(str::to_owned).collect(),
             seal_dir: working_directory.join(seal_dir),
             startup: startup.map(|manifest| StartupManifest { manifest, recovery_file }),

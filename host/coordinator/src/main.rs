@@ -4,6 +4,7 @@
 //! with exit code 1 and the remedy on standard error.
 
 mod addresses;
+mod audit;
 mod config;
 mod startup;
 mod telemetry;
@@ -48,10 +49,12 @@ async fn run(config: &Config) -> Result<()> {
     let options = Options {
         rest: config.rest.clone(),
         mesh: config.mesh.clone(),
+        metrics: config.metrics.clone(),
         limits: Limits::default(),
         connection_errors: config.connection_errors,
     };
-    let coordinator = Arc::new(wiring::start(config).await?);
+    let (coordinator, metrics) = wiring::start(config).await?;
+    let coordinator = Arc::new(coordinator);
     // Before the startup manifest: a start that fails for a taken port must not have changed the state.
     let server = Server::bind(&options).await.context("binding the addresses")?;
     if config.simulation {
@@ -65,7 +68,14 @@ async fn run(config: &Config) -> Result<()> {
         addresses::write(path, addresses)?;
     }
     let status = coordinator.status();
-    info!(version = env!("CARGO_PKG_VERSION"), rest = %addresses.rest, mesh = %addresses.mesh, state = status.code, "serving");
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        rest = %addresses.rest,
+        mesh = %addresses.mesh,
+        metrics = addresses.metrics.map(tracing::field::display),
+        state = status.code,
+        "serving"
+    );
     if status.code == RECOVERY {
         warn!(
             directory = %config.seal_dir.display(),
@@ -74,7 +84,10 @@ async fn run(config: &Config) -> Result<()> {
              old state is kept in the folder archive)"
         );
     }
-    match server.serve(coordinator, shutdown).await? {
+    let audit = audit::Writing::start(Arc::clone(&coordinator));
+    let drained = server.serve(coordinator, Arc::new(metrics), shutdown).await;
+    audit.end().await;
+    match drained? {
         Drained::Completely => info!("ended; every request was answered"),
         Drained::Cut(connections) => warn!(connections, "ended; connections were cut at the time limit"),
     }

@@ -22,9 +22,6 @@ pub(crate) fn refuse(variable: &Lookup<'_>) -> Result<()> {
             "EDG_STORE_BACKEND={backend}: the state is kept in local files only; unset it and use EDG_COORDINATOR_SEAL_DIR"
         );
     }
-    if variable("EDG_COORDINATOR_PROMETHEUS_ADDR")?.is_some() {
-        bail!("EDG_COORDINATOR_PROMETHEUS_ADDR: metrics and events are not offered yet; unset it");
-    }
     for name in AZURE {
         // Values are not repeated here: one of them is a secret.
         if variable(name)?.is_some() {
@@ -61,7 +58,6 @@ mod tests {
             ("EDG_DISTRIBUTED_COORDINATOR", "1"),
             ("EDG_STORE_BACKEND", "k8s-secret"),
             ("EDG_ENTERPRISE_LICENSED_FEATURES", "DistributedCoordinator"),
-            ("EDG_COORDINATOR_PROMETHEUS_ADDR", ":9944"),
         ];
         for (name, value) in others.into_iter().chain(AZURE.map(|name| (name, "x"))) {
             let error = judge(name, value).unwrap_err().to_string();

@@ -8,6 +8,7 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use carrara_attest::{Attestation, Expected};
 use carrara_core::ports::{Clock, Entropy, Evidence, EvidenceError, Sealing, SealingKind};
 use carrara_core::{Coordinator, Ports, Settings};
+use carrara_server::{Build, Metrics};
 use carrara_store::{Backend, Options};
 use carrara_types::claims::Claims;
 use carrara_types::secret::SecretBytes;
@@ -19,11 +20,20 @@ use crate::config::Config;
 /// redb's own cache; the records are in memory anyway.
 const STORE_CACHE_BYTES: usize = 8 << 20;
 
-/// Opens the state and starts the coordinator.
+/// The commit is known to builds that are told it.
+const BUILD: Build = Build {
+    version: env!("CARGO_PKG_VERSION"),
+    commit: match option_env!("CARRARA_COMMIT") {
+        Some(commit) => commit,
+        None => "unknown",
+    },
+};
+
+/// Opens the state and starts the coordinator, with everything that is counted.
 ///
 /// # Errors
 /// There is no TEE, or the state cannot be used. The text names the remedy.
-pub(crate) async fn start(config: &Config) -> Result<Coordinator> {
+pub(crate) async fn start(config: &Config) -> Result<(Coordinator, Metrics)> {
     let expected = if config.simulation { Expected::Simulation } else { Expected::Tee };
     let attestation = Arc::new(carrara_attest::open(expected)?);
     let tee = Arc::new(Tee(attestation));
@@ -32,9 +42,13 @@ pub(crate) async fn start(config: &Config) -> Result<Coordinator> {
     let options = Options { backend, sealing: tee.clone(), entropy: entropy.clone() };
     let store = carrara_store::open(options).await.context("opening the state")?;
     let policies = Arc::new(PolicyHost::builtin().context("loading the built-in policies")?);
-    let ports = Ports { store, evidence: tee, policies, clock: Arc::new(SystemClock), entropy };
+    let clock = Arc::new(SystemClock);
+    let metrics = Metrics::new(BUILD, clock.clone())?;
+    let (store, policies) = (metrics.count_store(store), metrics.count_policies(policies));
+    let ports = Ports { store, evidence: tee, policies, clock, entropy };
     let settings = Settings { dns_names: config.dns_names.clone() };
-    Coordinator::start(ports, settings).await.context("starting the coordinator")
+    let coordinator = Coordinator::start(ports, settings).await.context("starting the coordinator")?;
+    Ok((coordinator, metrics))
 }
 
 /// Attestation as the core sees it.

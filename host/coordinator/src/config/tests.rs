@@ -26,6 +26,7 @@ fn the_defaults_are_the_specified_ones() {
     assert_eq!(config.seal_dir, Path::new("marblerun-coordinator-data"));
     assert_eq!(config.connection_errors, Level::ERROR);
     assert_eq!(config.logging, Logging { format: LogFormat::Text, debug: false, development: false });
+    assert!(config.metrics.is_none());
     assert!(!config.simulation && config.startup.is_none() && config.addresses_file.is_none());
 }
 
@@ -37,6 +38,21 @@ fn an_option_beats_its_variable_which_beats_the_file_which_beats_the_default() {
     assert_eq!(config.rest, ListenAddress::AllInterfaces(3));
     assert_eq!(config.mesh, ListenAddress::AllInterfaces(2));
     assert_eq!(config.dns_names, ["file"]);
+}
+
+// rest-api.md section 7
+#[test]
+fn metrics_are_served_where_they_are_wanted_and_nowhere_else() {
+    let variable = [("EDG_COORDINATOR_PROMETHEUS_ADDR", ":9944")];
+    assert_eq!(read(&[], &variable).unwrap().metrics, Some(ListenAddress::AllInterfaces(9944)));
+    let option = ["--prometheus-addr", "127.0.0.1:1"];
+    assert_eq!(
+        read(&option, &variable).unwrap().metrics,
+        Some(ListenAddress::Host("127.0.0.1:1".to_owned()))
+    );
+    assert!(read(&[], &[("EDG_COORDINATOR_PROMETHEUS_ADDR", "")]).unwrap().metrics.is_none());
+    let error = format!("{:#}", read(&["--prometheus-addr", "9944"], &[]).unwrap_err());
+    assert!(error.contains("prometheus-addr") && error.contains("HOST:PORT"), "{error}");
 }
 
 #[test]
