@@ -44,6 +44,8 @@ pub struct TestStore {
     /// Whoever commits lets all others read the same snapshot first, as a slow disk would.
     pub slow: AtomicBool,
     pub created: Mutex<Option<Created>>,
+    /// The newest data key that a commit brought.
+    pub rekeyed: Mutex<Option<Created>>,
 }
 
 impl TestStore {
@@ -62,6 +64,7 @@ impl TestStore {
             commits: AtomicUsize::new(0),
             slow: AtomicBool::new(false),
             created: Mutex::default(),
+            rekeyed: Mutex::default(),
         }
     }
 
@@ -108,7 +111,15 @@ impl Store for TestStore {
         if self.conflicts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
             return Err(CommitError::Conflict);
         }
-        self.inner.commit(batch).await
+        let rekeyed = batch.rekey.as_ref().map(|state| Created {
+            data_key: state.data_key.duplicate(),
+            recovery_data: state.recovery_data.clone(),
+        });
+        let committed = self.inner.commit(batch).await?;
+        if rekeyed.is_some() {
+            *self.rekeyed.lock().unwrap() = rekeyed;
+        }
+        Ok(committed)
     }
 
     async fn create(&self, state: NewState, batch: Batch) -> Result<Committed, CommitError> {
