@@ -4,6 +4,7 @@
 //! secret that it has looked up; with `!` in front by one that it has not. `{{ look NAME }}` looks a secret up and writes
 //! nothing, `{{ list }}` asks for all names. `{{ fail }}` is a fault of the template, `{{ trap }}` one of the policy.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -70,6 +71,8 @@ pub struct FakePolicies {
     pub admissions: Mutex<Vec<AdmissionRequest>>,
     /// Renderer and name of every template.
     pub rendered: Mutex<Vec<(String, String)>>,
+    /// What happens while the authorizer is asked next.
+    pub meanwhile: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
 }
 
 impl Default for FakePolicies {
@@ -84,6 +87,7 @@ impl Default for FakePolicies {
             authorizations: Mutex::default(),
             admissions: Mutex::default(),
             rendered: Mutex::default(),
+            meanwhile: Mutex::default(),
         }
     }
 }
@@ -113,6 +117,10 @@ impl Policies for FakePolicies {
     }
 
     async fn authorize(&self, request: AuthorizationRequest) -> Result<PolicyDecision, PolicyFailure> {
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
         let verdict = self.authorizer.lock().unwrap().clone();
         let holds = request.principal.roles.iter().any(|role| {
             role.resource_type == request.resource_type

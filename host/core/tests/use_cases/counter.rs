@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use crate::common::{self, INTERNAL, UUID, World, manifest, pem_blocks, request, user_certificate};
+use crate::update_world::Updating;
 
 fn gated() -> Value {
     let mut manifest = manifest();
@@ -96,6 +97,22 @@ async fn a_counter_survives_restarts() {
     assert_eq!(advance(&coordinator, &again, "n", 6).await, 5);
     drop(coordinator);
     assert_eq!(advance(&world.start().await, &web, "n", 7).await, 6);
+}
+
+// X-69, marble-api.md section 10: the counter survives an update, and the certificate does not
+#[tokio::test]
+async fn after_an_update_a_marble_is_refused_until_it_restarts_and_its_counter_goes_on() {
+    let updating = Updating::alone(&gated()).await;
+    let coordinator = &updating.coordinator;
+    let old = marble(coordinator, "web", UUID).await;
+    advance(coordinator, &old, "n", 5).await;
+
+    let changed = |manifest: &mut Value| manifest["Marbles"]["web"]["Parameters"]["Argv"] = json!(["./new"]);
+    updating.update("alice", &updating.changed(changed)).await;
+    let text = unauthorized(coordinator, Some(&old)).await;
+    assert!(text.ends_with("a Marble of an earlier manifest must be restarted"), "{text}");
+    let new = marble(coordinator, "web", UUID).await;
+    assert_eq!(advance(coordinator, &new, "n", 6).await, 5);
 }
 
 #[tokio::test]
