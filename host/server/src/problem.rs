@@ -75,6 +75,13 @@ pub(crate) enum Failure {
     Encoding,
 }
 
+impl Failure {
+    /// Whether the body itself is what failed: nothing more of it is worth reading.
+    pub(crate) fn is_of_the_body(&self) -> bool {
+        matches!(self, Self::BodyTooLarge(_) | Self::BodySlow | Self::BodyBroken | Self::BodiesFull)
+    }
+}
+
 /// JSend's two ways of saying no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
