@@ -6,7 +6,7 @@ use carrara_client::Address;
 use clap::{Args, Parser, Subcommand};
 
 use crate::color::Color;
-use crate::commands::{attest, certificate, keygen, manifest, secret};
+use crate::commands::{attest, audit, certificate, keygen, manifest, secret};
 use crate::exit;
 use crate::output::Format;
 
@@ -74,7 +74,7 @@ pub(crate) enum Command {
     /// Save certificates of an attested coordinator that was verified before
     #[command(subcommand)]
     Certificate(certificate::Certificate),
-    /// Read secrets
+    /// Read secrets, and set user-defined ones
     #[command(subcommand)]
     Secret(secret::Secret),
     /// Attest the coordinator and save its root certificate
@@ -82,6 +82,23 @@ pub(crate) enum Command {
     /// Make keys and certificates for a manifest's users and recovery keys
     #[command(subcommand)]
     Keygen(keygen::Keygen),
+    /// Show who read, wrote, updated or was refused what
+    Audit(audit::Audit),
+    /// Print the version of this program
+    Version,
+    /// Print a completion script for a shell
+    ///
+    /// For bash: carrara completions bash > ~/.local/share/bash-completion/completions/carrara
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page, or write one page per command
+    Man {
+        /// Write all pages into this folder
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// A user's certificate and key.

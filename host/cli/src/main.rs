@@ -6,12 +6,15 @@
 mod args;
 mod color;
 mod commands;
+mod confirm;
 mod exit;
 mod files;
 mod manifest_diff;
 mod manifest_file;
 mod output;
+mod patience;
 mod session;
+mod yaml_marks;
 
 use clap::Parser;
 

@@ -87,6 +87,11 @@ pub(crate) fn diff(current: &Value, proposed: &Value) -> Vec<Change> {
     changes
 }
 
+/// Whether nobody could update the manifest again after these changes.
+pub(crate) fn locks_everybody_out(changes: &[Change]) -> bool {
+    changes.iter().any(rights::locks_everybody_out)
+}
+
 /// The normal form; what is no manifest is compared as it stands.
 fn normal(value: &Value) -> Value {
     let text = value.to_string();

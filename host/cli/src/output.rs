@@ -80,6 +80,21 @@ impl Output {
         self.write(text.strip_suffix(b"\n").unwrap_or(&text))
     }
 
+    /// Prints one of any number of results where programs read: a line of JSON, or a YAML document.
+    pub(crate) fn item(&mut self, value: &impl Serialize) -> Result<()> {
+        match self.format {
+            Format::Text => Ok(()),
+            Format::Json => {
+                let text = Zeroizing::new(serde_json::to_vec(value).context("writing a result as JSON")?);
+                self.write(&text)
+            }
+            Format::Yaml => {
+                self.write(b"---")?;
+                self.result(value)
+            }
+        }
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.sink.write_all(bytes).and_then(|()| self.sink.write_all(b"\n"));
         written.and_then(|()| self.sink.flush()).context("writing to stdout")
@@ -174,6 +189,21 @@ pub(crate) mod tests {
         kept.output(Format::Yaml).result(&value).unwrap();
         let read: serde_json::Value = serde_saphyr::from_str(&kept.text()).unwrap();
         assert_eq!(read, value, "{}", kept.text());
+    }
+
+    #[test]
+    fn items_are_lines_of_json_or_yaml_documents() {
+        for (format, expected) in [
+            (Format::Text, ""),
+            (Format::Json, "{\"a\":1}\n{\"a\":1}\n"),
+            (Format::Yaml, "---\na: 1\n---\na: 1\n"),
+        ] {
+            let kept = Kept::default();
+            let mut output = kept.output(format);
+            output.item(&serde_json::json!({ "a": 1 })).unwrap();
+            output.item(&serde_json::json!({ "a": 1 })).unwrap();
+            assert_eq!(kept.text(), expected);
+        }
     }
 
     #[test]

@@ -100,7 +100,8 @@ impl<'a> Session<'a> {
         files::write(&path, chain.to_pem().as_bytes()).context("saving the coordinator's certificates")
     }
 
-    fn cache_path(&self) -> Result<PathBuf> {
+    /// Where the certificates are saved.
+    pub(crate) fn cache_path(&self) -> Result<PathBuf> {
         if let Some(path) = &self.globals.coordinator_cert {
             return Ok(path.clone());
         }

@@ -208,13 +208,13 @@ async fn a_quote_is_signed_or_refused_with_the_reason() {
 #[tokio::test]
 async fn a_part_of_the_log_is_asked_for_and_cut_where_the_server_sends_all() {
     let server = version_two(r#"{"updateLog":["b","c"]}"#).await;
-    assert_eq!(server.client().update_log_range(1, 2).await.unwrap(), ["b", "c"]);
+    assert_eq!(server.client().update_log_range(1, Some(2)).await.unwrap(), ["b", "c"]);
     assert_eq!(server.targets(), ["GET /api/v2/update?from=1&limit=2"]);
     let all = version_two(r#"{"updateLog":["a","b","c","d"]}"#).await;
-    assert_eq!(all.client().update_log_range(1, 2).await.unwrap(), ["b", "c"]);
+    assert_eq!(all.client().update_log_range(1, Some(2)).await.unwrap(), ["b", "c"]);
     let one = version_one(&[("GET /update", 200, r#""a\nb\nc\n""#)]).await;
-    assert_eq!(one.client().update_log_range(1, 5).await.unwrap(), ["b", "c"]);
-    assert!(one.client().update_log_range(9, 5).await.unwrap().is_empty());
+    assert_eq!(one.client().update_log_range(1, None).await.unwrap(), ["b", "c"]);
+    assert!(one.client().update_log_range(9, Some(5)).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -62,6 +62,17 @@ impl ClientIdentity {
         Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
     }
 
+    #[cfg(feature = "pkcs11")]
+    pub(crate) fn of(key: CertifiedKey) -> Self {
+        Self(Arc::new(key))
+    }
+
+    /// The user's certificate, DER: what the manifest lists.
+    #[must_use]
+    pub fn certificate(&self) -> &[u8] {
+        self.0.cert.first().map_or(&[], |leaf| leaf.as_ref())
+    }
+
     pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0)
     }
@@ -81,6 +92,7 @@ mod tests {
         let (certificate, key) = made();
         let identity = ClientIdentity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
         assert_eq!(format!("{identity:?}"), "ClientIdentity");
+        assert_eq!(identity.certificate(), pem::parse(&certificate).unwrap().contents());
     }
 
     #[test]

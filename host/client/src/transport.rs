@@ -82,6 +82,12 @@ impl Client {
         &self.trust
     }
 
+    /// As whom it asks.
+    #[must_use]
+    pub fn identity(&self) -> Option<&ClientIdentity> {
+        self.identity.as_ref()
+    }
+
     pub(crate) async fn send(
         &self,
         method: Method,

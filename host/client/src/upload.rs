@@ -86,6 +86,13 @@ impl SecretUploads {
         Self::fields(name, &[("Key", key)])
     }
 
+    /// The secrets' names.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let secrets: Option<BTreeMap<String, &RawValue>> = serde_json::from_slice(&self.0).ok();
+        secrets.map(|secrets| secrets.into_keys().collect()).unwrap_or_default()
+    }
+
     fn fields(name: &str, fields: &[(&str, &[u8])]) -> Self {
         let length: usize =
             fields.iter().map(|(field, value)| field.len() + value.len().div_ceil(3) * 4 + 8).sum();
@@ -102,6 +109,12 @@ impl SecretUploads {
         }
         text.push_str("}}");
         Self(Zeroizing::new(text.as_bytes().to_vec()))
+    }
+
+    /// The JSON object. It holds secrets.
+    #[must_use]
+    pub fn as_json(&self) -> &[u8] {
+        &self.0
     }
 
     /// The body of version 1: the map itself. The transport wipes it.
@@ -133,6 +146,7 @@ mod tests {
         assert_eq!(uploads.version_one(), text);
         assert_eq!(parsed(&uploads.version_two()), json!({ "secrets": parsed(text) }));
         assert_eq!(format!("{uploads:?}"), "SecretUploads");
+        assert_eq!(uploads.names(), ["a", "b", "c"]);
     }
 
     #[test]

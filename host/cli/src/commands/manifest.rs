@@ -1,9 +1,13 @@
-//! `manifest init|set|get|verify|log|signature`.
+//! `manifest init|check|schema|diff|set|get|verify|log|signature`.
 
+mod check;
+pub(crate) mod diff;
 mod get;
 mod init;
 mod log;
+mod schema;
 mod set;
+mod update;
 mod verify;
 
 use std::path::PathBuf;
@@ -29,6 +33,14 @@ pub(crate) enum Manifest {
         #[arg(short, long)]
         force: bool,
     },
+    Check(check::Check),
+    Diff(diff::Diff),
+    /// Print a JSON Schema of the manifest, for editors
+    Schema {
+        /// Save the schema instead of printing it
+        #[arg(short, long, value_name = "FILE")]
+        out_file: Option<PathBuf>,
+    },
     /// Attest the coordinator and set its manifest, JSON or YAML
     Set {
         /// The manifest
@@ -50,13 +62,10 @@ pub(crate) enum Manifest {
         host: Address,
     },
     /// Read the log of updates
-    Log {
-        /// HOST:PORT
-        host: Address,
-        /// Save the log instead of printing it
-        #[arg(short, long, value_name = "FILE")]
-        out_file: Option<PathBuf>,
-    },
+    Log(log::Log),
+    /// Change the manifest in force, alone or together with other users
+    #[command(subcommand)]
+    Update(update::Update),
     /// Print a manifest's signature: the SHA-256 of what is sent
     Signature {
         /// The manifest
@@ -86,12 +95,16 @@ pub(crate) struct Get {
 pub(crate) async fn run(globals: &Globals, command: &Manifest, output: &mut Output) -> Result<()> {
     match command {
         Manifest::Init { file, force } => init::run(file, *force, output),
+        Manifest::Check(command) => check::run(command, output),
+        Manifest::Diff(command) => diff::run(globals, command, output).await,
+        Manifest::Schema { out_file } => schema::run(out_file.as_deref(), output),
         Manifest::Set { file, host, recoverydata } => {
             set::run(globals, file, host, recoverydata.as_deref(), output).await
         }
         Manifest::Get(get) => get::run(globals, get, output).await,
         Manifest::Verify { expected, host } => verify::run(globals, expected, host, output).await,
-        Manifest::Log { host, out_file } => log::run(globals, host, out_file.as_deref(), output).await,
+        Manifest::Log(log) => log::run(globals, log, output).await,
+        Manifest::Update(update) => update::run(globals, update, output).await,
         Manifest::Signature { file } => {
             let signature = manifest_file::signature(&manifest_file::load(file)?);
             output.line(&signature)?;

@@ -1,11 +1,16 @@
 //! One file per command.
 
 pub(crate) mod attest;
+pub(crate) mod audit;
 pub(crate) mod certificate;
+mod completions;
 pub(crate) mod keygen;
 pub(crate) mod manifest;
+mod recovery_data;
+mod refusal;
 pub(crate) mod secret;
 mod status;
+mod version;
 
 use anyhow::Result;
 
@@ -21,6 +26,10 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Certificate(command) => certificate::run(globals, command, output).await,
         Command::Secret(command) => secret::run(globals, command, output).await,
         Command::Attest(command) => attest::run(globals, command, output).await,
+        Command::Audit(command) => audit::run(globals, command, output).await,
+        Command::Version => version::run(output),
         Command::Keygen(command) => keygen::run(command, output),
+        Command::Completions { shell } => completions::completions(*shell, output),
+        Command::Man { dir } => completions::man(dir.as_deref(), output),
     }
 }

@@ -1,7 +1,9 @@
-//! `secret get NAME... HOST`.
+//! `secret get NAME... HOST` and `secret set FILE HOST`.
+
+mod set;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use base64::Engine;
@@ -14,11 +16,12 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::args::{Globals, User};
+use crate::commands::refusal::explain;
 use crate::files;
 use crate::output::Output;
 use crate::session::Session;
 
-/// Read secrets
+/// Read secrets, and set user-defined ones
 #[derive(Debug, Subcommand)]
 pub(crate) enum Secret {
     /// Read secrets as a user who may
@@ -33,6 +36,26 @@ pub(crate) enum Secret {
         /// Save the secrets as JSON instead of printing them
         #[arg(short, long, value_name = "FILE")]
         out_file: Option<PathBuf>,
+    },
+    /// Set user-defined secrets as a user who may
+    ///
+    /// FILE is a JSON object of secrets by name. A symmetric key or plain secret has its bytes in Key, a certificate
+    /// its DER in Cert and its PKCS#8 key in Private, all base64:
+    ///
+    ///   {"token": {"Key": "aHVudGVyMg=="}, "tls": {"Cert": "MII...", "Private": "MII..."}}
+    ///
+    /// All of them are set, or none. Marbles receive new values when they start.
+    #[command(verbatim_doc_comment)]
+    Set {
+        /// The secrets
+        file: PathBuf,
+        /// HOST:PORT
+        host: Address,
+        #[command(flatten)]
+        user: User,
+        /// FILE is PEM: set the secret NAME to its first CERTIFICATE and its first private key
+        #[arg(long, value_name = "NAME")]
+        from_pem: Option<String>,
     },
 }
 
@@ -52,8 +75,27 @@ struct Shown<'a> {
 }
 
 pub(crate) async fn run(globals: &Globals, command: &Secret, output: &mut Output) -> Result<()> {
-    let Secret::Get { names, host, user, out_file } = command;
-    let secrets = Session::new(globals, host).user_client(user)?.secrets(names).await?;
+    match command {
+        Secret::Get { names, host, user, out_file } => {
+            get(globals, names, host, user, out_file.as_deref(), output).await
+        }
+        Secret::Set { file, host, user, from_pem } => {
+            set::run(globals, file, host, user, from_pem.as_deref(), output).await
+        }
+    }
+}
+
+async fn get(
+    globals: &Globals,
+    names: &[String],
+    host: &Address,
+    user: &User,
+    out_file: Option<&Path>,
+    output: &mut Output,
+) -> Result<()> {
+    let client = Session::new(globals, host).user_client(user)?;
+    let secrets = client.secrets(names).await;
+    let secrets = secrets.map_err(|error| explain(error, "reading secrets", &client))?;
     let shown: BTreeMap<&String, Shown<'_>> =
         secrets.iter().map(|(name, secret)| (name, show(secret))).collect();
     let Some(path) = out_file else {

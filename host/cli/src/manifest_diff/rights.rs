@@ -32,13 +32,22 @@ pub(super) fn effects(old: &Value, new: &Value) -> Vec<Change> {
     if updates(&old) && !updates(&new) {
         changes.push(Change {
             kind: Kind::Effect,
-            path: "/Users".to_owned(),
+            path: NOBODY.0.to_owned(),
             old: None,
-            new: Some(json!("nobody may UpdateManifest")),
+            new: Some(json!(NOBODY.1)),
             danger: Some("this is the last update: nobody can change the manifest after it".to_owned()),
         });
     }
     changes
+}
+
+/// Where and how it is said that nobody is left to update.
+const NOBODY: (&str, &str) = ("/Users", "nobody may UpdateManifest");
+
+/// Whether this is the effect that nobody is left to update.
+pub(super) fn locks_everybody_out(change: &Change) -> bool {
+    let text = change.new.as_ref().and_then(Value::as_str);
+    change.kind == Kind::Effect && (change.path.as_str(), text) == (NOBODY.0, Some(NOBODY.1))
 }
 
 const UPDATE: &str = "updatemanifest";

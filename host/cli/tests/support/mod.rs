@@ -1,5 +1,8 @@
 //! A coordinator that answers from a table, and the program as users run it.
 
+// Each test binary uses a part of it.
+#![allow(dead_code)]
+
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,6 +10,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use p384::ecdsa::signature::hazmat::PrehashSigner;
+use p384::ecdsa::{Signature, SigningKey};
+use p384::pkcs8::{DecodePrivateKey, EncodePublicKey};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P384_SHA384,
@@ -14,6 +22,7 @@ use rcgen::{
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use sha2::{Digest, Sha256};
 
 /// By method and path (with query): status and body. What is not there is a 405.
 pub type Answers = HashMap<&'static str, (u16, String)>;
@@ -23,6 +32,9 @@ pub struct FakeCoordinator {
     pub address: SocketAddr,
     pub chain_pem: String,
     asked: Arc<Mutex<Vec<String>>>,
+    answers: Arc<Mutex<Answers>>,
+    root: Vec<u8>,
+    key: Vec<u8>,
 }
 
 impl FakeCoordinator {
@@ -37,7 +49,8 @@ impl FakeCoordinator {
             params
         };
         let key = new_key();
-        let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let pkcs8 = key.serialize_der();
+        let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.clone()));
         let root = CertifiedIssuer::self_signed(ca("root"), key).unwrap();
         let chain_pem = ca("intermediate").signed_by(&new_key(), &root).unwrap().pem() + &root.pem();
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -53,14 +66,32 @@ impl FakeCoordinator {
         let mut answers = answers(&chain_pem);
         let quote = serde_json::json!({ "data": { "cert": chain_pem, "quote": null } });
         answers.entry("GET /api/v2/quote").or_insert((200, quote.to_string()));
-        let (config, seen) = (Arc::new(config), Arc::clone(&asked));
+        let answers = Arc::new(Mutex::new(answers));
+        let (config, seen, table) = (Arc::new(config), Arc::clone(&asked), Arc::clone(&answers));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // A client that refuses the certificate ends the handshake: not this test's error.
-                let _ = answer(stream, &config, &answers, &seen);
+                let _ = answer(stream, &config, &table, &seen);
             }
         });
-        Self { address, chain_pem, asked }
+        Self { address, chain_pem, asked, answers, root: root.der().to_vec(), key: pkcs8 }
+    }
+
+    /// Answers otherwise from now on.
+    pub fn set(&self, call: &str, answer: (u16, String)) {
+        self.answers.lock().unwrap().insert(call.to_owned().leak(), answer);
+    }
+
+    /// A signed checkpoint (host/docs/checkpoint.md) over these lines.
+    pub fn checkpoint(&self, lines: &[&str], revision: u64) -> String {
+        let origin = format!("carrara/{}", hex::encode(Sha256::digest(&self.root)));
+        let root = BASE64_STANDARD.encode(carrara_client::checkpoint::root_of(lines));
+        let text = format!("{origin}\n{}\n{root}\nrevision {revision}\n", lines.len());
+        let key = SigningKey::from_pkcs8_der(&self.key).unwrap();
+        let signature: Signature = key.sign_prehash(&Sha256::digest(&text)).unwrap();
+        let id = Sha256::digest(key.verifying_key().to_public_key_der().unwrap());
+        let signature = BASE64_STANDARD.encode([&id[..4], signature.to_der().as_bytes()].concat());
+        format!("{text}\n\u{2014} {origin} {signature}\n")
     }
 
     /// Methods and targets, in order.
@@ -72,7 +103,7 @@ impl FakeCoordinator {
 fn answer(
     stream: TcpStream,
     config: &Arc<ServerConfig>,
-    answers: &Answers,
+    answers: &Mutex<Answers>,
     asked: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
     let connection = ServerConnection::new(Arc::clone(config)).map_err(std::io::Error::other)?;
@@ -89,7 +120,7 @@ fn answer(
     stream.read_exact(&mut vec![0; length.unwrap_or(0)])?;
     let line = head.split("\r\n\r\n").nth(1).unwrap().split(" HTTP/").next().unwrap().to_owned();
     let default = (405, r#"{"status":"error","data":null}"#.to_owned());
-    let (code, body) = answers.get(line.as_str()).cloned().unwrap_or(default);
+    let (code, body) = answers.lock().unwrap().get(line.as_str()).cloned().unwrap_or(default);
     asked.lock().unwrap().push(line);
     write!(stream, "HTTP/1.1 {code} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())?;
     stream.conn.send_close_notify();
@@ -130,10 +161,21 @@ impl Run {
         String::from_utf8(self.0.stderr.clone()).unwrap()
     }
 
+    /// Stdout, whatever became of the run.
+    pub fn said(&self) -> String {
+        String::from_utf8(self.0.stdout.clone()).unwrap()
+    }
+
     /// Stderr of a failure.
     #[track_caller]
     pub fn error(&self) -> String {
-        assert_eq!(self.0.status.code(), Some(1));
+        self.error_with(1)
+    }
+
+    /// Stderr of a failure with this exit code.
+    #[track_caller]
+    pub fn error_with(&self, code: i32) -> String {
+        assert_eq!(self.0.status.code(), Some(code), "{}", self.complaints());
         let text = String::from_utf8(self.0.stderr.clone()).unwrap();
         assert!(text.lines().any(|line| line.starts_with("Error: ")), "{text}");
         text

@@ -41,8 +41,14 @@ impl Client {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn update_log_range(&self, from: u64, limit: usize) -> Result<Vec<String>, ClientError> {
-        let (lines, version) = self.log(&format!("/api/v2/update?from={from}&limit={limit}")).await?;
+    pub async fn update_log_range(
+        &self,
+        from: u64,
+        limit: Option<usize>,
+    ) -> Result<Vec<String>, ClientError> {
+        let query = limit.map(|limit| format!("&limit={limit}")).unwrap_or_default();
+        let (lines, version) = self.log(&format!("/api/v2/update?from={from}{query}")).await?;
+        let limit = limit.unwrap_or(usize::MAX);
         if version == Version::Two && lines.len() <= limit {
             return Ok(lines);
         }
