@@ -208,3 +208,22 @@ async fn no_manifest_no_quote_answer_and_no_checkpoint_are_the_same_message() {
     // A quote's answer is base64 and a status, all in one line.
     assert!(text.lines().count() >= 3);
 }
+/// The fenced blocks of one kind.
+fn blocks(document: &str, kind: &str) -> Vec<String> {
+    let opening = format!("```{kind}\n");
+    document.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+// X-6: what others implement by.
+#[test]
+fn the_worked_example_of_the_documentation_is_true() {
+    let document = include_str!("../../../docs/checkpoint.md");
+    let certificate = pem_blocks(&blocks(document, "pem")[0]).remove(0).1;
+    let lines: Vec<String> = blocks(document, "json")[0].lines().map(str::to_owned).collect();
+    let notes = blocks(document, "note");
+    let (two, five) = (verify(&notes[0], &certificate).unwrap(), verify(&notes[1], &certificate).unwrap());
+    assert_eq!((two.size, two.root, two.revision), (2, tree_hash(&lines[..2]), 2));
+    assert_eq!((five.size, five.root, five.revision), (5, tree_hash(&lines), 6));
+    let proof = [tree_hash(&lines[2..4]), tree_hash(&lines[4..])].map(|hash| STANDARD.encode(hash));
+    assert_eq!(blocks(document, "base64")[0].lines().collect::<Vec<_>>(), proof);
+}
