@@ -23,7 +23,6 @@ mod secrecy;
 mod secret_upload;
 mod secret_upload_dry_run;
 mod secret_upload_races;
-mod secret_upload_races;
 mod secrets;
 mod set_manifest;
 mod sign_quote;
