@@ -26,6 +26,9 @@ pub(crate) enum BodyError {
     /// Go's word for an empty body.
     #[error("EOF")]
     Empty,
+    /// Go's word for an empty text.
+    #[error("unexpected end of JSON input")]
+    Truncated,
     #[error("the body is not a JSON object: {0}")]
     Syntax(String),
     #[error("field \"{field}\" must be {expected}")]

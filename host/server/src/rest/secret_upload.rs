@@ -25,7 +25,11 @@ pub(super) async fn write(mut call: Call) -> Result<Response, Failure> {
 
 /// The map of a body. Of a name that occurs twice the last value counts, as everywhere in bodies.
 fn uploads(version: Version, body: &[u8]) -> Result<Vec<SecretUpload>, BodyError> {
-    let mut secrets = Fields::read(body)?;
+    let mut secrets = Fields::read(body).map_err(|error| match (version, error) {
+        // Version 1 reads the body whole, version 2 a stream's first value (manifest.md section 7).
+        (Version::V1, BodyError::Empty) => BodyError::Truncated,
+        (_, error) => error,
+    })?;
     if version == Version::V2 {
         secrets = secrets.object("secrets")?;
     }

@@ -37,7 +37,7 @@ fn v1_is_the_map_itself_and_v2_has_it_in_a_field() {
     }
     assert!(read(Version::V1, "{}").is_empty());
     assert_eq!(refusal(Version::V2, ""), "EOF");
-    assert_eq!(refusal(Version::V1, ""), "EOF");
+    assert_eq!(refusal(Version::V1, ""), "unexpected end of JSON input");
     assert_eq!(refusal(Version::V2, r#"{"secrets":[]}"#), "field \"secrets\" must be an object");
 }
 
