@@ -171,7 +171,7 @@ fn a_body_that_is_no_name_and_value_is_400() {
     let folder = tempfile::tempdir().unwrap();
     let stage = Stage::new(folder.path());
     let marble = activate(&stage.coordinator, &folder.path().join("m"), "svc");
-    let long = json!({ "name": "n".repeat(100_000), "value": 1 }).to_string();
+    let long = json!({ "name": "n".repeat(1025), "value": 1 }).to_string();
     for body in [
         "",
         "{",
@@ -187,6 +187,7 @@ fn a_body_that_is_no_name_and_value_is_400() {
         let status = answer.json()["status"].clone();
         assert_eq!((answer.status, status.as_str()), (400, Some("fail")), "{body:.80}: {}", answer.body);
     }
+    assert_eq!(stage.before(&marble, &"n".repeat(1024), 1), 0, "the boundary");
     let lenient = api::post_as(&stage.coordinator, &marble, PATH, r#"{"NAME":"n","Value":4,"x":1} more"#);
     assert_eq!((lenient.status, lenient.data()["value"].clone()), (200, json!(0)), "{}", lenient.body);
     assert_eq!(stage.before(&marble, "n", 0), 4);

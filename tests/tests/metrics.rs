@@ -29,7 +29,11 @@ fn get(coordinator: &Coordinator, path: &str) -> Answer {
 fn metrics(coordinator: &Coordinator) -> String {
     let answer = get(coordinator, "/metrics");
     assert_eq!(answer.status, 200, "{}", answer.headers);
-    assert!(answer.has_header("content-type: text/plain; version=0.0.4; charset=utf-8"), "{}", answer.headers);
+    assert!(
+        answer.has_header("content-type: text/plain; version=0.0.4; charset=utf-8"),
+        "{}",
+        answer.headers
+    );
     answer.body
 }
 
@@ -92,7 +96,10 @@ fn what_happened_is_counted_under_the_specified_names() {
         assert!((found - 1.0).abs() < f64::EPSILON, "{code}: {found}");
     }
     assert!(sample(&text, "coordinator_commits_total{outcome=\"done\"}") >= 1.0, "the manifest");
-    assert!(!text.contains("not/an") && !text.contains("in the manifest"), "callers choose no labels:\n{text}");
+    assert!(
+        !text.contains("not/an") && !text.contains("in the manifest"),
+        "callers choose no labels:\n{text}"
+    );
 }
 
 // rest-api.md section 7
@@ -177,7 +184,11 @@ fn other_paths_and_methods_are_refused_and_no_api_is_behind_the_port() {
         assert!(answer.has_header("allow: get, head"), "{}", answer.headers);
     }
     for path in ["/metrics", "/events"] {
-        assert_eq!(Request::get(&coordinator.url(path)).send().status, 405, "not on the clients' port: {path}");
+        assert_eq!(
+            Request::get(&coordinator.url(path)).send().status,
+            405,
+            "not on the clients' port: {path}"
+        );
     }
 }
 
