@@ -71,6 +71,8 @@ pub struct FakePolicies {
     pub admissions: Mutex<Vec<AdmissionRequest>>,
     /// Renderer and name of every template.
     pub rendered: Mutex<Vec<(String, String)>>,
+    /// Every call of the renderer lets all others go on first.
+    pub slow_renderer: AtomicBool,
     /// What happens while the authorizer is asked next.
     pub meanwhile: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
 }
@@ -87,6 +89,7 @@ impl Default for FakePolicies {
             authorizations: Mutex::default(),
             admissions: Mutex::default(),
             rendered: Mutex::default(),
+            slow_renderer: AtomicBool::new(false),
             meanwhile: Mutex::default(),
         }
     }
@@ -146,6 +149,9 @@ impl Policies for FakePolicies {
         templates: Vec<Template>,
         secrets: Arc<dyn SecretCatalog>,
     ) -> Result<Vec<Vec<Chunk>>, RenderFailure> {
+        if self.slow_renderer.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
         let mut results = Vec::new();
         for (index, template) in templates.iter().enumerate() {
             self.rendered.lock().unwrap().push((renderer.to_owned(), template.name.clone()));

@@ -153,6 +153,26 @@ async fn concurrent_first_uploads_learn_once() {
     assert_eq!(rendered(&world), alone);
 }
 
+// A caller who goes away leaves what was learnt, and nobody waiting
+#[tokio::test]
+async fn an_abandoned_first_upload_leaves_its_work_to_the_next() {
+    let (world, coordinator, alice) = world().await;
+    world.policies.slow_renderer.store(true, Ordering::SeqCst);
+    rendered(&world);
+    let mut first = Box::pin(coordinator.write_secrets(Some(&alice), vec![plain("unused", b"x")]));
+    while !world.policies.rendered.lock().unwrap().iter().any(|(_, name)| name == "NONE") {
+        let poll = std::future::poll_fn(|context| std::task::Poll::Ready(first.as_mut().poll(context)));
+        assert!(poll.await.is_pending());
+    }
+    drop(first);
+    let of_db = |names: &[String]| names.iter().filter(|name| *name == "RESERVED").count();
+    assert_eq!(of_db(&rendered(&world)), 2, "`db` comes first: once with its other variable, once alone");
+    accepted(&coordinator, &alice, vec![plain("unused", b"x")]).await;
+    assert_eq!(of_db(&rendered(&world)), 0, "`db` was known");
+    accepted(&coordinator, &alice, vec![plain("b", b"x")]).await;
+    assert_eq!(rendered(&world), ["/b", "AB"]);
+}
+
 // S-55, S-63: "a plain secret with a NUL byte used via `string`"
 #[tokio::test]
 async fn a_nul_is_refused_where_a_template_writes_the_secret_as_text() {
