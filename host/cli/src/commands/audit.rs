@@ -51,8 +51,9 @@ pub(crate) async fn run(globals: &Globals, command: &Audit, output: &mut Output)
     loop {
         let page = reader.page().await.map_err(|error| failed(error, &client))?;
         page.iter().try_for_each(|entry| show(entry, output))?;
+        let is_last = page.is_empty() || reader.is_done() || reader.is_at_end();
         entries.extend(page);
-        if reader.is_done() || reader.is_at_end() {
+        if is_last {
             break;
         }
     }
@@ -63,11 +64,11 @@ pub(crate) async fn run(globals: &Globals, command: &Audit, output: &mut Output)
 }
 
 async fn follow(reader: &mut Reader<'_>, output: &mut Output) -> Result<()> {
-    let mut reached = true;
+    let (mut reached, mut more) = (true, true);
     while !reader.is_done() {
         match reader.page().await {
             Ok(page) => {
-                reached = true;
+                (reached, more) = (true, !page.is_empty() && !reader.is_at_end());
                 for entry in &page {
                     show(entry, output)?;
                     output.item(&value(entry))?;
@@ -80,11 +81,11 @@ async fn follow(reader: &mut Reader<'_>, output: &mut Output) -> Result<()> {
                 if reached {
                     complain(&format!("Warning: {:#}; trying again", anyhow::Error::new(error)));
                 }
-                reached = false;
+                (reached, more) = (false, false);
             }
             Err(error) => return Err(failed(error, reader.client)),
         }
-        if reader.is_at_end() || !reached {
+        if !more && !reader.is_done() {
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -140,11 +141,14 @@ impl<'a> Reader<'a> {
 }
 
 fn value(entry: &AuditEntry) -> Value {
-    let mut value = json!({
-        "index": entry.index, "time": entry.time, "user": entry.user, "action": entry.action,
-        "resources": entry.resources, "outcome": entry.outcome,
-    });
+    let mut value = json!({ "index": entry.index, "time": entry.time, "action": entry.action });
     if let Some(fields) = value.as_object_mut() {
+        // The coordinator's own remarks have none of these.
+        if !entry.outcome.is_empty() {
+            fields.insert("user".to_owned(), json!(entry.user));
+            fields.insert("resources".to_owned(), json!(entry.resources));
+            fields.insert("outcome".to_owned(), json!(entry.outcome));
+        }
         fields.extend(entry.reason.clone().map(|reason| ("reason".to_owned(), Value::from(reason))));
         fields.extend(entry.more.clone());
     }
@@ -155,17 +159,29 @@ fn value(entry: &AuditEntry) -> Value {
 fn show(entry: &AuditEntry, output: &mut Output) -> Result<()> {
     let user = entry.user.as_deref().unwrap_or("-");
     let start = format!("{:>6}  {:<24}  {user:<12}  {:<21}  ", entry.index, entry.time, entry.action);
-    let refused = entry.outcome != "done";
-    let style = if refused { color::BAD } else { anstyle::Style::new() };
-    let more = entry.more.get("moreResources").map(|more| format!(" and {more} more")).unwrap_or_default();
-    let reason = entry.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let style = if entry.outcome == "refused" { color::BAD } else { anstyle::Style::new() };
     let width = 9_usize.saturating_sub(entry.outcome.len());
-    let rest = format!("{:width$}{}{more}{reason}", "", entry.resources.join(", "));
+    let rest = format!("{:width$}{}", "", details(entry));
     output.styled(&[
         (&start, anstyle::Style::new()),
         (&entry.outcome, style),
         (rest.trim_end(), anstyle::Style::new()),
     ])
+}
+
+/// What it was about, and why it was refused.
+fn details(entry: &AuditEntry) -> String {
+    let mut text = entry.resources.join(", ");
+    for (name, value) in &entry.more {
+        text.push_str(&match name.as_str() {
+            "moreResources" => format!(" and {value} more"),
+            _ => format!(" {name}={value}"),
+        });
+    }
+    if let Some(reason) = &entry.reason {
+        text.push_str(&format!(": {reason}"));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -197,6 +213,14 @@ mod tests {
         let entry = json!({ "index": 0, "time": "t", "user": null, "action": "X", "resources": [], "outcome": "done" });
         let kept = Kept::default();
         show(&serde_json::from_value(entry).unwrap(), &mut kept.output(Format::Text)).unwrap();
-        assert!(kept.text().ends_with("done\n") && kept.text().contains("  -  "), "{:?}", kept.text());
+        let dropped = json!({ "index": 1, "time": "t", "action": "EntriesDropped", "count": 3 });
+        let dropped: AuditEntry = serde_json::from_value(dropped).unwrap();
+        show(&dropped, &mut kept.output(Format::Text)).unwrap();
+        assert!(kept.text().ends_with(" count=3\n"), "{:?}", kept.text());
+        assert_eq!(
+            value(&dropped),
+            json!({ "index": 1, "time": "t", "action": "EntriesDropped", "count": 3 })
+        );
+        assert!(kept.text().contains("done\n") && kept.text().contains("  -  "), "{:?}", kept.text());
     }
 }

@@ -255,3 +255,27 @@ fn a_newer_checkpoint_continues_or_contradicts_the_older() {
     assert_eq!(old.follow(&new, &[]), Err(Contradiction::Forked));
     assert_eq!(old.follow(&Signer::new().checkpoint(&all, 20), &proof), Err(Contradiction::OtherLog));
 }
+
+/// The fenced blocks of a kind in the documentation, without their fences.
+fn documented(kind: &str) -> Vec<&'static str> {
+    let text = include_str!("../../../docs/checkpoint.md");
+    let opening = format!("```{kind}\n");
+    text.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+// host/docs/checkpoint.md: the worked example was made by the coordinator's code.
+#[test]
+fn the_worked_example_of_the_documentation_verifies() {
+    let certificate = pem::parse(documented("pem")[0]).unwrap();
+    let lines: Vec<&str> = documented("json")[0].lines().collect();
+    let read = |note| Checkpoint::verify(note, certificate.contents()).unwrap();
+    let (older, newer) = (read(documented("note")[0]), read(documented("note")[1]));
+    assert_eq!((older.size(), older.revision(), newer.size(), newer.revision()), (2, 2, 5, 6));
+    assert!(older.covers(&lines[..2]) && newer.covers(&lines));
+    let proof: Vec<Hash> = documented("base64")[0]
+        .lines()
+        .map(|line| BASE64_STANDARD.decode(line).unwrap().try_into().unwrap())
+        .collect();
+    assert_eq!(older.follow(&newer, &proof), Ok(Progress::Continued));
+    assert_eq!(older.follow(&newer, &proof[..1]), Err(Contradiction::Forked));
+}
