@@ -101,15 +101,32 @@ pub(crate) enum Command {
     },
 }
 
-/// A user's certificate and key.
+/// A user's certificate and key: PEM files, or on a PKCS#11 token.
 #[derive(Debug, Args)]
 pub(crate) struct User {
     /// PEM file with the user's certificate
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) cert: PathBuf,
+    #[arg(required_unless_present_any = ["pkcs11_cert_id", "pkcs11_cert_label"])]
+    pub(crate) cert: Option<PathBuf>,
     /// PEM file with the certificate's private key
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) key: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "pkcs11_config")]
+    pub(crate) key: Option<PathBuf>,
+    /// The key is on a token that this file describes: JSON with Path (the PKCS#11 library), TokenLabel, TokenSerial or
+    /// SlotNumber, and Pin
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    pub(crate) pkcs11_config: Option<PathBuf>,
+    /// The private key's id on the token, hex or text
+    #[arg(long, value_name = "ID", requires = "pkcs11_config")]
+    pub(crate) pkcs11_key_id: Option<String>,
+    /// The private key's label on the token
+    #[arg(long, value_name = "LABEL", requires = "pkcs11_config")]
+    pub(crate) pkcs11_key_label: Option<String>,
+    /// The certificate's id on the token, hex or text
+    #[arg(long, value_name = "ID", requires = "pkcs11_config", conflicts_with = "cert")]
+    pub(crate) pkcs11_cert_id: Option<String>,
+    /// The certificate's label on the token
+    #[arg(long, value_name = "LABEL", requires = "pkcs11_config", conflicts_with = "cert")]
+    pub(crate) pkcs11_cert_label: Option<String>,
 }
 
 #[cfg(test)]
@@ -146,6 +163,24 @@ mod tests {
         for line in [&line[..5], &["carrara", "secret", "get", "a", "localhost:4433", "-c", "c"][..]] {
             assert!(Arguments::try_parse_from(line).is_err(), "{line:?}");
         }
+    }
+
+    // cli.md section 3, "U"
+    #[test]
+    fn a_user_has_files_or_a_token() {
+        let parse = |flags: &[&str]| {
+            Arguments::try_parse_from(["carrara", "secret", "get", "a", "localhost:1"].iter().chain(flags))
+                .is_ok()
+        };
+        let token = ["--pkcs11-config", "p.json", "--pkcs11-key-id", "01"];
+        let with = |more: &[&'static str]| [&token[..], more].concat();
+        assert!(parse(&["-c", "c", "-k", "k"]));
+        assert!(parse(&with(&["--pkcs11-cert-label", "l"])) && parse(&with(&["--pkcs11-cert-id", "01"])));
+        assert!(parse(&with(&["-c", "c"])));
+        for refused in [&["-c", "c"][..], &["-k", "k"], &token, &with(&["-c", "c", "-k", "k"])] {
+            assert!(!parse(refused), "{refused:?}");
+        }
+        assert!(!parse(&["-c", "c", "-k", "k", "--pkcs11-key-id", "01"]));
     }
 
     #[test]

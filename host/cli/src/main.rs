@@ -14,6 +14,7 @@ mod manifest_file;
 mod output;
 mod patience;
 mod session;
+mod token;
 mod yaml_marks;
 
 use clap::Parser;

@@ -12,6 +12,7 @@ use carrara_client::{
 use crate::args::{Globals, User};
 use crate::files;
 use crate::output::complain;
+use crate::token;
 
 /// Read when --era-config is not given.
 const DEFAULT_POLICY_FILE: &str = "era-config.json";
@@ -69,10 +70,17 @@ impl<'a> Session<'a> {
 
     /// As [`Session::cached_client`], with a user's certificate.
     pub(crate) fn user_client(&self, user: &User) -> Result<Client> {
-        let (certificate, key) = (files::read(&user.cert)?, files::read(&user.key)?);
-        let identity = ClientIdentity::from_pem(&certificate, &key).with_context(|| {
-            format!("using the certificate {} with the key {}", user.cert.display(), user.key.display())
-        })?;
+        let identity = match (&user.pkcs11_config, &user.cert, &user.key) {
+            (Some(config), _, _) => token::identity(config, user)?,
+            (None, Some(cert), Some(key)) => {
+                ClientIdentity::from_pem(&files::read(cert)?, &files::read(key)?).with_context(|| {
+                    format!("using the certificate {} with the key {}", cert.display(), key.display())
+                })?
+            }
+            _ => bail!(
+                "give the user's certificate and key with --cert and --key, or a token with --pkcs11-config"
+            ),
+        };
         Ok(self.cached_client()?.with_identity(identity))
     }
 

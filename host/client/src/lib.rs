@@ -15,6 +15,8 @@ mod chain;
 pub mod checkpoint;
 mod error;
 mod identity;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 mod secret;
 #[cfg(test)]
 mod test_server;

@@ -20,7 +20,7 @@ pub(super) fn judge(file: &Path, update_of: Option<&Path>) -> Result<Report> {
     let name = file.display().to_string();
     let source = match Source::read(&files::read(file)?) {
         Ok(source) => source,
-        Err(found) => return Ok(Report { file: name, findings: vec![found] }),
+        Err(found) => return Ok(Report { file: name, findings: vec![*found] }),
     };
     let current = update_of.map(read_current).transpose()?;
     let policies = PolicyHost::builtin().context("starting the built-in policies")?;

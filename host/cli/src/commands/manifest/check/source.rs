@@ -18,7 +18,7 @@ pub(super) struct Source {
 
 impl Source {
     /// Reads a file's content; an error is a finding.
-    pub(super) fn read(content: &[u8]) -> Result<Self, Found> {
+    pub(super) fn read(content: &[u8]) -> Result<Self, Box<Found>> {
         let is_json =
             content.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|first| *first == b'{');
         if is_json {
@@ -30,7 +30,7 @@ impl Source {
                 .err()
                 .and_then(|error| error.location())
                 .map_or((1, 1), |location| (location.line().max(1), location.column().max(1)));
-            Found::unreadable(place, String::new(), format!("{error:#}"))
+            Box::new(Found::unreadable(place, String::new(), format!("{error:#}")))
         })?;
         let marks = Marks::read(content);
         match ParsedManifest::parse(&bytes) {
@@ -49,17 +49,17 @@ impl Source {
     }
 }
 
-fn in_json(error: &ManifestError) -> Found {
+fn in_json(error: &ManifestError) -> Box<Found> {
     let place = error.position.map_or((1, 1), |position| (position.line as u64, position.column as u64));
     let (message, pointer) = without_place(&error.message);
-    Found::unreadable(place, pointer.to_owned(), message.to_owned())
+    Box::new(Found::unreadable(place, pointer.to_owned(), message.to_owned()))
 }
 
 /// The error's line and column are those of the converted text.
-fn in_yaml(error: &ManifestError, marks: Option<&Marks>) -> Found {
+fn in_yaml(error: &ManifestError, marks: Option<&Marks>) -> Box<Found> {
     let (message, pointer) = without_place(&error.message);
     let place = marks.map_or((1, 1), |marks| marks.locate(pointer));
-    Found::unreadable(place, pointer.to_owned(), message.to_owned())
+    Box::new(Found::unreadable(place, pointer.to_owned(), message.to_owned()))
 }
 
 /// `MESSAGE (at POINTER, line 1, column 2)` or `MESSAGE (line 1, column 2)`: the message and the pointer.
