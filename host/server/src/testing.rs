@@ -1,5 +1,7 @@
 //! What the tests of this crate share: ports that do nothing, certificates, a client.
 
+pub(crate) mod world;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -26,7 +26,7 @@ pub(crate) enum BodyError {
     /// Go's word for an empty body.
     #[error("EOF")]
     Empty,
-    /// Go's word for an empty text.
+    /// Go's word for a text that ends too early; to version 1 of the API an empty one, too.
     #[error("unexpected end of JSON input")]
     Truncated,
     #[error("the body is not a JSON object: {0}")]
@@ -56,6 +56,7 @@ impl<'a> Fields<'a> {
         let mut values = serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>();
         match values.next() {
             None => return Err(BodyError::Empty),
+            Some(Err(error)) if error.is_eof() => return Err(BodyError::Truncated),
             Some(Err(error)) => return Err(BodyError::Syntax(error.to_string())),
             Some(Ok(IgnoredAny)) => {}
         }

@@ -183,4 +183,12 @@ pub(crate) fn json_response(body: Bytes) -> Response {
 }
 
 #[cfg(test)]
+mod access_tests;
+#[cfg(test)]
+mod feature_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod update_tests;
+#[cfg(test)]
+mod upload_tests;

@@ -12,4 +12,4 @@ pub(super) async fn get(_call: Call) -> Result<Response, Failure> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,0 +1,112 @@
+//! Who may do what: each endpoint asked by everybody, with a request that is in order. Every answer must be one that the
+//! OpenAPI document promises.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::openapi::tests::{assert_described, document};
+use super::routes::ROUTES;
+use crate::testing::world::{Caller, World};
+
+/// Endpoint, then the status for nobody, a stranger's certificate, a user without roles, an activated Marble, and a user
+/// with every permission. The manifest is set; of update-manifest and update-cancel an update is pending.
+const ACCESS: &[(&str, [u16; 5])] = &[
+    ("GET /status", [200; 5]),
+    ("GET /api/v2/status", [200; 5]),
+    ("GET /quote", [200; 5]),
+    ("GET /api/v2/quote?nonce=AAEC", [200; 5]),
+    ("GET /manifest", [200; 5]),
+    ("GET /api/v2/manifest", [200; 5]),
+    ("POST /manifest", [400; 5]),
+    ("POST /api/v2/manifest", [500; 5]),
+    ("GET /secrets?s=key&s=token", [401, 401, 400, 401, 200]),
+    ("GET /api/v2/secrets?s=key&s=token", [401, 401, 500, 401, 200]),
+    ("POST /secrets", [401, 401, 400, 401, 200]),
+    ("POST /api/v2/secrets", [401, 401, 500, 401, 200]),
+    ("GET /update", [200; 5]),
+    ("GET /api/v2/update?from=0&limit=1", [200; 5]),
+    ("POST /update", [401, 401, 400, 401, 200]),
+    ("POST /api/v2/update", [401, 401, 500, 401, 200]),
+    ("GET /api/v2/update/head?from=1", [200; 5]),
+    ("GET /update-manifest", [200; 5]),
+    ("GET /api/v2/update-manifest", [200; 5]),
+    ("POST /update-manifest", [401, 401, 500, 401, 200]),
+    ("POST /api/v2/update-manifest", [401, 401, 500, 401, 200]),
+    ("POST /update-cancel", [401, 401, 500, 401, 200]),
+    ("POST /api/v2/update-cancel", [401, 401, 500, 401, 200]),
+    ("POST /api/v2/sign-quote", [200; 5]),
+    ("POST /api/v2/monotonic-counter", [401, 401, 401, 200, 401]),
+    ("GET /api/v2/audit?from=0&limit=5", [401, 401, 403, 401, 200]),
+    ("GET /api/v2/openapi.json", [200; 5]),
+];
+
+const CALLERS: [Caller; 5] = [Caller::Nobody, Caller::Stranger, Caller::Guest, Caller::Marble, Caller::Admin];
+
+fn wrapped(manifest: &Value) -> Value {
+    json!({ "manifest": STANDARD.encode(serde_json::to_vec(manifest).unwrap()) })
+}
+
+/// A full update that does not change recovery keys.
+fn proposed(world: &World) -> Value {
+    let mut manifest = world.manifest();
+    manifest["Marbles"]["worker"] = json!({ "Package": "app" });
+    manifest
+}
+
+/// A body that is in order.
+fn body(world: &World, path: &str) -> Vec<u8> {
+    let packages = json!({ "Packages": { "app": { "SecurityVersion": 4 } } });
+    let secrets = json!({ "token": { "Key": "AQ==" } });
+    let body = match path {
+        "/manifest" => world.manifest(),
+        "/api/v2/manifest" => wrapped(&world.manifest()),
+        "/secrets" => secrets,
+        "/api/v2/secrets" => json!({ "secrets": secrets }),
+        "/update" => packages,
+        "/api/v2/update" => wrapped(&packages),
+        "/update-manifest" => proposed(world),
+        "/api/v2/update-manifest" => wrapped(&proposed(world)),
+        "/api/v2/sign-quote" => json!({ "sgxQuote": "AQID" }),
+        "/api/v2/monotonic-counter" => json!({ "name": "n", "value": 3 }),
+        _ => return Vec::new(),
+    };
+    serde_json::to_vec(&body).unwrap()
+}
+
+async fn start_update(world: &World) {
+    let body = serde_json::to_vec(&wrapped(&proposed(world))).unwrap();
+    let answer = world.ask(Caller::Admin, "POST", "/api/v2/update", body).await;
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn who_may_do_what_is_this_and_every_answer_is_described() {
+    let document = document();
+    for (endpoint, expected) in ACCESS {
+        let (method, uri) = endpoint.split_once(' ').unwrap();
+        let path = uri.split('?').next().unwrap();
+        let world = World::new().await;
+        if path.contains("update-") {
+            start_update(&world).await;
+        }
+        let mut statuses = Vec::new();
+        for caller in CALLERS {
+            let answer = world.ask(caller, method, uri, body(&world, path)).await;
+            statuses.push(answer.status().as_u16());
+            assert_described(&document, method, path, answer).await;
+        }
+        assert_eq!(statuses, expected, "{endpoint}");
+    }
+}
+
+#[test]
+fn the_matrix_has_every_endpoint_once() {
+    let mut listed: Vec<&str> =
+        ACCESS.iter().map(|(endpoint, _)| endpoint.split('?').next().unwrap()).collect();
+    let mut routes: Vec<String> =
+        ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    listed.sort_unstable();
+    routes.sort_unstable();
+    assert_eq!(listed, routes);
+}
