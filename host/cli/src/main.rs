@@ -15,6 +15,7 @@ mod output;
 mod patience;
 mod session;
 mod token;
+mod verbose;
 mod yaml_marks;
 
 use clap::Parser;

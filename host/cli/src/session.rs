@@ -12,7 +12,7 @@ use carrara_client::{
 use crate::args::{Globals, User};
 use crate::files;
 use crate::output::complain;
-use crate::token;
+use crate::{token, verbose};
 
 /// Read when --era-config is not given.
 const DEFAULT_POLICY_FILE: &str = "era-config.json";
@@ -33,7 +33,7 @@ impl<'a> Session<'a> {
 
     /// Attests (C-1..C-4), or with --insecure just fetches the certificates. Saves the quote if asked to.
     pub(crate) async fn attest(&self) -> Result<Attested> {
-        let anybody = Client::new(self.host.clone(), Trust::Insecure);
+        let anybody = self.client(Trust::Insecure);
         let nonce = self.globals.nonce.as_bytes();
         let attested = if self.globals.insecure {
             complain(
@@ -54,7 +54,11 @@ impl<'a> Session<'a> {
 
     /// A client of the coordinator that was just attested.
     pub(crate) fn attested_client(&self, attested: &Attested) -> Client {
-        Client::new(self.host.clone(), attested.trust.clone())
+        self.client(attested.trust.clone())
+    }
+
+    fn client(&self, trust: Trust) -> Client {
+        verbose::watched(Client::new(self.host.clone(), trust), self.host, self.globals.verbose)
     }
 
     /// A client of the coordinator whose certificates were saved.
@@ -65,7 +69,7 @@ impl<'a> Session<'a> {
         } else {
             Trust::Root(self.cached_chain()?.root().clone())
         };
-        Ok(Client::new(self.host.clone(), trust))
+        Ok(self.client(trust))
     }
 
     /// As [`Session::cached_client`], with a user's certificate.
@@ -81,6 +85,7 @@ impl<'a> Session<'a> {
                 "give the user's certificate and key with --cert and --key, or a token with --pkcs11-config"
             ),
         };
+        verbose::introduce(identity.certificate(), self.globals.verbose);
         Ok(self.cached_client()?.with_identity(identity))
     }
 

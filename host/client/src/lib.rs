@@ -15,6 +15,7 @@ mod chain;
 pub mod checkpoint;
 mod error;
 mod identity;
+mod observer;
 #[cfg(feature = "pkcs11")]
 pub mod pkcs11;
 mod secret;
@@ -33,6 +34,7 @@ pub use attest::{AttestationError, AttestationPolicy, Attested, QuoteVerifier, a
 pub use chain::{Chain, ChainError};
 pub use error::{ApiError, ClientError};
 pub use identity::{ClientIdentity, IdentityError};
+pub use observer::Observer;
 pub use secret::Secret;
 pub use transport::{Client, Limits};
 pub use trust::Trust;

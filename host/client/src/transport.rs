@@ -21,7 +21,11 @@ use zeroize::Zeroizing;
 use crate::address::Address;
 use crate::error::ClientError;
 use crate::identity::ClientIdentity;
+use crate::observer::{Observer, Watch};
 use crate::trust::{Trust, Verifier};
+
+/// What the coordinator's log calls a request.
+const REQUEST_ID: &str = "x-request-id";
 
 /// What a request may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,7 @@ pub struct Client {
     trust: Trust,
     identity: Option<ClientIdentity>,
     limits: Limits,
+    watch: Watch,
 }
 
 /// An answer as it came. Wiped on drop: it may hold secrets.
@@ -59,7 +64,7 @@ impl Client {
     /// A client without a client certificate, with the default limits. Connects with the first request.
     #[must_use]
     pub fn new(address: Address, trust: Trust) -> Self {
-        Self { address, trust, identity: None, limits: Limits::default() }
+        Self { address, trust, identity: None, limits: Limits::default(), watch: Watch::default() }
     }
 
     /// Presents a user's certificate.
@@ -73,6 +78,13 @@ impl Client {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Tells somebody of every request.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.watch = Watch(Some(observer));
         self
     }
 
@@ -94,9 +106,26 @@ impl Client {
         path: &str,
         body: Vec<u8>,
     ) -> Result<RawAnswer, ClientError> {
+        self.watch.tell(|observer| observer.asking(&method, path, body.len()));
+        let answer = self.within_limits(method, path, body).await;
+        if let Err(error) = &answer {
+            self.watch.tell(|observer| observer.failed(error));
+        }
+        answer
+    }
+
+    async fn within_limits(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<RawAnswer, ClientError> {
         let late = |limit| ClientError::Late { address: self.address.to_string(), limit };
         let connecting = tokio::time::timeout(self.limits.connect, self.connect());
         let stream = connecting.await.map_err(|_| late(self.limits.connect))??;
+        let protocol = stream.get_ref().1.protocol_version();
+        let protocol = protocol.and_then(|version| version.as_str()).unwrap_or("TLS");
+        self.watch.tell(|observer| observer.connected(protocol));
         let exchange = tokio::time::timeout(self.limits.answer, self.exchange(stream, method, path, body));
         exchange.await.map_err(|_| late(self.limits.answer))?
     }
@@ -157,8 +186,11 @@ impl Client {
         // Ends when `requests` and the answer are dropped; its failures show in the request.
         tokio::spawn(connection);
         let answer = requests.send_request(request).await.map_err(failed)?;
-        let code = answer.status();
-        Ok(RawAnswer { code, body: self.collect(answer.into_body()).await? })
+        let (head, body) = answer.into_parts();
+        let body = self.collect(body).await?;
+        let request_id = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        self.watch.tell(|observer| observer.answered(head.status, body.len(), request_id));
+        Ok(RawAnswer { code: head.status, body })
     }
 
     async fn collect(&self, mut body: Incoming) -> Result<Zeroizing<Vec<u8>>, ClientError> {
