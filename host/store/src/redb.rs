@@ -223,16 +223,21 @@ fn write(database: &Database, change: &Change, clear: &Clear<'_>) -> Result<(), 
                 None => records.remove(&**name)?,
             };
         }
-        let mut log = transaction.open_table(LOG)?;
-        for (index, record) in &change.log {
-            log.insert(index, record.bytes())?;
+        // Opening a table costs a commit time, so that only a new state opens all, which makes them.
+        if clear.mark.is_some() || !change.log.is_empty() {
+            let mut log = transaction.open_table(LOG)?;
+            for (index, record) in &change.log {
+                log.insert(index, record.bytes())?;
+            }
         }
-        let mut audit = transaction.open_table(AUDIT)?;
-        for (index, entry) in &change.audit {
-            match entry {
-                Some(entry) => audit.insert(index, entry.bytes())?,
-                None => audit.remove(index)?,
-            };
+        if clear.mark.is_some() || !change.audit.is_empty() {
+            let mut audit = transaction.open_table(AUDIT)?;
+            for (index, entry) in &change.audit {
+                match entry {
+                    Some(entry) => audit.insert(index, entry.bytes())?,
+                    None => audit.remove(index)?,
+                };
+            }
         }
         let mut meta = transaction.open_table(META)?;
         meta.insert(HEAD, change.head.bytes())?;
