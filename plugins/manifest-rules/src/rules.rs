@@ -3,6 +3,7 @@
 //! A rule says what it found with the specification's exact text, the rule's id as code and a pointer to the smallest
 //! thing in the manifest that is there: where something is missing, to what misses it.
 
+mod lockout;
 mod packages;
 mod roles;
 mod secrets;
@@ -10,6 +11,8 @@ mod tls;
 
 use carrara_types::decision::{Finding, Severity};
 use carrara_types::manifest::ParsedManifest;
+
+pub(crate) use lockout::lockout;
 
 /// Judges a whole manifest by the rules of this crate, in no particular order.
 pub(crate) fn findings(manifest: &ParsedManifest) -> Vec<Finding> {

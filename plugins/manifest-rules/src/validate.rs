@@ -24,6 +24,9 @@ pub fn validate(change: &str, manifest: &str) -> Vec<Finding> {
         found.extend(host_findings(&manifest, &KNOWN));
         found.extend(rules::findings(&manifest));
     }
+    if change == Change::FullUpdate.name() {
+        found.extend(rules::lockout(&manifest));
+    }
     order_findings(&mut found);
     found
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod host_list;
+mod lockout;
 mod packages;
 mod roles;
 mod tls;
