@@ -14,6 +14,10 @@ use carrara_store::{Backend, Options, open};
 use common::{Random, new_state, put, sealing};
 use tempfile::TempDir;
 
+/// Name and maker of what is committed.
+const BATCHES: [(&str, fn(usize) -> Batch); 3] =
+    [("secret", secret), ("counter", counter), ("100 audit entries", audit_entries)];
+
 /// What is stored before the measurement.
 struct Size {
     records: usize,
@@ -28,7 +32,7 @@ fn main() {
         "{:<24} {:>8} {:>9} {:>8} {:>12} {:>12}",
         "batch", "records", "lines", "callers", "wall us", "CPU us"
     );
-    for (name, make) in [("secret", secret as fn(usize) -> Batch), ("counter", counter)] {
+    for (name, make) in BATCHES {
         for size in [Size { records: 10, lines: 10 }, Size { records: 10_000, lines: 10_000 }] {
             for callers in [1, 16] {
                 let size = if full { &size } else { &Size { records: 10, lines: 10 } };
@@ -61,6 +65,14 @@ fn counter(index: usize) -> Batch {
     let mut batch = put(&format!("monotonicCounter:{}", index % 10), "8 bytes!");
     batch.depends.push(("manifest".to_owned(), None));
     batch
+}
+
+/// As a write-out of the audit trail after a hundred reads.
+fn audit_entries(index: usize) -> Batch {
+    let line = |entry| {
+        format!("{{\"user\":\"alice\",\"action\":\"ReadSecret\",\"resources\":[\"{index}.{entry}\"]}}")
+    };
+    Batch { audit_lines: (0..100).map(line).collect(), ..Batch::default() }
 }
 
 async fn measure(
