@@ -331,8 +331,11 @@ fn the_audit_trail_is_read_and_followed_by_who_may() {
 
 // cli.md `version`
 #[test]
-fn the_version_is_printed_without_a_coordinator() {
-    let mut command = Command::new(binary("carrara"));
-    let text = text(&run(command.arg("version")));
-    assert!(text.starts_with("CLI Version: v") && text.contains("\nCommit: "), "{text}");
+fn the_version_is_printed_without_a_coordinator_or_with_its() {
+    let stage = Stage::new();
+    let alone = stage.ok(&["version"]);
+    assert!(alone.starts_with("CLI Version: v") && alone.contains("\nCommit: "), "{alone}");
+    let both = stage.ok(&["version", &stage.host()]);
+    let version = both.strip_prefix(&alone).and_then(|rest| rest.strip_prefix("Coordinator Version: v"));
+    assert!(version.is_some_and(|version| version.split('.').count() == 3), "{both}");
 }

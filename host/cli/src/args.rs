@@ -84,8 +84,11 @@ pub(crate) enum Command {
     Keygen(keygen::Keygen),
     /// Show who read, wrote, updated or was refused what
     Audit(audit::Audit),
-    /// Print the version of this program
-    Version,
+    /// Print the version of this program, and of a coordinator
+    Version {
+        /// HOST:PORT of a coordinator whose version is printed, too
+        host: Option<Address>,
+    },
     /// Print a completion script for a shell
     ///
     /// For bash: carrara completions bash > ~/.local/share/bash-completion/completions/carrara

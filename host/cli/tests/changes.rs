@@ -315,8 +315,11 @@ fn the_pending_update_is_shown_to_the_byte_or_who_is_missing() {
     assert!(error.contains("no update waits") && error.contains("update apply"), "{error}");
 }
 
+/// From how many lines, and its hashes.
+type Proof = Option<(usize, Vec<[u8; 32]>)>;
+
 /// The log's answers for these lines at this revision; `proof` from `from` lines.
-fn serve_log(stage: &Stage, lines: &[&str], revision: u64, proof: Option<(usize, Vec<[u8; 32]>)>) {
+fn serve_log(stage: &Stage, lines: &[&str], revision: u64, proof: Proof) {
     let note = stage.server.checkpoint(lines, revision);
     let head = |proof: &[[u8; 32]]| {
         let proof: Vec<String> = proof.iter().map(|hash| BASE64_STANDARD.encode(hash)).collect();
@@ -365,7 +368,7 @@ fn a_contradiction_shows_both_checkpoints_has_its_own_exit_code_and_keeps_the_ol
     serve_log(&stage, &["a", "b"], 5, None);
     stage.run(&line).text();
     let before = std::fs::read_to_string(kept(&stage)).unwrap();
-    let cases: [(&str, &[&str], u64, Option<(usize, Vec<[u8; 32]>)>, &str); 5] = [
+    let cases: [(&str, &[&str], u64, Proof, &str); 5] = [
         ("fewer lines", &["a"], 6, None, "rolled back"),
         ("an older revision", &["a", "b"], 4, None, "rolled back"),
         ("other lines, as many", &["a", "x"], 6, None, "forked"),
@@ -489,4 +492,12 @@ fn the_version_is_printed() {
     let text = carrara(folder.path(), &["version"]).text();
     let expected = format!("CLI Version: v{}\nCommit: ", env!("CARGO_PKG_VERSION"));
     assert!(text.starts_with(&expected), "{text}");
+
+    let stage = Stage::new();
+    let line = ["version", &stage.host];
+    assert!(stage.run(&line).error().contains("does not offer the OpenAPI document"));
+    let document = json!({ "openapi": "3.1.0", "info": { "version": "4.5.6" } }).to_string();
+    stage.server.set("GET /api/v2/openapi.json", (200, document));
+    let text = stage.run(&line).text();
+    assert!(text.starts_with(&expected) && text.ends_with("\nCoordinator Version: v4.5.6\n"), "{text}");
 }

@@ -76,6 +76,7 @@ fn without_insecure_a_command_that_attests_sends_nothing() {
         vec!["manifest", "set", "signed.json"],
         vec!["manifest", "get"],
         vec!["manifest", "verify", "signed.json"],
+        vec!["manifest", "diff", "signed.json"],
     ]
     .into_iter()
     .chain([vec!["certificate", "root"], vec!["attest"]]);
@@ -272,6 +273,39 @@ fn a_user_reads_secrets_with_certificate_and_key() {
     assert_eq!(get(&["--output", "json", "tok"]).json(), saved);
     let error = get(&["other"]).error();
     assert!(error.contains("unauthorized user") && error.contains("user of the manifest"), "{error}");
+}
+
+#[test]
+fn verbose_tells_requests_and_how_they_end_but_no_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, host) = coordinator(folder.path());
+    carrara(folder.path(), &["keygen", "user", "alice"]).text();
+    let line = ["secret", "get", "tok", &host, "-i", "-c", "alice.crt", "-k", "alice.key"];
+    let told = |flags: &[&str]| carrara(folder.path(), &[&line, flags].concat()).complaints();
+    let request = format!("> GET https://{host}/api/v2/secrets?s=tok\n< 200 after ");
+    assert!(!told(&[]).contains("> GET"));
+    let once = told(&["-v"]);
+    assert!(once.contains(&request) && !once.contains("as the user"), "{once}");
+    let twice = told(&["-vv"]);
+    assert!(
+        twice.contains("* as the user with the certificate SHA-256 ") && twice.contains("TLS"),
+        "{twice}"
+    );
+    assert!(!twice.contains("aHVudGVyMg") && !twice.contains("hunter2"), "{twice}");
+    let nobody = carrara(folder.path(), &["status", "127.0.0.1:1", "-i", "-v"]).complaints();
+    assert!(nobody.contains("< no answer after ") && nobody.contains("Error: connecting"), "{nobody}");
+}
+
+#[test]
+fn a_file_is_compared_with_the_manifest_in_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, host) = coordinator(folder.path());
+    let text = r#"{"Packages":{},"Marbles":{"m":{"Package":"p"}}}"#;
+    std::fs::write(folder.path().join("new.json"), text).unwrap();
+    let json =
+        carrara(folder.path(), &["manifest", "diff", "new.json", &host, "-i", "--output", "json"]).json();
+    let expected = json!([{ "kind": "added", "path": "/Marbles/m", "new": { "Package": "p" } }]);
+    assert_eq!(json["changes"], expected);
 }
 
 #[test]

@@ -64,15 +64,16 @@ pub(crate) async fn run(globals: &Globals, command: &Audit, output: &mut Output)
 }
 
 async fn follow(reader: &mut Reader<'_>, output: &mut Output) -> Result<()> {
-    let (mut reached, mut more) = (true, true);
+    let mut reached = true;
     while !reader.is_done() {
-        match reader.page().await {
+        let more = match reader.page().await {
             Ok(page) => {
-                (reached, more) = (true, !page.is_empty() && !reader.is_at_end());
+                reached = true;
                 for entry in &page {
                     show(entry, output)?;
                     output.item(&value(entry))?;
                 }
+                !page.is_empty() && !reader.is_at_end()
             }
             // It may come back: what is added meanwhile is not missed.
             Err(
@@ -81,10 +82,11 @@ async fn follow(reader: &mut Reader<'_>, output: &mut Output) -> Result<()> {
                 if reached {
                     complain(&format!("Warning: {:#}; trying again", anyhow::Error::new(error)));
                 }
-                (reached, more) = (false, false);
+                reached = false;
+                false
             }
             Err(error) => return Err(failed(error, reader.client)),
-        }
+        };
         if !more && !reader.is_done() {
             tokio::time::sleep(PAUSE).await;
         }

@@ -27,7 +27,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Secret(command) => secret::run(globals, command, output).await,
         Command::Attest(command) => attest::run(globals, command, output).await,
         Command::Audit(command) => audit::run(globals, command, output).await,
-        Command::Version => version::run(output),
+        Command::Version { host } => version::run(globals, host.as_ref(), output).await,
         Command::Keygen(command) => keygen::run(command, output),
         Command::Completions { shell } => completions::completions(*shell, output),
         Command::Man { dir } => completions::man(dir.as_deref(), output),

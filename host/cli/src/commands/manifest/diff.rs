@@ -70,7 +70,8 @@ pub(crate) fn show(changes: &[Change], output: &mut Output) -> Result<()> {
         output.styled(&[(&plain, style), (&danger, BAD)])?;
     }
     let dangers = changes.iter().filter(|change| change.danger.is_some()).count();
-    output.line(&format!("{} differences, {dangers} marked (!)", changes.len()))
+    let plural = if changes.len() == 1 { "" } else { "s" };
+    output.line(&format!("{} difference{plural}, {dangers} marked (!)", changes.len()))
 }
 
 fn load(path: &Path) -> Result<Value> {
