@@ -18,7 +18,7 @@ struct Page {
 }
 
 /// `from`: the index of the first entry wanted. `limit`: how many at most; more than a page are never given.
-pub(super) async fn get(call: Call) -> Result<Response, Failure> {
+pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
     call.authenticate()?;
     let from = query::number(&call.query, "from")?.unwrap_or_default();
     let limit = query::number(&call.query, "limit")?;

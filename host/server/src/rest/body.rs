@@ -1,11 +1,9 @@
 //! Reads a request's body within its limits.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -89,22 +87,6 @@ pub(crate) async fn discard(body: &mut BodyStream) {
             Some(rest) => left = rest,
             None => return,
         }
-    }
-}
-
-/// The body for an endpoint, and again for who reads what the endpoint leaves.
-pub(crate) fn shared(body: BodyStream) -> (BodyStream, BodyStream) {
-    let body = Arc::new(Mutex::new(body));
-    (Box::pin(Shared(Arc::clone(&body))), Box::pin(Shared(body)))
-}
-
-struct Shared(Arc<Mutex<BodyStream>>);
-
-impl Stream for Shared {
-    type Item = Result<Bytes, warp::Error>;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut().poll_next(context)
     }
 }
 

@@ -14,7 +14,7 @@ struct Counter {
     value: u64,
 }
 
-pub(super) async fn advance(mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn advance(call: &mut Call) -> Result<Response, Failure> {
     call.api.coordinator.require_feature(Feature::MonotonicCounter).map_err(Failure::Feature)?;
     call.api.coordinator.authenticate_marble(call.peer.der()).map_err(Failure::Counter)?;
     let body = call.body(SMALL_JSON_BYTES).await?;

@@ -22,7 +22,7 @@ struct Head {
 }
 
 /// v2 takes `from`, the index of the first line, and `limit`, the number of lines; v1 knows neither.
-pub(super) async fn get(call: Call) -> Result<Response, Failure> {
+pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
     let (from, limit) = match call.version {
         Version::V1 => (0, None),
         Version::V2 => {
@@ -39,7 +39,7 @@ pub(super) async fn get(call: Call) -> Result<Response, Failure> {
 }
 
 /// `from`: the size of the log that the caller has seen.
-pub(super) async fn head(call: Call) -> Result<Response, Failure> {
+pub(super) async fn head(call: &mut Call) -> Result<Response, Failure> {
     let from = query::number(&call.query, "from")?;
     let LogHead { checkpoint, consistency } =
         call.api.coordinator.log_head(from).await.map_err(Failure::LogHead)?;

@@ -41,7 +41,7 @@ struct Set {
     warnings: Vec<Warning>,
 }
 
-pub(super) async fn get(call: Call) -> Result<Response, Failure> {
+pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
     let answer = call.api.coordinator.manifest().map_err(Failure::Manifest)?;
     match call.version {
         Version::V1 => success(in_v1(answer.as_deref())),
@@ -49,7 +49,7 @@ pub(super) async fn get(call: Call) -> Result<Response, Failure> {
     }
 }
 
-pub(super) async fn set(mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn set(call: &mut Call) -> Result<Response, Failure> {
     match call.version {
         Version::V1 => {
             let body = call.body(MANIFEST_BYTES).await?;

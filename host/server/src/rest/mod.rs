@@ -1,7 +1,7 @@
 //! The client API over HTTP (rest-api.md): routes, and what all endpoints share.
 //!
 //! A path that is not in [`routes`], or is asked with another method, is answered 405 (R-13, R-20..R-22): clients
-//! detect old servers by it. So are the endpoints that do not exist yet.
+//! detect old servers by it.
 
 mod audit;
 mod body;
@@ -114,11 +114,10 @@ fn filter(api: &Arc<Api>) -> Endpoint {
             async move {
                 match routes::find(&method, path.as_str()) {
                     Some(route) => {
-                        let (body, mut rest) = body::shared(body);
-                        let call = Call { api: Arc::clone(&api), version: route.version, peer, query, body };
-                        let answer = (route.answer)(call).await;
+                        let mut call = Call { api, version: route.version, peer, query, body };
+                        let answer = (route.answer)(&mut call).await;
                         if !answer.as_ref().is_err_and(Failure::is_of_the_body) {
-                            read_out(&api, &mut rest).await;
+                            read_out(&call.api, &mut call.body).await;
                         }
                         answer.unwrap_or_else(|failure| refusal(route.version, &failure))
                     }

@@ -7,7 +7,7 @@ use crate::problem::Failure;
 
 const DOCUMENT: &str = include_str!("../../openapi.json");
 
-pub(super) async fn get(_call: Call) -> Result<Response, Failure> {
+pub(super) async fn get(_call: &mut Call) -> Result<Response, Failure> {
     Ok(json_response(Bytes::from_static(DOCUMENT.as_bytes())))
 }
 

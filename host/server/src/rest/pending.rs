@@ -41,21 +41,21 @@ struct Cancelled {
     message: &'static str,
 }
 
-pub(super) async fn get(call: Call) -> Result<Response, Failure> {
+pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
     success(pending(call.api.coordinator.pending_update().map_err(Failure::NoUpdate)?))
 }
 
-pub(super) async fn acknowledge(mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn acknowledge(call: &mut Call) -> Result<Response, Failure> {
     call.authenticate()?;
     let version = call.version;
     let progress = match version {
         Version::V1 => {
             let body = call.body(MANIFEST_BYTES).await?;
-            send(&mut call, &body, Reporting::SuccessOnly).await?
+            send(call, &body, Reporting::SuccessOnly).await?
         }
         Version::V2 => {
             let body = call.body(MANIFEST_JSON_BYTES).await?;
-            send(&mut call, &manifest_field(&body)?, Reporting::Full).await?
+            send(call, &manifest_field(&body)?, Reporting::Full).await?
         }
     };
     log_warnings(&progress.warnings);
@@ -65,7 +65,7 @@ pub(super) async fn acknowledge(mut call: Call) -> Result<Response, Failure> {
     }
 }
 
-pub(super) async fn cancel(call: Call) -> Result<Response, Failure> {
+pub(super) async fn cancel(call: &mut Call) -> Result<Response, Failure> {
     call.authenticate()?;
     call.api.coordinator.cancel_update(call.peer.der()).await.map_err(Failure::Pending)?;
     match call.version {

@@ -23,7 +23,7 @@ struct QuoteV2 {
     quote: Option<Vec<u8>>,
 }
 
-pub(super) async fn get(call: Call) -> Result<Response, Failure> {
+pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
     // v1 ignores the nonce.
     let nonce = if call.version == Version::V2 { nonce(&call.query)? } else { None };
     let answer = call.api.coordinator.quote(nonce.as_deref()).await.map_err(Failure::Quote)?;

@@ -12,14 +12,14 @@ use super::{
 use crate::problem::Failure;
 
 /// An endpoint's answer to come.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
+pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send + 'a>>;
 
 /// An endpoint. A path has no parameters and matches exactly.
 pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
     pub(crate) version: Version,
-    pub(crate) answer: fn(Call) -> Answer,
+    pub(crate) answer: for<'a> fn(&'a mut Call) -> Answer<'a>,
 }
 
 /// One line per endpoint.

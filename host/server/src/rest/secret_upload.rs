@@ -13,7 +13,7 @@ use crate::json::body::{BodyError, Fields, Value};
 use crate::limits::SECRETS_JSON_BYTES;
 use crate::problem::Failure;
 
-pub(super) async fn write(mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn write(call: &mut Call) -> Result<Response, Failure> {
     call.authenticate()?;
     let uploads = {
         let body = call.body(SECRETS_JSON_BYTES).await?;

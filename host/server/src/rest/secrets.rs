@@ -40,7 +40,7 @@ struct SecretsV2<'a> {
     secrets: Secrets<'a>,
 }
 
-pub(super) async fn get(call: Call) -> Result<Response, Failure> {
+pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
     call.authenticate()?;
     let names = names(&call.query)?;
     let secrets =

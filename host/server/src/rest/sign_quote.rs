@@ -17,7 +17,7 @@ struct Signed {
     signature: Base64,
 }
 
-pub(super) async fn sign(mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn sign(call: &mut Call) -> Result<Response, Failure> {
     call.api.coordinator.require_feature(Feature::SignQuoteEndpoint).map_err(Failure::Feature)?;
     let body = call.body(QUOTE_JSON_BYTES).await?;
     let quote = Fields::read(&body).and_then(|fields| fields.bytes("sgxQuote"));

@@ -19,7 +19,7 @@ struct StatusV2 {
     message: &'static str,
 }
 
-pub(super) async fn get(call: Call) -> Result<Response, Failure> {
+pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
     let status = call.api.coordinator.status();
     let (code, message) = (status.code, status.message);
     match call.version {

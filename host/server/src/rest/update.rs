@@ -23,17 +23,17 @@ struct Started {
     warnings: Vec<Warning>,
 }
 
-pub(super) async fn start(mut call: Call) -> Result<Response, Failure> {
+pub(super) async fn start(call: &mut Call) -> Result<Response, Failure> {
     call.authenticate()?;
     let version = call.version;
     let progress = match version {
         Version::V1 => {
             let body = call.body(MANIFEST_BYTES).await?;
-            update(&mut call, &body, Reporting::SuccessOnly).await?
+            update(call, &body, Reporting::SuccessOnly).await?
         }
         Version::V2 => {
             let body = call.body(MANIFEST_JSON_BYTES).await?;
-            update(&mut call, &manifest_field(&body)?, Reporting::Full).await?
+            update(call, &manifest_field(&body)?, Reporting::Full).await?
         }
     };
     log_warnings(&progress.warnings);
