@@ -68,7 +68,7 @@ async fn a_change_is_stored_with_its_entry_in_one_commit() {
     let (world, coordinator, alice) = world().await;
     let fingerprint = coordinator.manifest().unwrap().unwrap().fingerprint.clone();
     let set = done(Value::Null, "SetManifest", json!([fingerprint]));
-    assert_eq!(stored(&world), [set.clone()]);
+    assert_eq!(stored(&world), std::slice::from_ref(&set));
 
     let revision = world.revision();
     coordinator.write_secrets(Some(&alice), upload("own")).await.unwrap();
