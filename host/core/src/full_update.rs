@@ -38,12 +38,13 @@ impl Coordinator {
                 return Err(error);
             }
         };
-        let (manifest, warnings) = self.judge_update(view, proposed).await?;
+        let (manifest, mut warnings) = self.judge_update(view, proposed).await?;
         let pending = self.pending_of(view, proposed).await;
         refuse_unreportable(view, proposed, &manifest, &pending)?;
         let progress = if pending.missing() == 0 {
             self.apply_at_once(view, proposed, manifest).await?
         } else {
+            warnings.extend(self.dry_run(&manifest, now).await.err().and_then(|error| would_fail(&error)));
             self.wait_for_others(view, proposed, &pending).await?
         };
         Ok(progress.map(|progress| UpdateProgress { warnings, ..progress }))
@@ -173,6 +174,20 @@ fn lockout_warning(holders: usize, needed: usize) -> Finding {
         message,
         hint: Some(hint.to_owned()),
     }
+}
+
+/// Templates count when the update is applied (L-55). Who starts one that waits is told before others acknowledge it.
+fn would_fail(error: &SetManifestError) -> Option<Finding> {
+    if !matches!(error, SetManifestError::DryRun(_) | SetManifestError::DryRunPolicy { .. }) {
+        return None;
+    }
+    Some(Finding {
+        severity: Severity::Warning,
+        code: "M-80".to_owned(),
+        path: "/Marbles".to_owned(),
+        message: format!("the update would fail when it is applied: {}", public_message(error)),
+        hint: Some("cancel it and send a corrected manifest".to_owned()),
+    })
 }
 
 /// an update whose outcome the caller's protocol cannot carry is refused before anything is stored.

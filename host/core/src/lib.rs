@@ -102,6 +102,8 @@ pub struct Coordinator {
     temporary: Arc<Live>,
     /// What follows from the newest manifest and CA, made again when those records change.
     epoch: ArcSwapOption<Epoch>,
+    /// Held while an epoch is read, so that the requests after an update do not all do the same work.
+    reading: std::sync::Mutex<()>,
     quote: ArcSwap<RootQuote>,
     setting: Arc<tokio::sync::Mutex<()>>,
     /// One update at a time: what is made for it is expensive, and two would be in conflict anyway.
@@ -138,6 +140,7 @@ impl Coordinator {
             ports,
             temporary,
             epoch: ArcSwapOption::new(epoch),
+            reading: std::sync::Mutex::default(),
             quote: ArcSwap::from_pointee(RootQuote { root, quote }),
             setting: Arc::default(),
             updating: Arc::default(),
@@ -160,9 +163,12 @@ impl Coordinator {
             return Ok(None);
         }
         let snapshot = self.ports.store.snapshot();
-        if let Some(epoch) = self.epoch.load_full()
-            && epoch.is_of(snapshot.as_ref())
-        {
+        let known = || self.epoch.load_full().filter(|epoch| epoch.is_of(snapshot.as_ref()));
+        if let Some(epoch) = known() {
+            return Ok(Some(View { snapshot, epoch }));
+        }
+        let _reading = self.reading.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(epoch) = known() {
             return Ok(Some(View { snapshot, epoch }));
         }
         let epoch = Arc::new(Epoch::load(snapshot.as_ref(), &self.ports.policies.renderers())?);

@@ -40,6 +40,7 @@ async fn an_update_waits_until_as_many_users_as_the_threshold_have_acknowledged(
     let new = new_argument(&test);
     let before = test.world.revision();
     let progress = test.update("bob", &new).await;
+    assert!(progress.warnings.is_empty());
     let waiting = ["alice".to_owned(), "carol".to_owned()];
     assert_eq!(progress.missing_acknowledgments, 1);
     assert_eq!(
@@ -270,7 +271,10 @@ async fn an_update_that_cannot_be_applied_changes_nothing_and_says_why() {
 async fn an_acknowledged_update_that_cannot_be_applied_is_dropped() {
     let test = Updating::new(&manifest(), 2).await;
     let broken = broken(&test);
-    test.update("alice", &broken).await;
+    let warnings = test.update("alice", &broken).await.warnings;
+    assert_eq!(warnings.len(), 1, "who starts it is told");
+    assert_eq!(warnings[0].code, "M-80");
+    assert!(warnings[0].message.ends_with(RENDER_FAULT), "{}", warnings[0].message);
     let error = test.try_acknowledge("bob", &bytes(&broken)).await.unwrap_err();
     assert!(matches!(error, PendingUpdateError::Apply(_)));
     assert!(text(&error).ends_with(RENDER_FAULT));
