@@ -86,7 +86,7 @@ fn differences_are_shown_and_dangers_marked() {
     let (code, text, _) = diff(&["a.json", "b.json"]);
     assert_eq!(code, 0);
     assert!(text.starts_with("~ /Packages/svc/SecurityVersion: 2 -> 1  (!) older versions"), "{text}");
-    assert!(text.ends_with("1 differences, 1 marked (!)\n"), "{text}");
+    assert!(text.ends_with("1 difference, 1 marked (!)\n"), "{text}");
     assert_eq!(diff(&["a.json", "b.json", "--exit-code"]).0, 5);
     assert_eq!(diff(&["a.json", "a.json", "--exit-code"]), (0, "No differences\n".to_owned(), String::new()));
     let (code, _, error) = diff(&["a.json", "no-such-file"]);

@@ -82,7 +82,6 @@ pub(crate) enum Command {
     /// Make keys and certificates for a manifest's users and recovery keys
     #[command(subcommand)]
     Keygen(keygen::Keygen),
-    /// Show who read, wrote, updated or was refused what
     Audit(audit::Audit),
     /// Print the version of this program, and of a coordinator
     Version {
@@ -119,16 +118,16 @@ pub(crate) struct User {
     #[arg(long, value_name = "FILE", conflicts_with = "key")]
     pub(crate) pkcs11_config: Option<PathBuf>,
     /// The private key's id on the token, hex or text
-    #[arg(long, value_name = "ID", requires = "pkcs11_config")]
+    #[arg(long, value_name = "ID", requires = "pkcs11_config", conflicts_with = "key")]
     pub(crate) pkcs11_key_id: Option<String>,
     /// The private key's label on the token
-    #[arg(long, value_name = "LABEL", requires = "pkcs11_config")]
+    #[arg(long, value_name = "LABEL", requires = "pkcs11_config", conflicts_with = "key")]
     pub(crate) pkcs11_key_label: Option<String>,
     /// The certificate's id on the token, hex or text
-    #[arg(long, value_name = "ID", requires = "pkcs11_config", conflicts_with = "cert")]
+    #[arg(long, value_name = "ID", requires = "pkcs11_config", conflicts_with_all = ["cert", "key"])]
     pub(crate) pkcs11_cert_id: Option<String>,
     /// The certificate's label on the token
-    #[arg(long, value_name = "LABEL", requires = "pkcs11_config", conflicts_with = "cert")]
+    #[arg(long, value_name = "LABEL", requires = "pkcs11_config", conflicts_with_all = ["cert", "key"])]
     pub(crate) pkcs11_cert_label: Option<String>,
 }
 
