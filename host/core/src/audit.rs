@@ -394,7 +394,8 @@ mod tests {
         for _ in 0..5 {
             trail.push("x".repeat(WAITING_BYTES / 4));
         }
-        assert_eq!((trail.lock().lines.len(), trail.lock().dropped), (4, 1));
+        let waiting = trail.take();
+        assert_eq!((waiting.lines.len(), waiting.dropped), (4, 1));
     }
 
     #[test]
