@@ -6,8 +6,10 @@
 
 mod support;
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -246,6 +248,43 @@ fn an_update_after_which_nobody_could_update_needs_a_yes() {
     assert!(error.contains("--yes") && error.contains("nobody can update"), "{error}");
     assert_eq!(stage.asked("POST /api/v2/update"), 0);
     stage.as_alice(&["manifest", "update", "apply", "new.json", "--yes"]).text();
+    assert_eq!(stage.asked("POST /api/v2/update"), 1);
+}
+
+/// Runs the line on a terminal of its own (util-linux's script) and types `answer`.
+fn on_a_terminal(stage: &Stage, line: &[&str], answer: &str) -> (Option<i32>, String) {
+    let line = [line, &[&stage.host, "-c", "alice.crt", "-k", "alice.key"]].concat().join(" ");
+    let mut script = Command::new("script")
+        .args(["-qec", &format!("{} {line}", env!("CARGO_BIN_EXE_carrara")), "/dev/null"])
+        .current_dir(stage.path())
+        .env_remove("XDG_CONFIG_HOME")
+        .env("HOME", stage.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    script.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+    let output = script.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn at_a_terminal_the_question_is_asked_and_only_yes_goes_on() {
+    let stage = Stage::new();
+    stage.server.set("POST /api/v2/update", ok(&Value::Null));
+    let mut last = manifest(2);
+    last["Users"] = json!({});
+    last["Roles"] = json!({});
+    stage.propose(&last);
+    let line = ["manifest", "update", "apply", "new.json"];
+    for answer in ["n\n", "\n"] {
+        let (code, text) = on_a_terminal(&stage, &line, answer);
+        assert!(text.contains("nobody can update the manifest again. Go on? [y/N]"), "{text}");
+        assert!(code == Some(1) && text.contains("nothing was sent"), "{text}");
+    }
+    assert_eq!(stage.asked("POST /api/v2/update"), 0);
+    let (code, text) = on_a_terminal(&stage, &line, "y\n");
+    assert!(code == Some(0) && text.contains("Update manifest set successfully"), "{text}");
     assert_eq!(stage.asked("POST /api/v2/update"), 1);
 }
 

@@ -61,7 +61,6 @@ pub(crate) enum Manifest {
         /// HOST:PORT
         host: Address,
     },
-    /// Read the log of updates
     Log(log::Log),
     /// Change the manifest in force, alone or together with other users
     #[command(subcommand)]

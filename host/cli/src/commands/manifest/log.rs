@@ -16,7 +16,7 @@ use crate::files;
 use crate::output::Output;
 use crate::session::Session;
 
-/// Read the log of updates
+/// Read the log of updates, and verify it
 ///
 /// --verify proves that the log is the one that was seen before, with lines added at its end at most: it checks the
 /// coordinator's signature over the log's head, that the lines belong to that head, and that the head continues the last
