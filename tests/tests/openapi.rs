@@ -48,12 +48,9 @@ fn ask(schemathesis: &Path, coordinator: &Coordinator, document: &str, user: Opt
 fn all_announced(output: &Output, coordinator: &Coordinator) {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    let operations = api::get(coordinator, DOCUMENT).json()["paths"]
-        .as_object()
-        .unwrap()
-        .values()
-        .map(methods)
-        .sum::<usize>();
+    let document = api::get(coordinator, DOCUMENT).json();
+    // All but the document itself, which it has read before.
+    let operations = document["paths"].as_object().unwrap().values().map(methods).sum::<usize>() - 1;
     assert!(text.contains(&format!("Tested: {operations}")), "all {operations}: {text}");
     assert_eq!(api::get(coordinator, "/api/v2/status").status, 200);
     assert!(!coordinator.log().contains("panicked"), "{}", coordinator.log());
@@ -137,6 +134,6 @@ fn an_answer_that_the_document_does_not_announce_is_found() {
         let output = ask(&schemathesis, &coordinator, file.to_str().unwrap(), None);
         let text = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.success(), works, "{text}");
-        assert_eq!(text.contains("Undocumented HTTP status code"), !works, "{text}");
+        assert_eq!(text.contains("Undocumented status code"), !works, "{text}");
     }
 }
