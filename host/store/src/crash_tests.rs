@@ -276,6 +276,31 @@ fn a_rekeying_whose_key_file_cannot_be_written_changes_nothing_and_can_be_tried_
     assert_eq!(found(folder.path()), (Found::Open, Some(b"new".to_vec())));
 }
 
+// What is durable cannot fail the caller any more; the next start does what is left.
+#[test]
+fn a_rekeying_whose_last_step_fails_is_done_and_a_start_removes_the_old_key() {
+    let folder = TempDir::new().unwrap();
+    let (mut redb, view) = start(folder.path(), CACHE, &*sealing()).unwrap();
+    let blocked = folder.path().join("sealed_key.new");
+    let target = blocked.clone();
+    redb.observer = Some(Box::new(move |step| {
+        if step == "both keys renamed" {
+            std::fs::create_dir_all(target.join("x")).unwrap();
+        }
+    }));
+    let mut writer = writer(redb, view);
+    writer.create(&new_state(), &put("a", "old")).unwrap();
+    let path = folder.path().join("sealed_key");
+    let one_key = std::fs::read(&path).unwrap().len();
+    commit(&mut writer, vec![rekeying(put("a", "new"))]).remove(0).unwrap();
+    assert_eq!(value(&writer), b"new");
+    assert_eq!(std::fs::read(&path).unwrap().len(), one_key + 76);
+    std::fs::remove_dir_all(blocked).unwrap();
+    drop(writer);
+    assert_eq!(found(folder.path()), (Found::Open, Some(b"new".to_vec())));
+    assert_eq!(std::fs::read(&path).unwrap().len(), one_key);
+}
+
 /// A backend that counts its transactions and fails when told: before or after they are durable.
 #[derive(Default)]
 struct Failing {
