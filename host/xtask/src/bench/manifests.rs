@@ -65,6 +65,35 @@ pub(crate) fn with_unused_rsa(secrets: usize, unused: usize, reader: &Reader) ->
     manifest
 }
 
+/// The same with so many user-defined secrets that the reader may write, and with monotonic counters.
+pub(crate) fn with_writable(secrets: usize, writable: usize, reader: &Reader) -> Value {
+    let mut manifest = with_secrets(secrets, reader);
+    let names: Vec<String> = (0..writable).map(user_defined).collect();
+    if let Some(all) = manifest.get_mut("Secrets").and_then(Value::as_object_mut) {
+        let definition = json!({ "Type": "symmetric-key", "Size": 128, "UserDefined": true });
+        all.extend(names.iter().map(|name| (name.clone(), definition.clone())));
+    }
+    if let Some(manifest) = manifest.as_object_mut() {
+        manifest.insert("Config".to_owned(), json!({ "FeatureGates": ["MonotonicCounter"] }));
+    }
+    let role = json!({ "ResourceType": "Secrets", "ResourceNames": names, "Actions": ["WriteSecret"] });
+    if let Some(roles) = manifest.get_mut("Roles").and_then(Value::as_object_mut) {
+        roles.insert("writing".to_owned(), role);
+    }
+    if let Some(held) = manifest.pointer_mut("/Users/reader/Roles").and_then(Value::as_array_mut) {
+        held.push(Value::from("writing"));
+    }
+    manifest
+}
+
+/// An upload of so many of them.
+pub(crate) fn upload(secrets: usize) -> Value {
+    let secrets: Map<String, Value> = (0..secrets)
+        .map(|index| (user_defined(index), json!({ "Key": "AAECAwQFBgcICQoLDA0ODw==" })))
+        .collect();
+    json!({ "secrets": secrets })
+}
+
 /// A manifest of about so many bytes in which packages, Marbles, files, secrets, users and roles take their shares.
 pub(crate) fn of_size(bytes: usize) -> Value {
     /// What one package with its Marble, secrets and role takes.
@@ -107,6 +136,10 @@ fn unit(index: usize) -> [(String, Value); 4] {
     ]
 }
 
+fn user_defined(index: usize) -> String {
+    format!("written_{index:05}")
+}
+
 fn shared_secret(index: usize) -> String {
     format!("shared_{index:05}")
 }
@@ -122,6 +155,8 @@ mod tests {
         assert_eq!(count(with_secrets(50, &reader)), 50);
         assert_eq!(count(with_secrets(0, &reader)), 1, "the Marble needs one");
         assert_eq!(count(with_unused_rsa(10, 10, &reader)), 20);
+        assert_eq!(count(with_writable(10, 5, &reader)), 15);
+        assert_eq!(upload(5)["secrets"].as_object().unwrap().len(), 5);
     }
 
     #[test]

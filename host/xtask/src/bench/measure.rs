@@ -4,6 +4,7 @@ mod activation;
 mod policies;
 mod serving;
 mod setup;
+mod writing;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,6 +77,9 @@ pub(crate) async fn measure(stage: &Stage, work: Work) -> anyhow::Result<Option<
             activation::over_new_connections(stage, stored, unused_rsa, clients).await?
         }
         Work::ActivateKept { clients } => activation::over_kept_connections(stage, clients).await?,
+        Work::WriteSecret { clients } => writing::secret(stage, clients).await?,
+        Work::Counter { stored, clients } => writing::counter(stage, stored, clients).await?,
+        Work::Log { lines } => writing::log(stage, lines).await?,
         Work::Authorize => policies::authorize(stage)?,
         Work::Render { files } => policies::render(stage, files)?,
         Work::Validate { bytes } => policies::validate(stage, bytes)?,

@@ -8,6 +8,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use uuid::Uuid;
 
 use super::load::Client;
@@ -52,8 +54,21 @@ impl Marble {
         Ok(requests)
     }
 
+    /// Activates once; gives what the Marble shows afterwards.
+    pub(crate) async fn identity(&self) -> anyhow::Result<Identity> {
+        let mut requests = self.connect().await?;
+        let answer = self.activate(&mut requests).await?;
+        // Each variable is its name and then, directly, its value; the leaf is the chain's first certificate.
+        let chain = behind(&answer, b"MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN")?;
+        let key = behind(&answer, b"MARBLE_PREDEFINED_PRIVATE_KEY")?;
+        let certificate =
+            CertificateDer::from_pem_slice(chain).context("reading the Marble's certificate")?;
+        let key = PrivateKeyDer::from_pem_slice(key).context("reading the Marble's key")?;
+        Ok(Identity { certificate, key })
+    }
+
     /// Activates with a new UUID; anything but parameters is an error with the server's text.
-    async fn activate(&self, requests: &mut SendRequest<Full<Bytes>>) -> anyhow::Result<()> {
+    async fn activate(&self, requests: &mut SendRequest<Full<Bytes>>) -> anyhow::Result<Bytes> {
         let uuid = Uuid::new_v4().hyphenated().to_string();
         let message = activation_request(&self.request, self.marble_type, &uuid);
         let request = Request::builder()
@@ -72,15 +87,16 @@ impl Marble {
         let trailers = body.trailers().unwrap_or(&head.headers);
         let text = |name: &str| trailers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("missing");
         ensure!(text("grpc-status") == "0", "gRPC {}: {}", text("grpc-status"), text("grpc-message"));
-        ensure!(body.to_bytes().len() > GRPC_PREFIX_BYTES, "activated without parameters");
-        Ok(())
+        let body = body.to_bytes();
+        ensure!(body.len() > GRPC_PREFIX_BYTES, "activated without parameters");
+        Ok(body)
     }
 }
 
 impl Client for Marble {
     async fn operate(&mut self) -> anyhow::Result<()> {
         let mut requests = self.connect().await?;
-        self.activate(&mut requests).await
+        self.activate(&mut requests).await.map(drop)
     }
 }
 
@@ -94,8 +110,15 @@ impl KeptMarble {
 
 impl Client for KeptMarble {
     async fn operate(&mut self) -> anyhow::Result<()> {
-        self.marble.activate(&mut self.requests).await
+        self.marble.activate(&mut self.requests).await.map(drop)
     }
+}
+
+/// What stands behind a name.
+fn behind<'a>(answer: &'a [u8], name: &[u8]) -> anyhow::Result<&'a [u8]> {
+    let at = answer.windows(name.len()).position(|part| part == name);
+    let rest = at.and_then(|at| answer.get(at + name.len()..));
+    rest.with_context(|| format!("activated without {}", String::from_utf8_lossy(name)))
 }
 
 /// An `ActivationReq` without a quote (fields 2, 3 and 4), as a gRPC message.

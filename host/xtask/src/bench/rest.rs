@@ -16,6 +16,18 @@ pub(crate) const STATUS: &str = "/api/v2/status";
 /// Where a manifest is set: the form that takes it as it is.
 pub(crate) const MANIFEST: &str = "/manifest";
 
+/// Where secrets are written.
+pub(crate) const SECRETS: &str = "/api/v2/secrets";
+
+/// Where Marbles advance their counters.
+pub(crate) const COUNTER: &str = "/api/v2/monotonic-counter";
+
+/// The update log.
+pub(crate) const UPDATE: &str = "/api/v2/update";
+
+/// Its signed head.
+pub(crate) const HEAD: &str = "/api/v2/update/head";
+
 /// The ALPN name of HTTP/1.1.
 pub(crate) const PROTOCOL: &str = "http/1.1";
 

@@ -38,6 +38,12 @@ pub(crate) enum Work {
     ActivateKept { clients: usize },
     /// The first manifest.
     SetManifest { secrets: usize },
+    /// One user-defined secret, by a user with a certificate, over kept connections.
+    WriteSecret { clients: usize },
+    /// A monotonic counter of each Marble, over kept connections, with so many secrets in the state.
+    Counter { stored: usize, clients: usize },
+    /// The end of an update log of so many lines, and its signed head after each new line.
+    Log { lines: usize },
     /// The built-in authorizer.
     Authorize,
     /// The built-in renderer with so many files.
@@ -116,6 +122,9 @@ impl Goal {
 
 /// Clients where many read.
 const READERS: usize = 32;
+
+/// Clients where many write: their commits share an fsync.
+const WRITERS: usize = 16;
 
 /// Clients where many Marbles start at once.
 const MARBLES: usize = 64;
@@ -200,35 +209,49 @@ pub(crate) const ROWS: &[Row] = &[
         title: "write a secret, 1 client",
         reference: "292/s, 2.8 ms, no fsync",
         goals: &[Goal::CpuUs(400.0), Goal::PerSecond(3.0 * 292.0)],
-        work: Work::NotYet,
+        work: Work::WriteSecret { clients: 1 },
     },
     Row {
         id: "write-16",
         title: "write a secret, 16 clients",
         reference: "299/s, 2.8 ms, no fsync",
         goals: &[Goal::CpuUs(400.0), Goal::PerSecond(6.0 * 299.0)],
-        work: Work::NotYet,
+        work: Work::WriteSecret { clients: WRITERS },
     },
     Row {
         id: "counter-10",
         title: "monotonic counter, 10 secrets stored",
         reference: "2.2 ms",
         goals: &[Goal::CpuUs(300.0)],
-        work: Work::NotYet,
+        work: Work::Counter { stored: 10, clients: WRITERS },
     },
     Row {
         id: "counter-1k",
         title: "monotonic counter, 1,000 secrets stored",
         reference: "12 ms",
         goals: &[Goal::CpuUs(300.0), Goal::TimesRow("counter-10", FLAT)],
-        work: Work::NotYet,
+        work: Work::Counter { stored: 1_000, clients: WRITERS },
     },
     Row {
         id: "counter-10k",
         title: "monotonic counter, 10,000 secrets stored",
         reference: "96 ms",
         goals: &[Goal::CpuUs(300.0), Goal::TimesRow("counter-10", FLAT)],
-        work: Work::NotYet,
+        work: Work::Counter { stored: 10_000, clients: WRITERS },
+    },
+    Row {
+        id: "log-10",
+        title: "write a secret and read the log's end and head, 10 lines",
+        reference: "",
+        goals: &[],
+        work: Work::Log { lines: 10 },
+    },
+    Row {
+        id: "log-10k",
+        title: "write a secret and read the log's end and head, 10,000 lines",
+        reference: "",
+        goals: &[Goal::TimesRow("log-10", FLAT)],
+        work: Work::Log { lines: 10_000 },
     },
     Row {
         id: "read-10",
