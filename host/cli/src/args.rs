@@ -26,6 +26,7 @@ pub(crate) struct Arguments {
 
 /// Flags of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Globals {
     /// Where the coordinator's certificates are kept [default: <user config dir>/marblerun/coordinator-cert.pem]
     #[arg(long, global = true, value_name = "FILE")]
@@ -103,31 +104,34 @@ pub(crate) enum Command {
     },
 }
 
+/// Where help shows the flags of [`User`].
+const USER: &str = "The user";
+
 /// A user's certificate and key: PEM files, or on a PKCS#11 token.
 #[derive(Debug, Args)]
 pub(crate) struct User {
     /// PEM file with the user's certificate
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, help_heading = USER, value_name = "FILE")]
     #[arg(required_unless_present_any = ["pkcs11_cert_id", "pkcs11_cert_label"])]
     pub(crate) cert: Option<PathBuf>,
     /// PEM file with the certificate's private key
-    #[arg(short, long, value_name = "FILE", required_unless_present = "pkcs11_config")]
+    #[arg(short, long, help_heading = USER, value_name = "FILE", required_unless_present = "pkcs11_config")]
     pub(crate) key: Option<PathBuf>,
     /// The key is on a token that this file describes: JSON with Path (the PKCS#11 library), TokenLabel, TokenSerial or
     /// SlotNumber, and Pin
-    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    #[arg(long, help_heading = USER, value_name = "FILE", conflicts_with = "key")]
     pub(crate) pkcs11_config: Option<PathBuf>,
     /// The private key's id on the token, hex or text
-    #[arg(long, value_name = "ID", requires = "pkcs11_config", conflicts_with = "key")]
+    #[arg(long, help_heading = USER, value_name = "ID", requires = "pkcs11_config", conflicts_with = "key")]
     pub(crate) pkcs11_key_id: Option<String>,
     /// The private key's label on the token
-    #[arg(long, value_name = "LABEL", requires = "pkcs11_config", conflicts_with = "key")]
+    #[arg(long, help_heading = USER, value_name = "LABEL", requires = "pkcs11_config", conflicts_with = "key")]
     pub(crate) pkcs11_key_label: Option<String>,
     /// The certificate's id on the token, hex or text
-    #[arg(long, value_name = "ID", requires = "pkcs11_config", conflicts_with_all = ["cert", "key"])]
+    #[arg(long, help_heading = USER, value_name = "ID", requires = "pkcs11_config", conflicts_with_all = ["cert", "key"])]
     pub(crate) pkcs11_cert_id: Option<String>,
     /// The certificate's label on the token
-    #[arg(long, value_name = "LABEL", requires = "pkcs11_config", conflicts_with_all = ["cert", "key"])]
+    #[arg(long, help_heading = USER, value_name = "LABEL", requires = "pkcs11_config", conflicts_with_all = ["cert", "key"])]
     pub(crate) pkcs11_cert_label: Option<String>,
 }
 
