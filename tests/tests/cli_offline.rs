@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use carrara_tests::coordinator::Launch;
 use carrara_tests::{binary, root, run};
 use serde_json::{Value, json};
 
@@ -72,6 +73,53 @@ fn the_example_manifest_lacks_its_certificates_alone() {
     let errors = found.filter(|found| found["severity"] == "error");
     let codes: Vec<&str> = errors.map(|found| found["code"].as_str().unwrap()).collect();
     assert_eq!((code, codes.as_slice()), (5, &["M-53", "M-53"][..]));
+}
+
+// The judges are the same: what a check refuses a coordinator refuses with the same words, and nothing else.
+#[test]
+fn a_check_and_a_coordinator_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let coordinator = Launch::new().start();
+    let host = coordinator.url("").trim_start_matches("https://").to_owned();
+    let broken = [
+        ("/Packages/svc/Debug", json!(1)),
+        ("/Packages", json!({})),
+        ("/Marbles/api/Package", json!("other")),
+        ("/Marbles/api/TLS", json!(["none"])),
+        ("/Packages/svc/UniqueID", json!("ab")),
+        ("/Secrets/k/Type", json!("key")),
+        ("/Secrets/k/Size", json!(3)),
+        ("/Secrets/p", json!({ "Type": "plain" })),
+        ("/Users", json!({ "u": { "Certificate": "none" } })),
+        ("/Roles", json!({ "r": { "ResourceType": "Other" } })),
+        ("/RecoveryKeys", json!({ "r": "none" })),
+        ("/Config", json!({ "UpdateThreshold": 1 })),
+        ("/Config", json!({ "FeatureGates": ["Other"] })),
+        ("/Marbles/api/Parameters/Env/K", json!("{{ hex .Secrets.x }}")),
+        ("/Marbles/api/Parameters/Env/K", json!("{{ raw .Secrets.k }}")),
+        ("/Marbles/api/Parameters/Env/K", json!({ "Data": "AA==", "Encoding": "base64" })),
+        ("/Marbles/api/Parameters/Env/K", json!({ "Data": "x", "Renderer": "other" })),
+        ("/Marbles/api/Parameters/Files", json!({ "/f": { "Data": "{{ nope", "Renderer": "liquid" } })),
+    ];
+    for (pointer, value) in broken {
+        let mut manifest = manifest();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        manifest.pointer_mut(parent).unwrap()[name] = value;
+        write(folder.path(), "m.json", &manifest);
+        let line = ["manifest", "check", "m.json", "--output", "json"];
+        let (code, text, _) = ended(&run(&mut carrara(folder.path(), &line)));
+        assert_eq!(code, 5, "{pointer}: {text}");
+        let report: Value = serde_json::from_str(&text).unwrap();
+        let mut found = report["findings"].as_array().unwrap().iter();
+        let first = found.find(|found| found["severity"] == "error").unwrap();
+        let (code, _, refusal) =
+            ended(&run(&mut carrara(folder.path(), &["manifest", "set", "m.json", &host, "-i"])));
+        assert_eq!(code, 1, "{pointer} was accepted");
+        assert!(refusal.contains(first["message"].as_str().unwrap()), "{pointer}: {first} {refusal}");
+    }
+    write(folder.path(), "m.json", &manifest());
+    assert_eq!(ended(&run(&mut carrara(folder.path(), &["manifest", "check", "m.json"]))).0, 0);
+    assert_eq!(ended(&run(&mut carrara(folder.path(), &["manifest", "set", "m.json", &host, "-i"]))).0, 0);
 }
 
 #[test]
