@@ -144,6 +144,7 @@ fn a_refusal_says_what_helps() {
         (refused(401, unauthorized), "`carrara manifest get`"),
         (refused(500, "user alice is not allowed to update secret: token"), "`carrara manifest get`"),
         (refused(500, "server is not in expected state"), "`carrara status`"),
+        (refused(503, "too many requests"), "try again"),
     ] {
         stage.server.set("POST /api/v2/secrets", answer);
         let error = stage.as_alice(&["secret", "set", "s.json"]).error();

@@ -4,11 +4,27 @@ use anyhow::Error;
 use carrara_client::{Client, ClientError};
 use sha2::{Digest, Sha256};
 
+/// HTTP's Service Unavailable.
+const BUSY: u16 = 503;
+
 /// Turns a failed request into an error that names what was tried, as whom, and what helps.
 pub(crate) fn explain(error: ClientError, doing: &str, client: &Client) -> Error {
     let remedy = remedy(&error, client);
     let separator = if remedy.is_empty() { "" } else { "; " };
     Error::new(error).context(format!("{doing}{separator}{remedy}"))
+}
+
+/// The same for a request that changes something: without an answer, the change may have been made all the same.
+pub(crate) fn explain_change(error: ClientError, doing: &str, client: &Client) -> Error {
+    let doing = match error {
+        ClientError::Late { .. } | ClientError::Http { .. } => {
+            format!(
+                "{doing}; it may have been done all the same: see `carrara manifest log` before trying again"
+            )
+        }
+        _ => doing.to_owned(),
+    };
+    explain(error, &doing, client)
 }
 
 fn remedy(error: &ClientError, client: &Client) -> String {
@@ -22,6 +38,9 @@ fn remedy(error: &ClientError, client: &Client) -> String {
         }
         ClientError::NoManifest => return String::new(),
         ClientError::NoUpdate => return "start one with `carrara manifest update apply`".to_owned(),
+        ClientError::Api(refusal) if refusal.code.as_u16() == BUSY => {
+            return "the coordinator is busy: try again in a moment".to_owned();
+        }
         ClientError::Api(refusal) => refusal.message.as_str(),
         _ => return String::new(),
     };
@@ -46,5 +65,47 @@ fn presented(client: &Client) -> String {
             format!("SHA-256 fingerprint {}", hex::encode(Sha256::digest(identity.certificate())))
         }
         None => "none".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carrara_client::{ApiError, Trust};
+
+    use super::*;
+
+    fn explained(error: ClientError, change: bool) -> String {
+        let client = Client::new("localhost:1".parse().unwrap(), Trust::Insecure);
+        let explain = if change { explain_change } else { explain };
+        format!("{:#}", explain(error, "doing", &client))
+    }
+
+    fn refused(code: u16, message: &str) -> ClientError {
+        let (code, status) = (code.try_into().unwrap(), "error".to_owned());
+        ClientError::Api(ApiError { code, status, message: message.to_owned(), data: None })
+    }
+
+    #[test]
+    fn a_refusal_names_what_was_tried_and_what_helps() {
+        for (error, expected) in [
+            (refused(503, "too many"), "doing; the coordinator is busy: try again in a moment: "),
+            (refused(500, "other"), "doing: the coordinator refused: 500 error: other"),
+            (ClientError::NoUpdate, "doing; start one with `carrara manifest update apply`: "),
+            (
+                ClientError::Unauthorized("who?".to_owned()),
+                "doing; the certificate that was presented (none) must",
+            ),
+        ] {
+            let text = explained(error, false);
+            assert!(text.starts_with(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_change_without_an_answer_may_have_been_made() {
+        let late = || ClientError::Late { address: "x".to_owned(), limit: std::time::Duration::from_secs(1) };
+        assert!(explained(late(), true).contains("may have been done all the same"));
+        assert!(!explained(late(), false).contains("all the same"));
+        assert!(!explained(refused(500, "no"), true).contains("all the same"));
     }
 }

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::args::{Globals, User};
-use crate::commands::refusal::explain;
+use crate::commands::refusal::explain_change;
 use crate::output::Output;
 use crate::session::Session;
 
@@ -97,7 +97,7 @@ pub(crate) async fn run(globals: &Globals, command: &Update, output: &mut Output
 async fn cancel(globals: &Globals, host: &Address, user: &User, output: &mut Output) -> Result<()> {
     let client = Session::new(globals, host).user_client(user)?;
     let message = client.cancel_update().await;
-    let message = message.map_err(|error| explain(error, "cancelling the pending update", &client))?;
+    let message = message.map_err(|error| explain_change(error, "cancelling the pending update", &client))?;
     output.line("Cancellation successful")?;
     output.result(&json!({ "cancelled": true, "message": message }))
 }

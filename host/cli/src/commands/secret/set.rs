@@ -8,7 +8,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::args::{Globals, User};
-use crate::commands::refusal::explain;
+use crate::commands::refusal::explain_change;
 use crate::files;
 use crate::output::{Output, complain};
 use crate::patience;
@@ -30,7 +30,7 @@ pub(crate) async fn run(
     let uploads = uploads.with_context(|| format!("reading secrets from {}", file.display()))?;
     let client = Session::new(globals, host).user_client(user)?;
     let sent = patience::wait("uploading and trying the secrets", client.set_secrets(&uploads)).await;
-    sent.map_err(|error| explain(error, "setting secrets", &client))?;
+    sent.map_err(|error| explain_change(error, "setting secrets", &client))?;
     output.line("Secret successfully set")?;
     output.result(&json!({ "set": uploads.names() }))
 }

@@ -37,8 +37,12 @@ impl Memory {
         Ok(Some(checkpoint))
     }
 
-    /// Keeps the checkpoint in place of the one before.
-    pub(super) fn keep(&self, checkpoint: &Checkpoint) -> Result<()> {
+    /// Keeps the checkpoint in place of the one before, unless another run has seen a newer one meanwhile.
+    pub(super) fn keep(&self, checkpoint: &Checkpoint, root_certificate: &[u8]) -> Result<()> {
+        let age = |checkpoint: &Checkpoint| (checkpoint.size(), checkpoint.revision());
+        if self.recall(root_certificate)?.is_some_and(|kept| age(&kept) > age(checkpoint)) {
+            return Ok(());
+        }
         if let Some(folder) = self.path.parent() {
             files::make_folder(folder)?;
         }

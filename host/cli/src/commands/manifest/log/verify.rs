@@ -64,7 +64,7 @@ pub(super) async fn run(
         let text = "the lines of the log are not those that the coordinator signed";
         return Err(contradicted(text, before.as_ref(), &now, &memory, output)?);
     }
-    memory.keep(&now)?;
+    memory.keep(&now, root)?;
     Ok((lines, Verified { before, now }))
 }
 

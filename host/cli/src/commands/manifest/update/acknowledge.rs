@@ -9,7 +9,7 @@ use serde_json::json;
 use super::waiting;
 use crate::args::{Globals, User};
 use crate::commands::recovery_data::RecoveryData;
-use crate::commands::refusal::explain;
+use crate::commands::refusal::explain_change;
 use crate::manifest_file;
 use crate::output::{Output, complain};
 use crate::patience;
@@ -28,7 +28,7 @@ pub(super) async fn run(
     let sent = patience::wait("acknowledging the update", client.acknowledge_update(&manifest)).await;
     let progress = sent.map_err(|error| {
         let doing = format!("acknowledging the update with the manifest {}", file.display());
-        explain(error, &doing, &client)
+        explain_change(error, &doing, &client)
     })?;
     // Given once only.
     let recovery = RecoveryData::keep(&progress.recovery_secrets, recovery_data, output)?;

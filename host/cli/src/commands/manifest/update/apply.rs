@@ -9,7 +9,7 @@ use crate::args::Globals;
 use crate::color;
 use crate::commands::manifest::get::consolidate;
 use crate::commands::recovery_data::RecoveryData;
-use crate::commands::refusal::explain;
+use crate::commands::refusal::{explain, explain_change};
 use crate::confirm::{Answer, ask};
 use crate::manifest_diff::{Change, Kind, diff, locks_everybody_out};
 use crate::manifest_file;
@@ -33,7 +33,7 @@ pub(super) async fn run(globals: &Globals, command: &Apply, output: &mut Output)
         }
     }
     let sent = patience::wait("applying the update", client.update_manifest(&proposed)).await;
-    let progress = sent.map_err(|error| explain(error, "updating the manifest", &client))?;
+    let progress = sent.map_err(|error| explain_change(error, "updating the manifest", &client))?;
     report(command, &manifest_file::signature(&proposed), &changes, &progress, output)
 }
 
