@@ -163,7 +163,7 @@ const LOCKOUT: &str = "update-lockout";
 fn lockout_warning(holders: usize, needed: usize) -> Finding {
     let message = match holders {
         0 => "nobody could update this manifest again".to_owned(),
-        _ => format!("only {holders} users could update this manifest, but {needed} must agree"),
+        _ => format!("fewer users ({holders}) could update this manifest again than must agree ({needed})"),
     };
     let hint =
         "give users a role of type Manifest with the action UpdateManifest, and let every policy allow it";

@@ -24,6 +24,10 @@ pub enum Verdict {
     Allow,
     /// As the built-in authorizer does, for requests without names: whoever has a role with the action.
     Roles,
+    /// As [`Self::Roles`], but about the user of this name the policy traps.
+    RolesButTrapFor(&'static str),
+    /// As [`Self::Roles`], but a second policy denies everything to the user of this name.
+    RolesButDeny(&'static str),
     /// Policy, message, hint.
     Deny(&'static str, &'static str, Option<&'static str>),
     /// The policy of this name traps.
@@ -33,7 +37,7 @@ pub enum Verdict {
 impl Verdict {
     fn answer(&self, own: &str) -> Result<PolicyDecision, PolicyFailure> {
         match self {
-            Self::Allow | Self::Roles => {
+            Self::Allow | Self::Roles | Self::RolesButTrapFor(_) | Self::RolesButDeny(_) => {
                 Ok(PolicyDecision { policy: own.to_owned(), decision: Decision::Allow })
             }
             Self::Deny(policy, message, hint) => {
@@ -130,11 +134,17 @@ impl Policies for FakePolicies {
                 && role.actions.iter().any(|action| action.eq_ignore_ascii_case(&request.action))
                 && request.resource_names.iter().all(|name| role.resource_names.contains(name))
         });
+        let name = request.principal.name.clone();
         self.authorizations.lock().unwrap().push(request);
-        match verdict {
-            Verdict::Roles if !holds => Verdict::Deny("rbac", "no role", None).answer("rbac"),
-            verdict => verdict.answer("rbac"),
-        }
+        let verdict = match verdict {
+            Verdict::RolesButTrapFor(other) if name == other => Verdict::Fail("hours"),
+            Verdict::Roles | Verdict::RolesButTrapFor(_) | Verdict::RolesButDeny(_) if !holds => {
+                Verdict::Deny("rbac", "no role", None)
+            }
+            Verdict::RolesButDeny(other) if name == other => Verdict::Deny("hours", "never", None),
+            verdict => verdict,
+        };
+        verdict.answer("rbac")
     }
 
     async fn admit(&self, request: AdmissionRequest) -> Result<PolicyDecision, PolicyFailure> {

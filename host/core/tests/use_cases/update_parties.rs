@@ -166,7 +166,45 @@ async fn a_user_whom_the_proposed_manifest_removes_still_acknowledges() {
     assert!(matches!(error, UpdateManifestError::Unauthorized), "and is gone afterwards");
 }
 
-// L-51, policy.md: what the authorizers say later changes nothing; a trap counts as holding
+// L-51, policy.md: all authorizers must allow; one that traps must not lower the number of acknowledgements
+#[tokio::test]
+async fn who_must_acknowledge_is_what_the_authorizers_say_and_a_trap_counts() {
+    let test = Updating::new(&manifest(), 0).await;
+    let new = new_argument(&test);
+    test.world.policies.authorizer(Verdict::RolesButDeny("bob"));
+    assert_eq!(test.update("alice", &new).await.missing_users.unwrap(), ["carol"]);
+    test.coordinator.cancel_update(test.peer("alice")).await.unwrap();
+    test.world.policies.authorizer(Verdict::RolesButTrapFor("dave"));
+    assert_eq!(test.update("alice", &new).await.missing_users.unwrap(), ["bob", "carol", "dave"]);
+    test.acknowledge("dave", &new).await;
+    assert_eq!(test.coordinator.pending_update().unwrap().missing_users, ["bob", "carol"]);
+}
+
+// lines are never shortened
+#[tokio::test]
+async fn an_update_whose_line_the_log_cannot_hold_is_refused() {
+    let test = Updating::alone(&manifest()).await;
+    let with_users = |test: &Updating, number: usize| {
+        test.changed(|manifest| {
+            manifest["Config"]["UpdateThreshold"] = json!(0);
+            for index in 0..number {
+                let (_, pem) = common::user_certificate();
+                let name = format!("{index:04000}");
+                manifest["Users"][name] = json!({ "Certificate": pem, "Roles": ["updater"] });
+            }
+        })
+    };
+    test.update("alice", &with_users(&test, 17)).await;
+    let text = test.refusal("alice", &test.first).await;
+    assert!(text.starts_with("updating the manifest: a line of the update log would have 68"), "{text}");
+    assert!(test.coordinator.pending_update().is_err());
+
+    let test = Updating::alone(&manifest()).await;
+    test.update("alice", &with_users(&test, 15)).await;
+    assert_eq!(test.update("alice", &test.first).await.missing_acknowledgments, 17);
+}
+
+// L-51, policy.md: what the authorizers say later changes nothing
 #[tokio::test]
 async fn the_required_users_are_those_at_the_start() {
     let test = Updating::new(&manifest(), 0).await;

@@ -329,3 +329,20 @@ async fn an_update_after_which_nobody_could_update_is_accepted_with_a_warning() 
     let test = Updating::new(&manifest(), 1).await;
     assert!(test.update("alice", &test.first).await.warnings.is_empty());
 }
+
+// policy.md: "Before an update is accepted the proposed authorizers are asked the same"
+#[tokio::test]
+async fn too_few_users_whom_the_authorizers_let_update_are_a_warning() {
+    let test = Updating::new(&manifest(), 1).await;
+    test.world.policies.authorizer(Verdict::RolesButDeny("carol"));
+    let warnings = test.update("alice", &three_of(&test)).await.warnings;
+    assert_eq!((warnings.len(), warnings[0].code.as_str()), (1, "update-lockout"));
+    assert_eq!(warnings[0].message, "fewer users (2) could update this manifest again than must agree (3)");
+
+    let test = Updating::new(&manifest(), 1).await;
+    assert!(test.update("alice", &three_of(&test)).await.warnings.is_empty());
+}
+
+fn three_of(test: &Updating) -> Value {
+    test.changed(|manifest| manifest["Config"]["UpdateThreshold"] = json!(3))
+}
