@@ -207,4 +207,8 @@ fn the_pin_may_come_from_the_environment_and_is_never_shown() {
     let warnings = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && warnings.contains("others may read it"), "{warnings}");
     assert!(!warnings.contains(PIN), "{warnings}");
+    // By this id the request is found in the coordinator's log.
+    let (_, id) = warnings.split_once(", request ").unwrap();
+    let id = id.lines().next().unwrap();
+    coordinator.wait_for_log(|log| log.contains(id));
 }
