@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("load the four         {:>9.1?}", start.elapsed());
     let request = request();
     report("authorize", 2000, || host.authorize_here(&request).map(drop))?;
+    report_threads("authorize, 4 threads", 4, 2000, || host.authorize_here(&request).map(drop))?;
     for renderer in ["go-template", "liquid"] {
         let templates = templates(renderer);
         report(&format!("render 10x10 {renderer}"), 200, || {
@@ -68,6 +69,23 @@ fn report(
     times.sort_unstable();
     let median = times.get(calls / 2).copied().unwrap_or(Duration::ZERO);
     println!("{what:<21} {median:>9.1?}");
+    Ok(())
+}
+
+/// Prints the time per call of several threads that do nothing but call: what they cost each other.
+fn report_threads(
+    what: &str,
+    threads: u32,
+    calls: u32,
+    call: impl Fn() -> Result<(), PolicyFailure> + Sync,
+) -> Result<(), PolicyFailure> {
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        let run = || (0..calls).try_for_each(|_| call());
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        running.into_iter().try_for_each(|thread| thread.join().unwrap_or(Ok(())))
+    })?;
+    println!("{what:<21} {:>9.1?}", start.elapsed() / (threads * calls));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wasmtime::{Engine, EngineWeak};
 
-use crate::engine::{EngineError, Surroundings, engine};
+use crate::engine::EngineError;
 
 /// How long one tick of the epoch is. Deadlines are rounded up to it; shorter ticks would only wake the process more often.
 const TICK: Duration = Duration::from_millis(10);
@@ -18,8 +18,7 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    pub(crate) fn start(surroundings: Surroundings) -> Result<Self, EngineError> {
-        let engine = engine(surroundings)?;
+    pub(crate) fn start(engine: Engine) -> Result<Self, EngineError> {
         let ticker = Ticker::start(engine.weak()).map_err(EngineError::Clock)?;
         Ok(Self { engine, _ticker: ticker })
     }
@@ -67,6 +66,7 @@ impl Drop for Ticker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Surroundings, engine};
 
     #[test]
     fn a_deadline_is_rounded_up_and_covers_the_tick_that_has_begun() {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_clock_ends_with_its_runtime() {
-        let runtime = Runtime::start(Surroundings::Process).unwrap();
+        let runtime = Runtime::start(engine(Surroundings::Process).unwrap()).unwrap();
         let weak = runtime.engine().weak();
         drop(runtime);
         assert!(weak.upgrade().is_none());

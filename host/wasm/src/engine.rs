@@ -64,13 +64,15 @@ pub fn compatibility(surroundings: Surroundings) -> Result<String, EngineError> 
     Ok(format!("{:016x}", hasher.finish()))
 }
 
+/// An engine that takes the memory of instances from the kernel for each call, and gives it back: for policies of any
+/// number and size.
 pub(crate) fn engine(surroundings: Surroundings) -> Result<Engine, EngineError> {
     config(surroundings)
         .and_then(|config| Engine::new(&config))
         .map_err(|error| EngineError::Settings(format!("{error:#}")))
 }
 
-fn config(surroundings: Surroundings) -> wasmtime::Result<Config> {
+pub(crate) fn config(surroundings: Surroundings) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
     config.wasm_component_model(true);

@@ -11,7 +11,7 @@ use carrara_types::decision::{
 
 use crate::call::Callee;
 use crate::clock::Runtime;
-use crate::engine::{EngineError, Surroundings};
+use crate::engine::{EngineError, Surroundings, engine};
 use crate::limits::Limits;
 use crate::loader::{LoadError, Loaded};
 use crate::policies::{Admitter, Authorizer, Policy, Renderer, Validator};
@@ -85,7 +85,8 @@ pub enum HostError {
 
 /// The policies in force. Every call runs in a fresh instance; none can harm another.
 pub struct PolicyHost {
-    runtime: Arc<Runtime>,
+    /// Of the policies that were added; started with the first of them.
+    runtime: Option<Arc<Runtime>>,
     /// `manifest-rules` first, then by name: the key's first part is false for it alone.
     validators: BTreeMap<(bool, String), Slot<Validator>>,
     authorizers: BTreeMap<String, Slot<Authorizer>>,
@@ -112,9 +113,8 @@ impl PolicyHost {
     /// # Errors
     /// [`HostError::Engine`] if the engine does not start.
     pub fn empty() -> Result<Self, HostError> {
-        let runtime = Arc::new(Runtime::start(Surroundings::of_this_build())?);
         Ok(Self {
-            runtime,
+            runtime: None,
             validators: BTreeMap::new(),
             authorizers: BTreeMap::new(),
             admitters: BTreeMap::new(),
@@ -129,11 +129,13 @@ impl PolicyHost {
     #[cfg(feature = "builtin")]
     pub fn builtin() -> Result<Self, HostError> {
         let mut host = Self::empty()?;
+        let engine = crate::slots::pooled(Surroundings::of_this_build(), crate::builtin::slots())?;
+        let runtime = Arc::new(Runtime::start(engine)?);
         for (name, world, limits) in crate::builtin::POLICIES {
-            let loaded = crate::builtin::load(host.runtime.engine(), name)
+            let loaded = crate::builtin::load(runtime.engine(), name)
                 .map_err(|source| HostError::Load { name: name.to_owned(), source })?;
             let inline = world == World::RoleAuthorization;
-            let callee = host.callee(name.to_owned(), "null".to_owned(), limits);
+            let callee = callee(name.to_owned(), "null".to_owned(), limits, &runtime);
             host.insert(world, callee, loaded, inline)?;
         }
         Ok(host)
@@ -144,9 +146,14 @@ impl PolicyHost {
     /// # Errors
     /// [`HostError`] if the component does not fit its world or the name is taken.
     pub fn add(&mut self, source: PolicySource) -> Result<(), HostError> {
-        let loaded = Loaded::compile(self.runtime.engine(), source.world, source.component)
+        let runtime = match &self.runtime {
+            Some(runtime) => Arc::clone(runtime),
+            None => Arc::new(Runtime::start(engine(Surroundings::of_this_build())?)?),
+        };
+        self.runtime = Some(Arc::clone(&runtime));
+        let loaded = Loaded::compile(runtime.engine(), source.world, source.component)
             .map_err(|error| HostError::Load { name: source.name.clone(), source: error })?;
-        let callee = self.callee(source.name, source.settings, source.limits);
+        let callee = callee(source.name, source.settings, source.limits, &runtime);
         self.insert(source.world, callee, loaded, false)
     }
 
@@ -238,10 +245,6 @@ impl PolicyHost {
         self.renderers.get(name).ok_or_else(|| RenderFailure::UnknownRenderer(name.to_owned()))
     }
 
-    fn callee(&self, name: String, settings: String, limits: Limits) -> Callee {
-        Callee { name: name.into(), settings, limits, runtime: Arc::clone(&self.runtime) }
-    }
-
     fn insert(
         &mut self,
         world: World,
@@ -303,6 +306,10 @@ impl PolicyHost {
             reason: "no policy of this world is loaded".to_owned(),
         })
     }
+}
+
+fn callee(name: String, settings: String, limits: Limits, runtime: &Arc<Runtime>) -> Callee {
+    Callee { name: name.into(), settings, limits, runtime: Arc::clone(runtime) }
 }
 
 impl<P, S: 'static> Slot<Policy<P, S>> {

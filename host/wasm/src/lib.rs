@@ -28,6 +28,8 @@ mod loader;
 mod policies;
 #[cfg(feature = "host")]
 mod pool;
+#[cfg(feature = "builtin")]
+mod slots;
 #[cfg(feature = "host")]
 mod templates;
 #[cfg(feature = "host")]
