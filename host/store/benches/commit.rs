@@ -14,8 +14,11 @@ use carrara_store::{Backend, Options, open};
 use common::{Random, new_state, put, sealing};
 use tempfile::TempDir;
 
-/// Name and maker of what is committed.
-const BATCHES: [(&str, fn(usize) -> Batch); 3] =
+/// Makes the batch of an index.
+type Make = fn(usize) -> Batch;
+
+/// What is committed.
+const BATCHES: [(&str, Make); 3] =
     [("secret", secret), ("counter", counter), ("100 audit entries", audit_entries)];
 
 /// What is stored before the measurement.
@@ -75,12 +78,7 @@ fn audit_entries(index: usize) -> Batch {
     Batch { audit_lines: (0..100).map(line).collect(), ..Batch::default() }
 }
 
-async fn measure(
-    size: &Size,
-    callers: usize,
-    commits: usize,
-    make: fn(usize) -> Batch,
-) -> (Duration, Duration) {
+async fn measure(size: &Size, callers: usize, commits: usize, make: Make) -> (Duration, Duration) {
     let folder = TempDir::new().unwrap();
     let backend = Backend::Redb { dir: folder.path().to_owned(), cache_bytes: 4 << 20 };
     let options = Options { backend, sealing: sealing(), entropy: Arc::new(Random) };
