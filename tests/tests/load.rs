@@ -51,7 +51,7 @@ fn read_pair(connection: &mut Connection) -> [String; 2] {
     ["left", "right"].map(|name| data["secrets"][name]["Public"].as_str().unwrap().to_owned())
 }
 
-// M-92, X-20, X-25: one update, uploads, counters, readers and twice as many starts as are allowed
+// M-92, X-13, X-25: one update, uploads, counters, readers and twice as many starts as are allowed
 #[test]
 fn activations_uploads_counters_and_an_update_at_once_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -124,7 +124,7 @@ fn activations_uploads_counters_and_an_update_at_once_lose_nothing() {
     assert_eq!(counted["value"].as_u64().unwrap(), 20 - refused_counters.into_inner());
 }
 
-// no torn read
+// no torn read
 #[test]
 fn secrets_written_together_are_always_read_together() {
     let folder = tempfile::tempdir().unwrap();

@@ -145,3 +145,27 @@ fn a_certificate_is_written_as_its_der_and_an_unset_one_as_null() {
     assert!(made.len() <= 32 && again.len() <= 32, "and below 2^128: {made} {again}");
     assert!(made.len() > 16 || again.len() > 16, "and not small ones: {made} {again}");
 }
+
+/// Processor time that a process has used, in ticks of 10 ms.
+fn ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum()
+}
+
+// X-14, S-16: what no template, tag or reserved name of a Marble uses is not made for it
+#[test]
+fn private_secrets_that_a_marble_does_not_use_cost_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let coordinator = Coordinator::start();
+    let mut manifest = manifests::minimal();
+    manifest["Marbles"]["svc"]["Parameters"]["Argv"] = json!(["/bin/true"]);
+    // Half a minute of work, if they were made.
+    let secrets = (0..30).map(|n| (format!("s{n}"), json!({ "Type": "cert-rsa", "Size": 4096 })));
+    manifest["Secrets"] = Value::Object(secrets.collect());
+    set(&coordinator, &manifest);
+    let before = ticks(coordinator.id());
+    succeed(&mut premain(&coordinator, folder.path(), "svc"));
+    let used = ticks(coordinator.id()) - before;
+    assert!(used < 500, "{used} ticks");
+}

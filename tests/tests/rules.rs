@@ -6,7 +6,8 @@ use std::path::Path;
 
 use carrara_tests::root;
 
-/// Every rule of the manifest (M-), of secrets and templates (S-), of the Marble API (G-) and of the Client API (R-).
+/// Every rule of the manifest (M-), of secrets and templates (S-), of the Marble API (G-), of the Client API (R-) and of the
+/// command-line tool (C-).
 const RULES: &str = "
 G-1 G-2 G-3 G-10 G-11 G-12 G-13 G-20 G-21 G-22 G-23 G-24 G-25 G-26 G-27 G-28 G-29 G-30 G-31 G-32 G-33 G-40
 G-41 G-42 G-43 G-44 G-45 G-46 G-47 G-48 M-1 M-2 M-3 M-4 M-5 M-6 M-6a M-7 M-8 M-9 M-10 M-11 M-12 M-13 M-14
@@ -17,7 +18,29 @@ M-111 M-112 R-1 R-2 R-3 R-4 R-10 R-11 R-12 R-13 R-20 R-21 R-22 R-23 R-24 R-25 R-
 R-36 R-37 R-38 R-40 R-41 R-42 R-43 R-44 R-45 R-46 R-50 R-51 R-52 R-53 R-54 R-55 R-56 R-57 R-58 R-59 R-60
 R-60a S-1 S-2 S-3 S-4 S-10 S-11 S-12 S-13 S-14 S-15 S-16 S-17 S-20 S-21 S-22 S-23 S-24 S-25 S-26 S-30 S-31
 S-32 S-33 S-34 S-35 S-40 S-41 S-41a S-42 S-43 S-50 S-51 S-52 S-53 S-54 S-54a S-54b S-55 S-56 S-57 S-60 S-61
-S-62 S-63 S-64 S-65 S-70 S-71 S-71a S-72 S-73 S-74 S-75 S-76 S-77 S-80 S-81 S-82 S-83 S-84";
+S-62 S-63 S-64 S-65 S-70 S-71 S-71a S-72 S-73 S-74 S-75 S-76 S-77 S-80 S-81 S-82 S-83 S-84
+C-1 C-2 C-3 C-4 C-5 C-6 C-10 C-11 C-12 C-13 C-14";
+
+/// The commands of the command-line tool's specification but those of Kubernetes, recovery and attestation.
+const COMMANDS: [&str; 17] = [
+    "certificate root",
+    "certificate intermediate",
+    "certificate chain",
+    "manifest set",
+    "manifest get",
+    "manifest log",
+    "manifest signature",
+    "manifest verify",
+    "manifest update apply",
+    "manifest update acknowledge",
+    "manifest update cancel",
+    "manifest update get",
+    "secret set",
+    "secret get",
+    "status",
+    "version",
+    "--insecure",
+];
 
 /// One row of the table.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +56,7 @@ struct Row {
 fn the_table_of_rules_is_complete_and_every_test_in_it_exists_and_names_its_rule() {
     let readme =
         std::fs::read_to_string(root().join("tests/README.md")).expect("tests/README.md is readable");
-    let rules: Vec<&str> = RULES.split_whitespace().collect();
+    let rules: Vec<&str> = RULES.split_whitespace().chain(COMMANDS).collect();
     let found = problems(&readme, &rules, &mut |path| std::fs::read_to_string(root().join(path)).ok());
     assert!(found.is_empty(), "tests/README.md has {} problems:\n{}", found.len(), found.join("\n"));
 }
@@ -91,12 +114,12 @@ fn rows(readme: &str) -> Vec<Row> {
 fn row(line: &str) -> Option<Row> {
     let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
     let (rule, covers) = (cells.next()?, cells.next()?);
-    let (kind, number) = rule.split_once('-')?;
-    let is_rule = ["M", "S", "G", "R", "L", "C", "X"].contains(&kind)
-        && number.starts_with(|c: char| c.is_ascii_digit());
-    if !is_rule {
+    // A command stands between back quotes.
+    let command = rule.strip_prefix('`').and_then(|rule| rule.strip_suffix('`'));
+    if command.is_none() && !is_rule(rule) {
         return None;
     }
+    let rule = command.unwrap_or(rule);
     let reason = covers.strip_prefix("not yet:").map(str::trim).unwrap_or_default().to_owned();
     // What stands between back quotes, in a row that claims tests.
     let quoted = covers.split('`').skip(1).step_by(2).map(str::to_owned);
@@ -104,9 +127,16 @@ fn row(line: &str) -> Option<Row> {
     Some(Row { rule: rule.to_owned(), tests, reason })
 }
 
+fn is_rule(word: &str) -> bool {
+    word.split_once('-').is_some_and(|(kind, number)| {
+        ["M", "S", "G", "R", "L", "C", "X"].contains(&kind)
+            && number.starts_with(|c: char| c.is_ascii_digit())
+    })
+}
+
 /// Whether all rules of this kind must be in the table; of the others only what is covered is listed.
 fn is_listed_whole(rule: &str) -> bool {
-    ["M-", "S-", "G-", "R-"].iter().any(|kind| rule.starts_with(kind))
+    !is_rule(rule) || ["M-", "S-", "G-", "R-", "C-"].iter().any(|kind| rule.starts_with(kind))
 }
 
 /// A function's lines with the comments and attributes directly above it.
@@ -136,8 +166,12 @@ fn is_test_attribute(line: &str) -> bool {
     line.starts_with("#[test]") || line.starts_with("#[tokio::test")
 }
 
-/// Whether a test says that it is about a rule: `M-33` in its text, or `m_33` in its name.
+/// Whether a test says that it is about a rule: `M-33` in its text, or `m_33` in its name. A command it must run: its words
+/// as arguments one after the other.
 fn names_rule(text: &str, name: &str, rule: &str) -> bool {
+    if !is_rule(rule) {
+        return text.contains(&format!("\"{}\"", rule.replace(' ', "\", \"")));
+    }
     let in_name = rule.to_lowercase().replace('-', "_");
     has_word(text, rule) || has_word(&name.replace('_', " "), &in_name.replace('_', " "))
 }
@@ -183,6 +217,17 @@ fn a_true_table_has_no_problems() {
     let table = "| Rule | Tests |\n|---|---|\n| M-33 | `a/b.rs::one` |\n| M-34 | `a/b.rs::m_34_is_in_the_name` |\n\
         | S-10 | `a/b.rs::m_34_is_in_the_name` |\n| M-100 | not yet: later: updates |\n";
     assert_eq!(problems_of(table, &["M-33", "M-34", "S-10", "M-100"]), Vec::<String>::new());
+}
+
+#[test]
+fn a_command_is_covered_by_a_test_that_runs_it() {
+    let source = "#[test]\nfn runs() {\n    run(&[\"secret\", \"set\", \"f\"]);\n}\n";
+    let found = |table: &str| problems(table, &["secret set"], &mut |_| Some(source.to_owned()));
+    assert_eq!(found("| `secret set` | `a/b.rs::runs` |\n"), Vec::<String>::new());
+    assert_eq!(found("| Command | Tests |\n"), ["secret set: is not listed"]);
+    let other = "| `secret set` | `a/b.rs::runs` |\n| `secret get` | `a/b.rs::runs` |\n";
+    let expected = ["secret get: no such rule", "secret get: `a/b.rs::runs` does not name the rule"];
+    assert_eq!(found(other), expected);
 }
 
 #[test]

@@ -183,7 +183,7 @@ async fn the_update_log_is_lines_over_both_versions() {
     assert_eq!(server.client().update_log().await.unwrap(), ["one", "two"]);
 }
 
-// C-5, R-1
+// C-5, C-6, R-1
 #[tokio::test]
 async fn another_root_is_refused_and_nothing_is_sent() {
     let server = TestServer::start(|_| success(STATUS)).await;

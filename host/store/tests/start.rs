@@ -405,7 +405,7 @@ async fn missing_swapped_and_cut_audit_entries_are_noticed() {
     assert_eq!(snapshot.audit_lines(0, 9).unwrap(), ["entry 0", "entry 1"]);
 }
 
-// the recovery data is clear but bound.
+// the recovery data is clear but bound, and stored with the state.
 #[tokio::test]
 async fn changed_recovery_data_is_noticed() {
     let folder = set_up().await;

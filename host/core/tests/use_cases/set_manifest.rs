@@ -141,7 +141,7 @@ async fn a_secret_with_the_coordinators_name_is_refused() {
     common::set(&coordinator, &manifest).await;
 }
 
-// style.md rule 4, X-25: nothing in memory before the commit
+// style.md rule 4, X-25, X-27, X-28: nothing in memory before the commit
 #[tokio::test]
 async fn a_state_that_cannot_be_written_is_no_state_and_the_second_attempt_works() {
     let world = World::new().await;

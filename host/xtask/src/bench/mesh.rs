@@ -114,10 +114,14 @@ impl Client for KeptMarble {
     }
 }
 
-/// What stands behind a name.
+/// The PEM that stands behind a name.
 fn behind<'a>(answer: &'a [u8], name: &[u8]) -> anyhow::Result<&'a [u8]> {
-    let at = answer.windows(name.len()).position(|part| part == name);
-    let rest = at.and_then(|at| answer.get(at + name.len()..));
+    let begin: &[u8] = b"-----BEGIN ";
+    let from = |text: &'a [u8], word: &[u8]| {
+        let at = text.windows(word.len()).position(|part| part == word);
+        at.and_then(|at| text.get(at..))
+    };
+    let rest = from(answer, name).and_then(|rest| from(rest, begin));
     rest.with_context(|| format!("activated without {}", String::from_utf8_lossy(name)))
 }
 
@@ -149,6 +153,13 @@ fn put_varint(message: &mut Vec<u8>, mut number: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pem_behind_a_name_is_found_whatever_comes_between() {
+        let answer = b"x-----BEGIN A\nNAME\x12\x05-----BEGIN B\n";
+        assert_eq!(behind(answer, b"NAME").unwrap(), b"-----BEGIN B\n");
+        assert!(behind(answer, b"NONE").is_err() && behind(b"NAME", b"NAME").is_err());
+    }
 
     #[test]
     fn a_request_is_a_framed_protobuf_message() {
