@@ -387,9 +387,14 @@ fn packages_for_other_tees_are_refused() {
     }
 }
 
+// X-35
 #[test]
-fn a_section_of_policies_counts_only_when_it_has_entries() {
+fn a_section_of_policies_or_options_counts_only_when_it_has_entries() {
     assert!(parse(r#"{"Policies":{"x":1}}"#).has_policies);
+    assert!(parse(r#"{"config":{"UpdateThreshold":0}}"#).has_config);
+    for without in ["{}", r#"{"Config":{}}"#, r#"{"Config":null}"#] {
+        assert!(!parse(without).has_config, "{without}");
+    }
     assert!(!parse(r#"{"Policies":{}}"#).has_policies);
     assert!(!parse("{}").has_policies);
 }
