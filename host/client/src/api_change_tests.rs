@@ -45,6 +45,19 @@ async fn secrets_are_sent_wrapped_to_version_two_and_bare_to_version_one() {
     assert_eq!(sent(&server, 1), json!({ "a": { "Key": "AQ==" } }));
 }
 
+// C-12
+#[tokio::test]
+async fn a_body_is_sent_as_json_over_both_versions() {
+    let uploads = SecretUploads::key("a", b"\x01");
+    let servers = [version_two("null").await, version_one(&[("POST /secrets", 200, "null")]).await];
+    for server in servers {
+        server.client().set_secrets(&uploads).await.unwrap();
+        for seen in server.seen() {
+            assert_eq!(seen.content_type.as_deref(), Some("application/json"), "{}", seen.target);
+        }
+    }
+}
+
 // C-10, C-11
 #[tokio::test]
 async fn a_refused_change_is_an_error_and_is_not_tried_again() {
