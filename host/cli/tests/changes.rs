@@ -237,6 +237,35 @@ fn new_recovery_data_is_printed_or_saved() {
     }
 }
 
+// Given once only: it is not lost with the output.
+#[test]
+fn recovery_data_that_cannot_be_printed_goes_to_stderr() {
+    let stage = Stage::new();
+    let applied =
+        json!({ "missingAcknowledgments": 0, "recoverySecrets": { "r": "AQ==" }, "message": "All users" });
+    stage.server.set("POST /api/v2/update", ok(&applied));
+    stage.server.set("POST /api/v2/update-manifest", ok(&applied));
+    stage.server.set("POST /api/v2/manifest", ok(&json!({ "RecoverySecrets": { "r": "AQ==" } })));
+    let user = ["-c", "alice.crt", "-k", "alice.key"];
+    let lines = [
+        [&["manifest", "update", "apply", "new.json", &stage.host, "--output", "json"][..], &user].concat(),
+        [&["manifest", "update", "acknowledge", "new.json", &stage.host][..], &user].concat(),
+        [&["manifest", "update", "acknowledge", "new.json", &stage.host, "-r", "missing/r"][..], &user]
+            .concat(),
+        vec!["manifest", "set", "new.json", &stage.host, "-i", "--output", "json"],
+    ];
+    for line in lines {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_carrara"));
+        command.args(&line).current_dir(stage.path()).env_remove("XDG_CONFIG_HOME").env("HOME", stage.path());
+        let output = command.stdout(full).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{line:?}: {error}");
+        assert_eq!(error.matches(r#"{"RecoverySecrets":{"r":"AQ=="}}"#).count(), 1, "{line:?}: {error}");
+        assert!(error.contains("Error: writing to stdout"), "{line:?}: {error}");
+    }
+}
+
 #[test]
 fn an_update_after_which_nobody_could_update_needs_a_yes() {
     let stage = Stage::new();

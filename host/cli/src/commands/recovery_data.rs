@@ -1,5 +1,6 @@
 //! Recovery data: what the owners of the recovery keys decrypt. The coordinator gives it once only, so it is kept before
-//! anything else is done with an answer, and where the file cannot be written it is printed instead of lost.
+//! anything else is done with an answer; where the file cannot be written it is printed, and where that fails, too, it goes
+//! to stderr.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,20 +11,18 @@ use serde_json::json;
 use crate::files;
 use crate::output::{Output, complain};
 
-/// Recovery data that was saved, or is to be printed.
+/// Recovery data that was saved, or is to be printed. Dropped before [`RecoveryData::finish`], it goes to stderr.
 pub(crate) struct RecoveryData<'a> {
     text: Option<String>,
     path: Option<&'a Path>,
     saved: Result<()>,
+    /// In its file, or printed.
+    safe: bool,
 }
 
 impl<'a> RecoveryData<'a> {
     /// Saves it to `path`, if there is any and a path is given.
-    pub(crate) fn keep(
-        secrets: &BTreeMap<String, String>,
-        path: Option<&'a Path>,
-        output: &mut Output,
-    ) -> Result<Self> {
+    pub(crate) fn keep(secrets: &BTreeMap<String, String>, path: Option<&'a Path>) -> Self {
         let text = (!secrets.is_empty()).then(|| json!({ "RecoverySecrets": secrets }).to_string());
         let saved = match (&text, path) {
             (Some(text), Some(path)) => {
@@ -31,11 +30,8 @@ impl<'a> RecoveryData<'a> {
             }
             _ => Ok(()),
         };
-        if let (Some(text), Err(_)) = (&text, &saved) {
-            complain("The manifest is set, but its recovery data could not be saved; keep what follows:");
-            output.line(text)?;
-        }
-        Ok(Self { text, path, saved })
+        let safe = text.is_none() || path.is_some() && saved.is_ok();
+        Self { text, path, saved, safe }
     }
 
     /// Says where it was saved, or prints it.
@@ -44,13 +40,31 @@ impl<'a> RecoveryData<'a> {
             (Some(_), Some(path)) if self.saved.is_ok() => {
                 output.line(&format!("Recovery data saved to: {}", path.display()))
             }
+            (Some(text), Some(_)) => {
+                complain(
+                    "The manifest is set, but its recovery data could not be saved; keep what is printed:",
+                );
+                output.line(text)
+            }
             (Some(text), None) => output.line(text),
-            _ => Ok(()),
+            (None, _) => Ok(()),
         }
     }
 
-    /// The error of a file that could not be written.
-    pub(crate) fn finish(self) -> Result<()> {
-        self.saved
+    /// To be called when everything is printed. The error is that of a file that could not be written.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.safe = true;
+        std::mem::replace(&mut self.saved, Ok(()))
+    }
+}
+
+impl Drop for RecoveryData<'_> {
+    fn drop(&mut self) {
+        if let (Some(text), false) = (&self.text, self.safe) {
+            complain(
+                "The manifest is set, but its recovery data could not be printed; keep it, it is given once only:",
+            );
+            complain(text);
+        }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) async fn run(
     })?;
 
     // From here on the manifest is set: the recovery data is given once only, so it comes before all else.
-    let recovery = RecoveryData::keep(&set.recovery_secrets, recovery_data, output)?;
+    let recovery = RecoveryData::keep(&set.recovery_secrets, recovery_data);
     output.line(&format!("Manifest signature: {signature}"))?;
     output.line("Manifest successfully set")?;
     recovery.tell(output)?;

@@ -31,7 +31,7 @@ pub(super) async fn run(
         explain_change(error, &doing, &client)
     })?;
     // Given once only.
-    let recovery = RecoveryData::keep(&progress.recovery_secrets, recovery_data, output)?;
+    let recovery = RecoveryData::keep(&progress.recovery_secrets, recovery_data);
     let status = match progress.message.as_str() {
         "" if progress.missing_acknowledgments == 0 => "the update took effect".to_owned(),
         "" => waiting(&progress),

@@ -77,7 +77,7 @@ fn report(
     output: &mut Output,
 ) -> Result<()> {
     // Given once only.
-    let recovery = RecoveryData::keep(&progress.recovery_secrets, command.recoverydata.as_deref(), output)?;
+    let recovery = RecoveryData::keep(&progress.recovery_secrets, command.recoverydata.as_deref());
     if progress.missing_acknowledgments == 0 {
         output.line("Update manifest set successfully")?;
     } else {
