@@ -45,7 +45,7 @@ pub(crate) enum Kind {
     Removed,
     /// Is another.
     Changed,
-    /// Follows from other changes, or happens with every update.
+    /// Follows from other changes, or happens with every full update.
     Effect,
 }
 
@@ -70,7 +70,8 @@ pub(crate) struct Change {
 /// All differences, by section. `proposed` may be a package update: then it is what `current` becomes by it.
 pub(crate) fn diff(current: &Value, proposed: &Value) -> Vec<Change> {
     let (old, mut new) = (normal(current), normal(proposed));
-    if is_package_update(&new) && !is_package_update(&old) {
+    let changes_packages_alone = is_package_update(&new) && !is_package_update(&old);
+    if changes_packages_alone {
         new = with_package_update(&old, &new);
     }
     let mut changes = Vec::new();
@@ -83,7 +84,9 @@ pub(crate) fn diff(current: &Value, proposed: &Value) -> Vec<Change> {
         change.danger = danger::of(change, &old, &new);
     }
     changes.extend(rights::effects(&old, &new));
-    changes.extend(danger::effects(&old, &new));
+    if !changes_packages_alone {
+        changes.extend(danger::effects(&old, &new));
+    }
     changes
 }
 

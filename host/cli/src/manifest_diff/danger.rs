@@ -43,7 +43,7 @@ pub(super) fn of(change: &Change, old: &Value, new: &Value) -> Option<String> {
     text.map(str::to_owned)
 }
 
-/// What happens with every update by this manifest.
+/// What happens with every full update by this manifest.
 pub(super) fn effects(old: &Value, new: &Value) -> Option<Change> {
     let rotates = |manifest: &Value| manifest.pointer("/Config/RotateRootSecret") == Some(&Value::Bool(true));
     (rotates(old) && rotates(new)).then(|| Change {

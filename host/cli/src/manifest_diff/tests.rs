@@ -154,6 +154,8 @@ fn what_does_not_harm_is_not_marked() {
 fn a_rotation_that_was_there_before_is_told_too() {
     let rotating = with("/Config", json!({ "RotateRootSecret": true }));
     assert_eq!(dangers(&rotating, &rotating).len(), 1);
+    let packages = json!({ "Packages": { "svc": { "SecurityVersion": 3 } } });
+    assert!(dangers(&rotating, &packages).is_empty(), "not with a package update");
 }
 
 // M-106
