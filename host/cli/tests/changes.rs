@@ -237,6 +237,15 @@ fn new_recovery_data_is_printed_or_saved() {
     }
 }
 
+/// Runs the line where nothing can be written to stdout: exit code and stderr.
+fn without_stdout(stage: &Stage, line: &[&str]) -> (Option<i32>, String) {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_carrara"));
+    command.args(line).current_dir(stage.path()).env_remove("XDG_CONFIG_HOME").env("HOME", stage.path());
+    let output = command.stdout(full).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
 // Given once only: it is not lost with the output.
 #[test]
 fn recovery_data_that_cannot_be_printed_goes_to_stderr() {
@@ -255,12 +264,8 @@ fn recovery_data_that_cannot_be_printed_goes_to_stderr() {
         vec!["manifest", "set", "new.json", &stage.host, "-i", "--output", "json"],
     ];
     for line in lines {
-        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_carrara"));
-        command.args(&line).current_dir(stage.path()).env_remove("XDG_CONFIG_HOME").env("HOME", stage.path());
-        let output = command.stdout(full).output().unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{line:?}: {error}");
+        let (code, error) = without_stdout(&stage, &line);
+        assert_eq!(code, Some(1), "{line:?}: {error}");
         assert_eq!(error.matches(r#"{"RecoverySecrets":{"r":"AQ=="}}"#).count(), 1, "{line:?}: {error}");
         assert!(error.contains("Error: writing to stdout"), "{line:?}: {error}");
     }
@@ -452,10 +457,13 @@ fn a_contradiction_shows_both_checkpoints_has_its_own_exit_code_and_keeps_the_ol
         assert!(error.contains(&format!("revision {revision}")), "{what}: {error}");
         assert_eq!(std::fs::read_to_string(kept(&stage)).unwrap(), before, "{what}");
     }
-    let run = stage.run(&[&line[..], &["--output", "json"]].concat());
+    let line = [&line[..], &["--output", "json"]].concat();
+    let run = stage.run(&line);
     run.error_with(6);
     let json: Value = serde_json::from_str(&run.said()).unwrap();
     assert_eq!((&json["before"]["size"], &json["now"]["size"]), (&json!(2), &json!(3)));
+    let (code, error) = without_stdout(&stage, &line);
+    assert!(code == Some(6) && error.contains("forked"), "{error}");
 }
 
 #[test]

@@ -55,14 +55,14 @@ pub(super) async fn run(
         (now, Ok(_)) => now,
         (now, Err(contradiction)) => {
             let before = before.as_ref();
-            return Err(contradicted(&contradiction.to_string(), before, &now, &memory, output)?);
+            return Err(contradicted(&contradiction.to_string(), before, &now, &memory, output));
         }
     };
     let lines = patience::wait("reading the update log", lines(client, now.size())).await;
     let lines = lines.map_err(|error| failed(error, "reading the update log"))?;
     if !now.covers(&lines) {
         let text = "the lines of the log are not those that the coordinator signed";
-        return Err(contradicted(text, before.as_ref(), &now, &memory, output)?);
+        return Err(contradicted(text, before.as_ref(), &now, &memory, output));
     }
     memory.keep(&now, root)?;
     Ok((lines, Verified { before, now }))
@@ -116,7 +116,7 @@ fn contradicted(
     now: &Checkpoint,
     memory: &Memory,
     output: &mut Output,
-) -> Result<Error> {
+) -> Error {
     let mut text = what.to_owned();
     if let Some(before) = before {
         let path = memory.path().display();
@@ -131,8 +131,9 @@ fn contradicted(
         "Do not trust this coordinator until you know why. If an operator restored an older state on purpose, delete \
          the kept checkpoint to begin anew.",
     );
-    output.result(&json!({ "contradiction": what, "before": before.map(value), "now": value(now) }))?;
-    Ok(Error::new(Ending::new(ExitCode::Contradiction, text)))
+    // Told on stderr and by the exit code in any case: a closed stdout must not hide it.
+    let _ = output.result(&json!({ "contradiction": what, "before": before.map(value), "now": value(now) }));
+    Error::new(Ending::new(ExitCode::Contradiction, text))
 }
 
 fn told(checkpoint: &Checkpoint) -> String {
