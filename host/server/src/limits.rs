@@ -59,6 +59,10 @@ pub(crate) const MANIFEST_JSON_BYTES: usize = MANIFEST_BYTES.div_ceil(3) * 4 + 1
 /// Secrets as JSON. A plain secret of some MiB fits; a Marble could not receive more, since gRPC's clients read 4 MiB.
 pub(crate) const SECRETS_JSON_BYTES: usize = 16 << 20;
 
+/// Secrets in one upload, some hundred bytes of memory each beside the body; the built-in authorizer's fuel is enough to judge as
+/// many names.
+pub(crate) const SECRETS_AT_ONCE: usize = 10_000;
+
 /// The body of a small request (a counter). Names are short.
 pub(crate) const SMALL_JSON_BYTES: usize = 64 << 10;
 
