@@ -100,7 +100,7 @@ pub(crate) fn dependencies(view: &View) -> Vec<(String, Option<u64>)> {
 }
 
 /// Adds a record that is copied.
-pub(crate) fn depend(depends: &mut Vec<(String, Option<u64>)>, view: &View, key: &str) {
+fn depend(depends: &mut Vec<(String, Option<u64>)>, view: &View, key: &str) {
     depends.push((key.to_owned(), view.snapshot.record_revision(key)));
 }
 
