@@ -171,6 +171,17 @@ fn a_refused_manifest_gives_the_coordinators_reason() {
     assert!(!folder.path().join(".config").exists(), "nothing is trusted that was not set");
 }
 
+#[test]
+fn a_manifest_whose_answer_did_not_come_may_be_set() {
+    let folder = tempfile::tempdir().unwrap();
+    signature(folder.path(), MANIFEST);
+    let text = "the request took too long; it may still take effect";
+    let server = FakeCoordinator::start(|_| Answers::from([("POST /api/v2/manifest", refused(503, text))]));
+    let line = ["manifest", "set", "signed.json", &server.address.to_string(), "-i"];
+    let error = carrara(folder.path(), &line).error();
+    assert!(error.contains("may have been set all the same") && error.contains("recovery data"), "{error}");
+}
+
 // C-5
 #[test]
 fn commands_with_saved_certificates_trust_that_coordinator_only() {

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::is_wrong_state;
 use crate::args::Globals;
 use crate::commands::recovery_data::RecoveryData;
+use crate::commands::refusal::may_have_been_done;
 use crate::manifest_file;
 use crate::output::{Output, complain};
 use crate::session::Session;
@@ -27,9 +28,12 @@ pub(crate) async fn run(
     output.line("Successfully verified Coordinator, now uploading manifest")?;
     let set = session.attested_client(&attested).set_manifest(&manifest).await;
     let set = set.map_err(|error| {
-        let remedy = match is_wrong_state(&error) {
-            true => "; one is set already and cannot be replaced: read it with `carrara manifest get`",
-            false => "",
+        let remedy = if is_wrong_state(&error) {
+            "; one is set already and cannot be replaced: read it with `carrara manifest get`"
+        } else if may_have_been_done(&error) {
+            "; it may have been set all the same, and then its recovery data was lost with the answer: see `carrara status`"
+        } else {
+            ""
         };
         Error::new(error).context(format!("setting the manifest{remedy}"))
     })?;
