@@ -45,7 +45,10 @@ pub(crate) fn write_new(path: &Path, content: &[u8], force: bool) -> Result<()> 
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             bail!("{} exists already; name another file, or overwrite it with --force", path.display())
         }
-        other => other.and_then(|mut file| file.write_all(content)),
+        other => other.and_then(|mut file| {
+            let whole = file.write_all(content).and_then(|()| file.sync_all());
+            whole.inspect_err(|_| drop(std::fs::remove_file(path)))
+        }),
     };
     written.with_context(|| format!("writing {}; check the folder and its permissions", path.display()))
 }

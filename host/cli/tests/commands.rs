@@ -158,6 +158,19 @@ fn recovery_data_that_cannot_be_saved_is_printed_instead_of_lost() {
     assert!(String::from_utf8(output.stdout).unwrap().contains(r#"{"alice":"AQ=="}"#));
 }
 
+#[test]
+fn a_key_that_cannot_be_written_leaves_no_part_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // Files may not grow: as on a full disk.
+    let line = format!("trap '' XFSZ; ulimit -f 0; exec {} keygen user alice", env!("CARGO_BIN_EXE_carrara"));
+    let output =
+        std::process::Command::new("bash").args(["-c", &line]).current_dir(folder.path()).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && error.contains("alice.key"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    carrara(folder.path(), &["keygen", "user", "alice"]).text();
+}
+
 // X-52
 #[test]
 fn a_refused_manifest_gives_the_coordinators_reason() {
