@@ -28,7 +28,8 @@ const WAITING_BYTES: usize = 4 << 20;
 /// Names that one entry lists; a request may name thousands.
 const NAMED: usize = 64;
 
-/// Bytes of all names that one entry lists, so that no entry is longer than a few kilobytes.
+/// Bytes of all names that one entry lists, as they are written, so that no entry is longer than a few kilobytes: a user
+/// can fill the whole trail with refusals.
 const NAMED_BYTES: usize = 2048;
 
 /// Bytes of one name that are kept.
@@ -119,7 +120,7 @@ impl Entry {
         let names = self.resources.iter().take(NAMED).map(|name| cut(name));
         names
             .map_while(|name| {
-                left = left.checked_sub(name.len())?;
+                left = left.checked_sub(written_bytes(&name))?;
                 Some(name)
             })
             .collect()
@@ -182,6 +183,16 @@ fn cut(name: &str) -> Cow<'_, str> {
     }
     let kept = name.get(..name.floor_char_boundary(NAME_BYTES)).unwrap_or_default();
     Cow::Owned(format!("{kept}\u{2026}"))
+}
+
+/// Bytes of a text in JSON, at most: control characters are written as six.
+fn written_bytes(text: &str) -> usize {
+    let written = |byte: u8| match byte {
+        0..=0x1f => 6,
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    text.bytes().map(written).sum()
 }
 
 /// What waits to be stored.
@@ -374,9 +385,12 @@ mod tests {
         assert_eq!(cut["resources"][0], "\u{e9}".repeat(128));
         assert_eq!(cut["resources"][1], format!("{}x\u{2026}", "x\u{e9}".repeat(85)));
         let long = entry((0..64).map(|_| "\u{1}".repeat(9999))).refused(&"\u{1}".repeat(9999));
-        assert_eq!(read(&long)["resources"].as_array().unwrap().len(), 7);
-        assert_eq!(read(&long)["moreResources"], 57);
-        assert!(long.line().len() < 16 << 10, "{}", long.line().len());
+        assert_eq!(read(&long)["resources"].as_array().unwrap().len(), 1);
+        assert_eq!(read(&long)["moreResources"], 63);
+        for letters in ["\u{1}", "\"\\", "\n", "\u{10ffff}", "\u{1}x"] {
+            let long = entry((0..64).map(|_| letters.repeat(100))).refused(&letters.repeat(9999));
+            assert!(long.line().len() < 6 << 10, "{letters:?}: {}", long.line().len());
+        }
     }
 
     #[test]
