@@ -13,7 +13,7 @@ Exit codes:
   6  `manifest log --verify` found that the log contradicts what was seen before
 
 Environment:
-  NO_COLOR           no colours, whatever the value (unless --color always)
+  NO_COLOR           no colours, unless it is empty (or --color always is given)
   CARRARA_PKCS11_PIN the PIN of the token that --pkcs11-config names, where the file gives none";
 
 /// How the program ends.
