@@ -15,9 +15,9 @@ use crate::outcome::{Reporting, UpdateProgress};
 use crate::package_update::dependencies;
 use crate::pending::{Acknowledged, Pending};
 use crate::pending_update::pending;
-use crate::ports::{Batch, CommitError, Committed};
+use crate::ports::Batch;
 use crate::records;
-use crate::update_manifest::{ATTEMPTS, Turn};
+use crate::update_manifest::{ATTEMPTS, Turn, is_stored};
 use crate::view::View;
 
 /// An acknowledgement that counts.
@@ -97,7 +97,8 @@ impl Coordinator {
         log::check_lengths(&batch.log_lines).map_err(PendingUpdateError::Log)?;
         let record = pending.encode().map_err(PendingUpdateError::Log)?;
         records::put(&mut batch, records::PENDING_UPDATE, record);
-        let stored = stored(self.commit(batch, *now, &[acknowledgement.entry()]).await)?;
+        let stored = is_stored(self.commit(batch, *now, &[acknowledgement.entry()]).await)
+            .map_err(PendingUpdateError::Store)?;
         Ok(stored.then(|| progress(pending)))
     }
 
@@ -120,14 +121,16 @@ impl Coordinator {
                     batch.log_lines = vec![acknowledgement.line(), log::update_failed(now, &fingerprint)];
                     log::check_lengths(&batch.log_lines).map_err(PendingUpdateError::Log)?;
                     let entries = [acknowledgement.entry(), applied.refused(&public_message(&error))];
-                    let stored = stored(self.commit(batch, now, &entries).await)?;
+                    let stored = is_stored(self.commit(batch, now, &entries).await)
+                        .map_err(PendingUpdateError::Store)?;
                     return if stored { Err(PendingUpdateError::Apply(error)) } else { Ok(None) };
                 }
                 Err(error) => return Err(error),
             };
         batch.log_lines = vec![acknowledgement.line(), log::manifest_updated(now, &fingerprint)];
         log::check_lengths(&batch.log_lines).map_err(PendingUpdateError::Log)?;
-        let stored = stored(self.commit(batch, now, &[acknowledgement.entry(), applied]).await)?;
+        let stored = is_stored(self.commit(batch, now, &[acknowledgement.entry(), applied]).await)
+            .map_err(PendingUpdateError::Store)?;
         Ok(stored.then(|| UpdateProgress { recovery_secrets, ..UpdateProgress::default() }))
     }
 
@@ -179,13 +182,5 @@ fn progress(pending: &Pending) -> UpdateProgress {
         missing_acknowledgments: pending.missing(),
         missing_users: Some(pending.missing_users()),
         ..UpdateProgress::default()
-    }
-}
-
-fn stored(committed: Result<Committed, CommitError>) -> Result<bool, PendingUpdateError> {
-    match committed {
-        Ok(_) => Ok(true),
-        Err(CommitError::Conflict) => Ok(false),
-        Err(CommitError::Store(error)) => Err(PendingUpdateError::Store(error)),
     }
 }

@@ -17,9 +17,9 @@ use crate::log;
 use crate::outcome::{Reporting, UpdateProgress};
 use crate::package_update::dependencies;
 use crate::pending::Pending;
-use crate::ports::{Batch, CommitError, Committed};
+use crate::ports::Batch;
 use crate::records;
-use crate::update_manifest::{Proposed, start_entry};
+use crate::update_manifest::{Proposed, is_stored, start_entry};
 use crate::view::{self, View};
 
 impl Coordinator {
@@ -118,7 +118,8 @@ impl Coordinator {
         log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
         let record = pending.encode().map_err(UpdateManifestError::Log)?;
         records::put(&mut batch, records::PENDING_UPDATE, record);
-        let stored = stored(self.commit(batch, now, &[start_entry(proposed)]).await)?;
+        let stored = is_stored(self.commit(batch, now, &[start_entry(proposed)]).await)
+            .map_err(UpdateManifestError::Store)?;
         Ok(stored.then(|| UpdateProgress {
             missing_acknowledgments: missing,
             missing_users: Some(users),
@@ -146,13 +147,15 @@ impl Coordinator {
                 batch.log_lines = vec![initiated, log::update_failed(now, &fingerprint)];
                 log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
                 let entries = [start_entry(proposed), applied.refused(&public_message(&error))];
-                let stored = stored(self.commit(batch, now, &entries).await)?;
+                let stored =
+                    is_stored(self.commit(batch, now, &entries).await).map_err(UpdateManifestError::Store)?;
                 return if stored { Err(UpdateManifestError::Apply(error)) } else { Ok(None) };
             }
         };
         batch.log_lines = vec![initiated, log::manifest_updated(now, &fingerprint)];
         log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
-        let stored = stored(self.commit(batch, now, &[start_entry(proposed), applied]).await)?;
+        let stored = is_stored(self.commit(batch, now, &[start_entry(proposed), applied]).await)
+            .map_err(UpdateManifestError::Store)?;
         Ok(stored.then(|| UpdateProgress { recovery_secrets, ..UpdateProgress::default() }))
     }
 }
@@ -210,12 +213,4 @@ fn refuse_unreportable(
         return Ok(());
     };
     Err(UpdateManifestError::NeedsVersion2(text.to_owned()))
-}
-
-fn stored(committed: Result<Committed, CommitError>) -> Result<bool, UpdateManifestError> {
-    match committed {
-        Ok(_) => Ok(true),
-        Err(CommitError::Conflict) => Ok(false),
-        Err(CommitError::Store(error)) => Err(UpdateManifestError::Store(error)),
-    }
 }

@@ -19,9 +19,9 @@ use crate::error::{Cause, SetManifestError, UpdateManifestError};
 use crate::generate::{self, Source};
 use crate::log;
 use crate::outcome::UpdateProgress;
-use crate::ports::{Batch, CommitError, Entropy, StoreError};
+use crate::ports::{Batch, Entropy, StoreError};
 use crate::records;
-use crate::update_manifest::Proposed;
+use crate::update_manifest::{Proposed, is_stored};
 use crate::view::View;
 
 impl Coordinator {
@@ -57,11 +57,9 @@ impl Coordinator {
         for (name, version) in &versions {
             records::put(&mut batch, records::package_version(name), version.to_le_bytes().to_vec());
         }
-        match self.commit(batch, now, &[entry]).await {
-            Ok(_) => Ok(Some(UpdateProgress { warnings, ..UpdateProgress::default() })),
-            Err(CommitError::Conflict) => Ok(None),
-            Err(CommitError::Store(error)) => Err(UpdateManifestError::Store(error)),
-        }
+        let stored =
+            is_stored(self.commit(batch, now, &[entry]).await).map_err(UpdateManifestError::Store)?;
+        Ok(stored.then(|| UpdateProgress { warnings, ..UpdateProgress::default() }))
     }
 
     /// The new CA with the shared certificates, made off the async workers.

@@ -15,7 +15,7 @@ use crate::Coordinator;
 use crate::audit::{Action, Entry};
 use crate::error::UpdateManifestError;
 use crate::outcome::{Reporting, UpdateProgress};
-use crate::ports::PolicyFailure;
+use crate::ports::{CommitError, Committed, PolicyFailure, StoreError};
 use crate::records;
 use crate::view::View;
 
@@ -112,6 +112,18 @@ impl Coordinator {
             self.view().map_err(UpdateManifestError::Store)?.ok_or(UpdateManifestError::Unauthorized)?;
         let user = peer.and_then(|der| view.user(der)).ok_or(UpdateManifestError::Unauthorized)?;
         Ok((view, user))
+    }
+}
+
+/// Whether a batch was stored; `false` if the state has changed meanwhile.
+///
+/// # Errors
+/// The state cannot be written.
+pub(crate) fn is_stored(committed: Result<Committed, CommitError>) -> Result<bool, StoreError> {
+    match committed {
+        Ok(_) => Ok(true),
+        Err(CommitError::Conflict) => Ok(false),
+        Err(CommitError::Store(error)) => Err(error),
     }
 }
 
