@@ -75,6 +75,13 @@ pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
 /// All bodies being read on a port together, since anyone may upload a manifest.
 pub(crate) const BODIES_BYTES: usize = 128 << 20;
 
+/// All long answers to readers on a port together, since anyone may read the manifest and the whole log. A longer one alone
+/// is given all the same: the log has no end.
+pub(crate) const ANSWERS_BYTES: usize = 256 << 20;
+
+/// Up to here an answer is not counted: [`Limits::requests`] of this length take 128 MiB.
+pub(crate) const LONG_ANSWER_BYTES: usize = 256 << 10;
+
 /// Bodies being read on a port at once, a fraction of [`Limits::requests`]: who sends them slowly keeps nobody from asking
 /// what needs no body.
 pub(crate) const UPLOADS: usize = 128;

@@ -204,7 +204,13 @@ async fn a_body_that_does_not_arrive_is_408() {
 /// One KiB of bodies, and one at a time.
 async fn api(body_read: Duration) -> Arc<Api> {
     let (bodies, uploads) = (Arc::new(Semaphore::new(1)), Semaphore::new(1));
-    Arc::new(Api { coordinator: coordinator().await, bodies, uploads, body_read })
+    Arc::new(Api {
+        coordinator: coordinator().await,
+        bodies,
+        uploads,
+        answers: LongAnswers::within(ANSWERS_BYTES),
+        body_read,
+    })
 }
 
 /// A request whose body never comes.

@@ -204,6 +204,7 @@ fn may_fail_so(route: &Route, failure: &Failure) -> bool {
         Failure::BodyTooLarge(_) | Failure::BodySlow | Failure::BodyBroken | Failure::BodiesFull => {
             reads_body
         }
+        Failure::AnswersFull => route.method == Method::GET,
     }
 }
 
@@ -259,6 +260,7 @@ fn failures() -> Vec<Failure> {
         Failure::BodySlow,
         Failure::BodyBroken,
         Failure::BodiesFull,
+        Failure::AnswersFull,
         Failure::Mishap(Mishap::Panic),
         Failure::Mishap(Mishap::Timeout),
         Failure::Mishap(Mishap::Overload),
