@@ -263,12 +263,17 @@ fn recovery_data_that_cannot_be_printed_goes_to_stderr() {
             .concat(),
         vec!["manifest", "set", "new.json", &stage.host, "-i", "--output", "json"],
     ];
+    let certificates = stage.path().join(".config/marblerun/coordinator-cert.pem");
     for line in lines {
+        if line.contains(&"set") {
+            std::fs::remove_file(&certificates).unwrap();
+        }
         let (code, error) = without_stdout(&stage, &line);
         assert_eq!(code, Some(1), "{line:?}: {error}");
         assert_eq!(error.matches(r#"{"RecoverySecrets":{"r":"AQ=="}}"#).count(), 1, "{line:?}: {error}");
         assert!(error.contains("Error: writing to stdout"), "{line:?}: {error}");
     }
+    assert!(certificates.exists(), "and the coordinator that was set is known");
 }
 
 #[test]

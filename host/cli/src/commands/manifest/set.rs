@@ -40,6 +40,7 @@ pub(crate) async fn run(
 
     // From here on the manifest is set: the recovery data is given once only, so it comes before all else.
     let recovery = RecoveryData::keep(&set.recovery_secrets, recovery_data);
+    let cached = session.cache(&attested.chain);
     output.line(&format!("Manifest signature: {signature}"))?;
     output.line("Manifest successfully set")?;
     recovery.tell(output)?;
@@ -50,5 +51,5 @@ pub(crate) async fn run(
         "ManifestSignature": signature, "RecoverySecrets": set.recovery_secrets, "warnings": set.warnings,
     }))?;
     recovery.finish()?;
-    session.cache(&attested.chain)
+    cached
 }
