@@ -12,12 +12,11 @@ use crate::audit::{Action, Entry};
 use crate::error::{PendingUpdateError, SetManifestError, public_message};
 use crate::log;
 use crate::outcome::{Reporting, UpdateProgress};
-use crate::package_update::dependencies;
 use crate::pending::{Acknowledged, Pending};
 use crate::pending_update::pending;
 use crate::ports::Batch;
 use crate::records;
-use crate::update_manifest::{ATTEMPTS, Turn, is_stored};
+use crate::update_manifest::{ATTEMPTS, Turn, dependencies, is_stored};
 use crate::view::View;
 
 /// An acknowledgement that counts.

@@ -15,12 +15,11 @@ use crate::Coordinator;
 use crate::authority::Authority;
 use crate::carry_over::{Fate, fates};
 use crate::error::{Cause, Refused, SetManifestError};
-use crate::package_update::{copied, dependencies, put_authority};
 use crate::ports::{Batch, Entropy, NewState};
 use crate::records;
 use crate::recovery_shares;
 use crate::set_manifest::make_secrets;
-use crate::update_manifest::Turn;
+use crate::update_manifest::{Turn, copied, dependencies, put_authority};
 use crate::view::View;
 
 /// What is committed, but for the log lines.

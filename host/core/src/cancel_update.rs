@@ -5,11 +5,10 @@ use crate::access;
 use crate::audit::{Action, Entry};
 use crate::error::PendingUpdateError;
 use crate::log;
-use crate::package_update::dependencies;
 use crate::pending_update::pending;
 use crate::ports::Batch;
 use crate::records;
-use crate::update_manifest::{ATTEMPTS, is_stored};
+use crate::update_manifest::{ATTEMPTS, dependencies, is_stored};
 
 impl Coordinator {
     /// Cancels the pending update. Does not wait for one that is just being applied: whichever commits first wins.

@@ -15,11 +15,10 @@ use crate::audit::{Action, Entry};
 use crate::error::{Refused, SetManifestError, UpdateManifestError, public_message};
 use crate::log;
 use crate::outcome::{Reporting, UpdateProgress};
-use crate::package_update::dependencies;
 use crate::pending::Pending;
 use crate::ports::Batch;
 use crate::records;
-use crate::update_manifest::{Proposed, is_stored, start_entry};
+use crate::update_manifest::{Proposed, dependencies, is_stored, start_entry};
 use crate::view::{self, View};
 
 impl Coordinator {

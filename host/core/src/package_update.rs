@@ -8,20 +8,18 @@ use std::sync::Arc;
 
 use carrara_types::decision::{Change, Finding, Severity};
 use carrara_types::manifest::{Package, ParsedManifest, merge};
-use carrara_types::secret::SecretBytes;
 use time::OffsetDateTime;
 
 use crate::Coordinator;
 use crate::access;
 use crate::audit::{Action, Entry};
-use crate::authority::AuthorityRecords;
 use crate::error::{Cause, SetManifestError, UpdateManifestError};
 use crate::generate::{self, Source};
 use crate::log;
 use crate::outcome::UpdateProgress;
-use crate::ports::{Batch, Entropy, StoreError};
+use crate::ports::{Batch, Entropy};
 use crate::records;
-use crate::update_manifest::{Proposed, is_stored};
+use crate::update_manifest::{Proposed, copied, depend, dependencies, is_stored, put_authority};
 use crate::view::View;
 
 impl Coordinator {
@@ -81,31 +79,6 @@ impl Coordinator {
                 error => UpdateManifestError::Apply(error),
             })
     }
-}
-
-/// What of a renewed CA is stored; the root stays.
-pub(crate) fn put_authority(batch: &mut Batch, authority: AuthorityRecords) {
-    records::put(batch, records::INTERMEDIATE_CERTIFICATE, authority.intermediate_certificate);
-    records::put(batch, records::MARBLE_ROOT_CERTIFICATE, authority.marble_root_certificate);
-    batch.puts.push((records::INTERMEDIATE_KEY.to_owned(), authority.intermediate_key));
-}
-
-/// What every update depends on: the manifest, the CA, and that (still) nothing (else) is pending.
-pub(crate) fn dependencies(view: &View) -> Vec<(String, Option<u64>)> {
-    let mut depends = view.dependencies();
-    depend(&mut depends, view, records::PENDING_UPDATE);
-    depends
-}
-
-/// Adds a record that is copied.
-fn depend(depends: &mut Vec<(String, Option<u64>)>, view: &View, key: &str) {
-    depends.push((key.to_owned(), view.snapshot.record_revision(key)));
-}
-
-/// A record that is copied into a batch, as it is stored.
-pub(crate) fn copied(batch: &mut Batch, view: &View, key: &str) -> Result<SecretBytes, StoreError> {
-    depend(&mut batch.depends, view, key);
-    records::required(view.snapshot.as_ref(), key)
 }
 
 /// M-101..M-105 and X-35: the versions that the update sets.

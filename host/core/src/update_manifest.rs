@@ -1,21 +1,23 @@
 //! Updating the manifest: security versions of packages, or the whole (manifest.md section 5).
 //!
 //! Reads and judges in the order of L-50; what either kind of update does stands in `package_update.rs` and
-//! `full_update.rs`.
+//! `full_update.rs`. What both share stands here.
 
 use std::sync::Arc;
 
 use carrara_types::decision::{Change, Finding, Principal, Proposal};
 use carrara_types::manifest::ParsedManifest;
+use carrara_types::secret::SecretBytes;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::Coordinator;
 use crate::audit::{Action, Entry};
+use crate::authority::AuthorityRecords;
 use crate::error::UpdateManifestError;
 use crate::outcome::{Reporting, UpdateProgress};
-use crate::ports::{CommitError, Committed, PolicyFailure, StoreError};
+use crate::ports::{Batch, CommitError, Committed, PolicyFailure, StoreError};
 use crate::records;
 use crate::view::View;
 
@@ -125,6 +127,31 @@ pub(crate) fn is_stored(committed: Result<Committed, CommitError>) -> Result<boo
         Err(CommitError::Conflict) => Ok(false),
         Err(CommitError::Store(error)) => Err(error),
     }
+}
+
+/// What of a renewed CA is stored; the root stays.
+pub(crate) fn put_authority(batch: &mut Batch, authority: AuthorityRecords) {
+    records::put(batch, records::INTERMEDIATE_CERTIFICATE, authority.intermediate_certificate);
+    records::put(batch, records::MARBLE_ROOT_CERTIFICATE, authority.marble_root_certificate);
+    batch.puts.push((records::INTERMEDIATE_KEY.to_owned(), authority.intermediate_key));
+}
+
+/// What every update depends on: the manifest, the CA, and that (still) nothing (else) is pending.
+pub(crate) fn dependencies(view: &View) -> Vec<(String, Option<u64>)> {
+    let mut depends = view.dependencies();
+    depend(&mut depends, view, records::PENDING_UPDATE);
+    depends
+}
+
+/// Adds a record that is copied.
+pub(crate) fn depend(depends: &mut Vec<(String, Option<u64>)>, view: &View, key: &str) {
+    depends.push((key.to_owned(), view.snapshot.record_revision(key)));
+}
+
+/// A record that is copied into a batch, as it is stored.
+pub(crate) fn copied(batch: &mut Batch, view: &View, key: &str) -> Result<SecretBytes, StoreError> {
+    depend(&mut batch.depends, view, key);
+    records::required(view.snapshot.as_ref(), key)
 }
 
 /// The audit entry of a full update's start.
