@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::io::BufRead as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -297,6 +298,27 @@ fn a_user_reads_secrets_with_certificate_and_key() {
     assert_eq!(get(&["--output", "json", "tok"]).json(), saved);
     let error = get(&["other"]).error();
     assert!(error.contains("unauthorized user") && error.contains("user of the manifest"), "{error}");
+}
+
+#[test]
+fn following_the_audit_trail_outlasts_a_coordinator_that_is_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    let call = "GET /api/v2/audit?from=7&limit=1";
+    let server = FakeCoordinator::start(|_| Answers::from([(call, refused(503, "overloaded"))]));
+    carrara(folder.path(), &["keygen", "user", "alice"]).text();
+    let host = server.address.to_string();
+    let line =
+        ["audit", "-f", "--from", "7", "--limit", "1", &host, "-i", "-c", "alice.crt", "-k", "alice.key"];
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_carrara"));
+    command.args(line).current_dir(folder.path()).env("HOME", folder.path());
+    let piped = std::process::Stdio::piped;
+    let mut follow = command.stdout(piped()).stderr(piped()).spawn().unwrap();
+    let mut complaints = std::io::BufReader::new(follow.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(complaints.any(|line| line.contains("overloaded") && line.ends_with("trying again")));
+    let entry = json!({ "index": 7, "action": "ReadSecret", "outcome": "done" });
+    server.set(call, ok(&json!({ "first": 0, "from": 7, "next": 8, "end": 8, "entries": [entry] })));
+    let output = follow.wait_with_output().unwrap();
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("ReadSecret"));
 }
 
 #[test]

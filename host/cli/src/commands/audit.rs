@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use carrara_client::{Address, AuditEntry, Client, ClientError};
 use clap::Args;
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::args::{Globals, User};
@@ -76,9 +77,7 @@ async fn follow(reader: &mut Reader<'_>, output: &mut Output) -> Result<()> {
                 !page.is_empty() && !reader.is_at_end()
             }
             // It may come back: what is added meanwhile is not missed.
-            Err(
-                error @ (ClientError::Connect { .. } | ClientError::Http { .. } | ClientError::Late { .. }),
-            ) => {
+            Err(error) if may_pass(&error) => {
                 if reached {
                     complain(&format!("Warning: {:#}; trying again", anyhow::Error::new(error)));
                 }
@@ -92,6 +91,15 @@ async fn follow(reader: &mut Reader<'_>, output: &mut Output) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Nobody there, or too busy.
+fn may_pass(error: &ClientError) -> bool {
+    match error {
+        ClientError::Connect { .. } | ClientError::Http { .. } | ClientError::Late { .. } => true,
+        ClientError::Api(refusal) => refusal.code == StatusCode::SERVICE_UNAVAILABLE,
+        _ => false,
+    }
 }
 
 fn failed(error: ClientError, client: &Client) -> anyhow::Error {
