@@ -66,7 +66,7 @@ impl Coordinator {
             }
             let user = user.as_ref();
             let proposed = Proposed { bytes, manifest, user, reporting, now: self.now(&view), turn };
-            let progress = if is_package_update(manifest) {
+            let progress = if manifest.is_package_update() {
                 self.update_packages(&view, &proposed).await?
             } else {
                 self.update_whole(&view, &proposed).await?
@@ -157,41 +157,4 @@ pub(crate) fn copied(batch: &mut Batch, view: &View, key: &str) -> Result<Secret
 /// The audit entry of a full update's start.
 pub(crate) fn start_entry(proposed: &Proposed<'_>) -> Entry {
     Entry::done(proposed.now, Some(proposed.user), Action::UpdateManifest, [proposed.fingerprint()])
-}
-
-/// Whether an update is about packages' versions alone (manifest.md section 5).
-fn is_package_update(manifest: &ParsedManifest) -> bool {
-    manifest.infrastructures.is_empty()
-        && manifest.marbles.is_empty()
-        && manifest.users.is_empty()
-        && manifest.recovery_keys.is_empty()
-        && manifest.roles.is_empty()
-        && manifest.secrets.is_empty()
-        && manifest.tls.is_empty()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // manifest.md section 5
-    #[test]
-    fn each_section_but_packages_and_config_makes_an_update_a_full_one() {
-        let is_package = |text: &str| is_package_update(&ParsedManifest::parse(text.as_bytes()).unwrap());
-        for text in [
-            "{}",
-            r#"{"Packages":{"p":{}}}"#,
-            r#"{"Packages":{"p":{}},"Config":{"UpdateThreshold":1}}"#,
-            r#"{"Packages":{"p":{}},"Marbles":{},"Users":null}"#,
-        ] {
-            assert!(is_package(text), "{text}");
-        }
-        for section in ["Infrastructures", "Marbles", "Users", "Roles", "Secrets", "TLS"] {
-            assert!(
-                !is_package(&format!(r#"{{"Packages":{{"p":{{}}}},"{section}":{{"x":null}}}}"#)),
-                "{section}"
-            );
-        }
-        assert!(!is_package(r#"{"RecoveryKeys":{"x":""}}"#));
-    }
 }
