@@ -231,7 +231,12 @@ fn new_recovery_data_is_printed_or_saved() {
         assert_eq!(stage.read("r.json"), r#"{"RecoverySecrets":{"r":"AQ=="}}"#);
         assert_eq!(mode(&stage.path().join("r.json")), 0o600);
         std::fs::remove_file(stage.path().join("r.json")).unwrap();
-        let lost = stage.as_alice(&[&line[..], &["-r", "missing/r.json"]].concat());
+        let sent = stage.asked("POST /api/v2/update") + stage.asked("POST /api/v2/update-manifest");
+        let error = stage.as_alice(&[&line[..], &["-r", "missing/r.json"]].concat()).error();
+        assert!(error.contains("nothing was sent") && error.contains("missing/r.json"), "{error}");
+        let asked = stage.asked("POST /api/v2/update") + stage.asked("POST /api/v2/update-manifest");
+        assert_eq!(asked, sent);
+        let lost = stage.as_alice(&[&line[..], &["-r", "/dev/full"]].concat());
         lost.error();
         assert!(lost.said().contains(r#"{"RecoverySecrets":{"r":"AQ=="}}"#), "{}", lost.said());
     }
@@ -259,7 +264,7 @@ fn recovery_data_that_cannot_be_printed_goes_to_stderr() {
     let lines = [
         [&["manifest", "update", "apply", "new.json", &stage.host, "--output", "json"][..], &user].concat(),
         [&["manifest", "update", "acknowledge", "new.json", &stage.host][..], &user].concat(),
-        [&["manifest", "update", "acknowledge", "new.json", &stage.host, "-r", "missing/r"][..], &user]
+        [&["manifest", "update", "acknowledge", "new.json", &stage.host, "-r", "/dev/full"][..], &user]
             .concat(),
         vec!["manifest", "set", "new.json", &stage.host, "-i", "--output", "json"],
     ];

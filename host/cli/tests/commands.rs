@@ -110,7 +110,7 @@ fn setting_a_manifest_prints_its_signature_and_saves_recovery_data_and_certifica
     let (server, host) = coordinator(folder.path());
     let run = carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i", "-r", "recovery.json"]);
     let expected = format!(
-        "Successfully verified Coordinator, now uploading manifest\nManifest signature: {}\nManifest successfully \
+        "Coordinator NOT verified (--insecure), now uploading manifest\nManifest signature: {}\nManifest successfully \
          set\nRecovery data saved to: recovery.json\n",
         signature(folder.path(), MANIFEST)
     );
@@ -145,18 +145,30 @@ fn warnings_go_to_stderr_and_into_the_json() {
 }
 
 #[test]
-fn recovery_data_that_cannot_be_saved_is_printed_instead_of_lost() {
+fn recovery_data_that_cannot_be_saved_after_all_is_printed_instead_of_lost() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, host) = coordinator(folder.path());
-    let line = ["manifest", "set", "signed.json", &host, "-i", "-r", "missing/recovery.json"];
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_carrara"))
-        .args(line)
-        .current_dir(folder.path())
-        .env("HOME", folder.path())
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stdout).unwrap().contains(r#"{"alice":"AQ=="}"#));
+    // It can be opened, but holds nothing.
+    let run = carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i", "-r", "/dev/full"]);
+    assert!(run.error().contains("/dev/full"), "{}", run.complaints());
+    assert!(run.said().contains(r#"{"alice":"AQ=="}"#), "{}", run.said());
+}
+
+// cli.md `manifest set`: a manifest is set once only
+#[test]
+fn where_recovery_data_could_not_be_saved_nothing_is_sent_and_a_refused_manifest_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, host) = coordinator(folder.path());
+    let set = |path| carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i", "-r", path]);
+    for path in ["missing/recovery.json", "/proc/recovery.json", "."] {
+        let error = set(path).error();
+        assert!(error.contains("nothing was sent") && error.contains(path), "{error}");
+    }
+    assert!(!server.asked().contains(&"POST /api/v2/manifest".to_owned()), "{:?}", server.asked());
+    server.set("POST /api/v2/manifest", refused(400, "no"));
+    let before = std::fs::read_dir(folder.path()).unwrap().count();
+    set("recovery.json").error();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), before);
 }
 
 #[test]

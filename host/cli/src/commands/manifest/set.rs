@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::is_wrong_state;
 use crate::args::Globals;
-use crate::commands::recovery_data::RecoveryData;
+use crate::commands::recovery_data::Destination;
 use crate::commands::refusal::may_have_been_done;
 use crate::manifest_file;
 use crate::output::{Output, complain};
@@ -24,8 +24,12 @@ pub(crate) async fn run(
     let manifest = manifest_file::load(file)?;
     let signature = manifest_file::signature(&manifest);
     let session = Session::new(globals, host);
+    let destination = Destination::open(recovery_data)?;
     let attested = session.attest().await?;
-    output.line("Successfully verified Coordinator, now uploading manifest")?;
+    output.line(match globals.insecure {
+        true => "Coordinator NOT verified (--insecure), now uploading manifest",
+        false => "Successfully verified Coordinator, now uploading manifest",
+    })?;
     let set = session.attested_client(&attested).set_manifest(&manifest).await;
     let set = set.map_err(|error| {
         let remedy = if is_wrong_state(&error) {
@@ -39,7 +43,7 @@ pub(crate) async fn run(
     })?;
 
     // From here on the manifest is set: the recovery data is given once only, so it comes before all else.
-    let recovery = RecoveryData::keep(&set.recovery_secrets, recovery_data);
+    let recovery = destination.keep(&set.recovery_secrets);
     let cached = session.cache(&attested.chain);
     output.line(&format!("Manifest signature: {signature}"))?;
     output.line("Manifest successfully set")?;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::waiting;
 use crate::args::{Globals, User};
-use crate::commands::recovery_data::RecoveryData;
+use crate::commands::recovery_data::Destination;
 use crate::commands::refusal::explain_change;
 use crate::manifest_file;
 use crate::output::{Output, complain};
@@ -25,13 +25,14 @@ pub(super) async fn run(
 ) -> Result<()> {
     let manifest = manifest_file::load(file)?;
     let client = Session::new(globals, host).user_client(user)?;
+    let destination = Destination::open(recovery_data)?;
     let sent = patience::wait("acknowledging the update", client.acknowledge_update(&manifest)).await;
     let progress = sent.map_err(|error| {
         let doing = format!("acknowledging the update with the manifest {}", file.display());
         explain_change(error, &doing, &client)
     })?;
     // Given once only.
-    let recovery = RecoveryData::keep(&progress.recovery_secrets, recovery_data);
+    let recovery = destination.keep(&progress.recovery_secrets);
     let status = match progress.message.as_str() {
         "" if progress.missing_acknowledgments == 0 => "the update took effect".to_owned(),
         "" => waiting(&progress),

@@ -8,7 +8,7 @@ use super::{Apply, waiting};
 use crate::args::Globals;
 use crate::color;
 use crate::commands::manifest::get::consolidate;
-use crate::commands::recovery_data::RecoveryData;
+use crate::commands::recovery_data::Destination;
 use crate::commands::refusal::{explain, explain_change};
 use crate::confirm::{Answer, ask};
 use crate::manifest_diff::{Change, Kind, diff, locks_everybody_out};
@@ -26,6 +26,7 @@ pub(super) async fn run(globals: &Globals, command: &Apply, output: &mut Output)
         output.line("Nothing was sent (--dry-run)")?;
         return output.result(&json!({ "applied": false, "dryRun": true, "changes": changes }));
     }
+    let destination = Destination::open(command.recoverydata.as_deref())?;
     if locks_everybody_out(&changes) {
         let question = "After this update nobody can update the manifest again. Go on?";
         if ask(question, command.yes)? == Answer::No {
@@ -34,7 +35,7 @@ pub(super) async fn run(globals: &Globals, command: &Apply, output: &mut Output)
     }
     let sent = patience::wait("applying the update", client.update_manifest(&proposed)).await;
     let progress = sent.map_err(|error| explain_change(error, "updating the manifest", &client))?;
-    report(command, &manifest_file::signature(&proposed), &changes, &progress, output)
+    report(destination, &manifest_file::signature(&proposed), &changes, &progress, output)
 }
 
 /// Between the manifest in force, with the security versions of its package updates, and the proposed one.
@@ -70,14 +71,14 @@ fn show(changes: &[Change], output: &mut Output) -> Result<()> {
 }
 
 fn report(
-    command: &Apply,
+    destination: Destination<'_>,
     signature: &str,
     changes: &[Change],
     progress: &UpdateProgress,
     output: &mut Output,
 ) -> Result<()> {
     // Given once only.
-    let recovery = RecoveryData::keep(&progress.recovery_secrets, command.recoverydata.as_deref());
+    let recovery = destination.keep(&progress.recovery_secrets);
     if progress.missing_acknowledgments == 0 {
         output.line("Update manifest set successfully")?;
     } else {
