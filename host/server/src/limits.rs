@@ -86,6 +86,13 @@ pub(crate) const LONG_ANSWER_BYTES: usize = 256 << 10;
 /// what needs no body.
 pub(crate) const UPLOADS: usize = 128;
 
+/// Long readings of the update log at once; more wait. Each line is opened by itself, and anybody may ask for all of them: one
+/// reading leaves the other processors to everybody else.
+pub(crate) const LOG_READINGS: usize = 1;
+
+/// Lines of the update log that are not yet a long reading.
+pub(crate) const LOG_FEW_LINES: usize = 100;
+
 /// What is still read and thrown away of a body that is too long, so that the client gets to read the answer.
 pub(crate) const DISCARD_BYTES: usize = 16 << 20;
 

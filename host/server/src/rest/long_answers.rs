@@ -105,6 +105,7 @@ mod tests {
             bodies: Arc::new(Semaphore::new(1)),
             uploads: Semaphore::new(1),
             answers: LongAnswers::within(ROOM),
+            log_readings: Semaphore::new(1),
             body_read: Limits::default().body_read,
         };
         let mut service = warp::service(filter(&Arc::new(api)));

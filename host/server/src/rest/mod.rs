@@ -41,7 +41,7 @@ use warp::{Filter, Rejection};
 use self::long_answers::LongAnswers;
 use crate::edge::{self, App, Mishap};
 use crate::json;
-use crate::limits::{ANSWERS_BYTES, BODIES_BYTES, Limits, UPLOADS};
+use crate::limits::{ANSWERS_BYTES, BODIES_BYTES, LOG_READINGS, Limits, UPLOADS};
 use crate::peer::Peer;
 use crate::problem::{Envelope, Failure, problem};
 
@@ -62,6 +62,8 @@ pub(crate) struct Api {
     /// Bodies that may be read at once.
     uploads: Semaphore,
     answers: LongAnswers,
+    /// Long readings of the update log at once.
+    log_readings: Semaphore,
     body_read: Duration,
 }
 
@@ -84,7 +86,8 @@ pub(crate) fn app(coordinator: Arc<Coordinator>, limits: &Limits) -> App {
     let bodies = Arc::new(Semaphore::new(BODIES_BYTES >> 10));
     let uploads = Semaphore::new(UPLOADS);
     let answers = LongAnswers::within(ANSWERS_BYTES);
-    let api = Api { coordinator, bodies, uploads, answers, body_read: limits.body_read };
+    let log_readings = Semaphore::new(LOG_READINGS);
+    let api = Api { coordinator, bodies, uploads, answers, log_readings, body_read: limits.body_read };
     let service = warp::service(filter(&Arc::new(api)));
     let answer = move |request: edge::Question| -> edge::Pending {
         let mut service = service.clone();
