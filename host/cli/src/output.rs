@@ -1,13 +1,14 @@
 //! Text, JSON or YAML on stdout, warnings on stderr. A command prints its text as it goes and exactly one value.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use anstyle::Style;
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::color::{self, paint};
+use crate::exit::{Ending, ExitCode};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -97,7 +98,11 @@ impl Output {
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.sink.write_all(bytes).and_then(|()| self.sink.write_all(b"\n"));
-        written.and_then(|()| self.sink.flush()).context("writing to stdout")
+        written.and_then(|()| self.sink.flush()).map_err(|error| match error.kind() {
+            // Such as `head`, when it has seen enough.
+            ErrorKind::BrokenPipe => Ending::new(ExitCode::Unread, "stdout was closed").into(),
+            _ => Error::new(error).context("writing to stdout"),
+        })
     }
 }
 

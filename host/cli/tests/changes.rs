@@ -419,7 +419,8 @@ fn serve_log(stage: &Stage, lines: &[&str], revision: u64, proof: Proof) {
 
 fn kept(stage: &Stage) -> std::path::PathBuf {
     let folder = stage.path().join(".config/marblerun/checkpoints");
-    std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path()
+    let mut paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.find(|path| path.extension().is_some_and(|extension| extension == "note")).unwrap()
 }
 
 fn leaf(line: &str) -> [u8; 32] {
@@ -501,7 +502,10 @@ fn a_head_of_another_coordinator_or_a_changed_memory_is_an_error() {
     stage.run(&line).text();
     let changed = std::fs::read_to_string(kept(&stage)).unwrap().replace("revision 1", "revision 0");
     std::fs::write(kept(&stage), changed).unwrap();
-    assert!(stage.run(&line).error().contains("somebody changed it"));
+    let error = stage.run(&line).error();
+    assert!(error.contains("the local file") && error.contains("delete it"), "{error}");
+    assert!(error.contains(kept(&stage).to_str().unwrap()), "{error}");
+    assert!(!error.contains("do not trust"), "{error}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use support::{Answers, FakeCoordinator, carrara};
 
@@ -226,6 +227,90 @@ fn commands_with_saved_certificates_trust_that_coordinator_only() {
 
     std::fs::write(folder.path().join("other.pem"), &other.chain_pem).unwrap();
     carrara(folder.path(), &["status", &other_host, "--coordinator-cert", "other.pem"]).text();
+}
+
+#[test]
+fn another_root_certificate_than_the_saved_one_is_told_when_it_replaces_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((server, host), (other, other_host)) = (coordinator(folder.path()), coordinator(folder.path()));
+    let fingerprint = |server: &FakeCoordinator| {
+        let root = pem::parse_many(&server.chain_pem).unwrap().pop().unwrap();
+        hex::encode(Sha256::digest(root.contents()))
+    };
+    let verify = |host: &str| carrara(folder.path(), &["manifest", "verify", "signed.json", host, "-i"]);
+    let set = |host: &str| carrara(folder.path(), &["manifest", "set", "signed.json", host, "-i"]);
+    assert!(!verify(&host).complaints().contains("changed"));
+    assert!(!verify(&host).complaints().contains("changed"), "the same again");
+    let told = |from: &FakeCoordinator, to: &FakeCoordinator| {
+        let (from, to) = (fingerprint(from), fingerprint(to));
+        format!("the coordinator's root certificate changed from {from} to {to}")
+    };
+    let run = verify(&other_host);
+    assert!(run.complaints().contains(&told(&server, &other)), "{}", run.complaints());
+    assert_eq!(run.text(), "OK\n");
+    let run = set(&host);
+    assert!(run.complaints().contains(&told(&other, &server)), "{}", run.complaints());
+    run.text();
+}
+
+// A coordinator with a new root certificate does not hide what was seen before at its address.
+#[test]
+fn a_first_checkpoint_at_an_address_where_another_coordinator_was_seen_names_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((server, host), (other, other_host)) = (coordinator(folder.path()), coordinator(folder.path()));
+    for server in [&server, &other] {
+        let head = json!({ "checkpoint": server.checkpoint(&["a"], 1), "consistency": [] });
+        server.set("GET /api/v2/update/head?from=0", ok(&head));
+        server.set("GET /api/v2/update?from=0&limit=1", ok(&json!({ "updateLog": ["a"] })));
+    }
+    let verify = |host: &str| {
+        carrara(folder.path(), &["manifest", "verify", "signed.json", host, "-i"]).text();
+        carrara(folder.path(), &["manifest", "log", host, "--verify"])
+    };
+    let run = verify(&host);
+    assert!(run.text().contains("seen for the first time") && run.complaints().is_empty());
+    let checkpoints = folder.path().join(".config/marblerun/checkpoints");
+    let files = std::fs::read_dir(&checkpoints).unwrap().map(|entry| entry.unwrap().path());
+    let old = files.into_iter().find(|path| path.extension().is_some_and(|found| found == "note")).unwrap();
+
+    // As if the other one answered at the address of the first.
+    let roots = |host: &str| checkpoints.join(format!("{host}.roots"));
+    std::fs::copy(roots(&host), roots(&other_host)).unwrap();
+    let run = verify(&other_host);
+    assert!(run.text().contains("seen for the first time"), "{}", run.said());
+    let told = run.complaints();
+    assert!(told.contains("another root certificate") && told.contains(old.to_str().unwrap()), "{told}");
+    assert!(old.exists());
+    let again = verify(&other_host);
+    assert_eq!((again.text().contains("continues"), again.complaints().as_str()), (true, ""));
+}
+
+// One place for all commands: what `head` does not read is no error.
+#[test]
+fn a_closed_pipe_ends_a_command_without_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, host) = coordinator(folder.path());
+    for line in [
+        &["--help"][..],
+        &["manifest", "schema"],
+        &["manifest", "log", &host, "-i"],
+        &["manifest", "get", &host, "-i", "--output", "json"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_carrara"));
+        command
+            .args(line)
+            .current_dir(folder.path())
+            .env_remove("XDG_CONFIG_HOME")
+            .env("HOME", folder.path());
+        let output = command.stdout(writer).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(141), "{line:?}: {told}");
+        assert!(!told.contains("Error"), "{line:?}: {told}");
+    }
 }
 
 // cli.md `manifest verify`

@@ -41,7 +41,7 @@ fn remedy(error: &ClientError, client: &Client) -> String {
         ClientError::Unauthorized(_) => {
             return format!(
                 "the certificate that was presented ({}) must be that of a user of the manifest in force: compare it \
-                 with what `carrara manifest get` prints",
+                 with what `carrara manifest get` prints, or set a manifest first where `carrara status` says 2",
                 presented(client)
             );
         }
@@ -102,7 +102,9 @@ mod tests {
             (ClientError::NoUpdate, "doing; start one with `carrara manifest update apply`: "),
             (
                 ClientError::Unauthorized("who?".to_owned()),
-                "doing; the certificate that was presented (none) must",
+                "doing; the certificate that was presented (none) must be that of a user of the manifest in force: \
+                 compare it with what `carrara manifest get` prints, or set a manifest first where `carrara status` \
+                 says 2: ",
             ),
         ] {
             let text = explained(error, false);

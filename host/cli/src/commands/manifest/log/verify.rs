@@ -1,19 +1,19 @@
 //! Verifies the update log: signature, lines, and that it continues what was seen before (RFC 6962).
 
 use std::fmt;
+use std::path::Path;
 
 use anyhow::{Context, Error, Result};
 use carrara_client::checkpoint::{Checkpoint, Contradiction, Progress};
 use carrara_client::{Client, ClientError};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::failed;
 use super::memory::Memory;
 use crate::exit::{Ending, ExitCode};
-use crate::output::Output;
+use crate::output::{Output, complain};
 use crate::patience;
-use crate::session::Session;
+use crate::session::{Session, fingerprint};
 
 /// Lines that are asked for at once: a log has no limit, an answer has.
 const PAGE: usize = 10_000;
@@ -49,8 +49,11 @@ pub(super) async fn run(
 ) -> Result<(Vec<String>, Verified)> {
     let chain = session.cached_chain()?;
     let root = chain.root();
-    let memory = Memory::beside(&session.cache_path()?, &hex::encode(Sha256::digest(root)));
+    let memory = Memory::beside(&session.cache_path()?, &fingerprint(&chain), session.host());
     let before = memory.recall(root)?;
+    if before.is_none() {
+        memory.others()?.iter().for_each(|path| complain(&other_root(path, session)));
+    }
     let now = match head(client, root, before.as_ref()).await? {
         (now, Ok(_)) => now,
         (now, Err(contradiction)) => {
@@ -66,6 +69,16 @@ pub(super) async fn run(
     }
     memory.keep(&now, root)?;
     Ok((lines, Verified { before, now }))
+}
+
+fn other_root(kept: &Path, session: &Session<'_>) -> String {
+    format!(
+        "Warning: this begins a new checkpoint, but at {} a coordinator with another root certificate was seen before; \
+         its checkpoint stays in {}. If nobody recovered or reset the coordinator, or put another one there, its state \
+         was rolled back: ask its operator before you trust it",
+        session.host(),
+        kept.display()
+    )
 }
 
 /// The signed head, and what it means after the one seen before.
