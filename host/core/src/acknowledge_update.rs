@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use carrara_types::decision::Principal;
 use carrara_types::manifest::AcceptedManifest;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::Coordinator;
@@ -13,7 +14,6 @@ use crate::error::{PendingUpdateError, SetManifestError, public_message};
 use crate::log;
 use crate::outcome::{Reporting, UpdateProgress};
 use crate::pending::{Acknowledged, Pending};
-use crate::pending_update::pending;
 use crate::ports::Batch;
 use crate::records;
 use crate::update_manifest::{ATTEMPTS, Turn, dependencies, is_stored};
@@ -43,14 +43,14 @@ impl Coordinator {
         let turn = &self.update_turn().await;
         for _ in 0..ATTEMPTS {
             let (view, user) = self.acknowledger(peer)?;
-            let mut pending = pending(&view)?;
+            let mut pending = Pending::clone(&*self.pending(&view)?);
             let now = self.now(&view);
             let acknowledged = pending.acknowledge(&user.name);
             if acknowledged == Acknowledged::NotAllowed {
                 return Err(self.refuse(&user, &pending, now));
             }
             if bytes != pending.manifest {
-                return Err(PendingUpdateError::Different);
+                return Err(self.refuse_different(&user, bytes, now));
             }
             if acknowledged == Acknowledged::Before {
                 return Ok(progress(&pending));
@@ -83,6 +83,14 @@ impl Coordinator {
         let entry = Entry::done(now, Some(user), Action::AcknowledgeUpdate, [pending.fingerprint()]);
         self.note(&entry.refused(&text));
         PendingUpdateError::Denied(text)
+    }
+
+    /// The entry names the bytes that were sent: those that wait are named by the update's own entry.
+    fn refuse_different(&self, user: &Principal, bytes: &[u8], now: OffsetDateTime) -> PendingUpdateError {
+        let sent = hex::encode(Sha256::digest(bytes));
+        let entry = Entry::done(now, Some(user), Action::AcknowledgeUpdate, [sent]);
+        self.note(&entry.refused(&PendingUpdateError::Different.to_string()));
+        PendingUpdateError::Different
     }
 
     /// More are needed. `None` if the state has changed meanwhile.

@@ -5,7 +5,6 @@ use crate::access;
 use crate::audit::{Action, Entry};
 use crate::error::PendingUpdateError;
 use crate::log;
-use crate::pending_update::pending;
 use crate::ports::Batch;
 use crate::records;
 use crate::update_manifest::{ATTEMPTS, dependencies, is_stored};
@@ -28,7 +27,7 @@ impl Coordinator {
                     return Err(error);
                 }
             };
-            let fingerprint = pending(view)?.fingerprint();
+            let fingerprint = self.pending(view)?.fingerprint();
             let mut batch = Batch { depends: dependencies(view), ..Batch::default() };
             batch.deletes.push(records::PENDING_UPDATE.to_owned());
             batch.log_lines.push(log::update_cancelled(now, &user.name, &fingerprint));

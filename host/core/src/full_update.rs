@@ -18,7 +18,7 @@ use crate::outcome::{Reporting, UpdateProgress};
 use crate::pending::Pending;
 use crate::ports::Batch;
 use crate::records;
-use crate::update_manifest::{Proposed, dependencies, is_stored, start_entry};
+use crate::update_manifest::{Proposed, dependencies, is_stored};
 use crate::view::{self, View};
 
 impl Coordinator {
@@ -33,7 +33,7 @@ impl Coordinator {
         let view = match asked {
             Ok(grant) => grant.view(),
             Err(error) => {
-                self.note_refused_update(start_entry(proposed), &error);
+                self.note_refused_update(proposed.entry(), &error);
                 return Err(error);
             }
         };
@@ -117,7 +117,7 @@ impl Coordinator {
         log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
         let record = pending.encode().map_err(UpdateManifestError::Log)?;
         records::put(&mut batch, records::PENDING_UPDATE, record);
-        let stored = is_stored(self.commit(batch, now, &[start_entry(proposed)]).await)
+        let stored = is_stored(self.commit(batch, now, &[proposed.entry()]).await)
             .map_err(UpdateManifestError::Store)?;
         Ok(stored.then(|| UpdateProgress {
             missing_acknowledgments: missing,
@@ -145,7 +145,7 @@ impl Coordinator {
                 let mut batch = Batch { depends: dependencies(view), ..Batch::default() };
                 batch.log_lines = vec![initiated, log::update_failed(now, &fingerprint)];
                 log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
-                let entries = [start_entry(proposed), applied.refused(&public_message(&error))];
+                let entries = [proposed.entry(), applied.refused(&public_message(&error))];
                 let stored =
                     is_stored(self.commit(batch, now, &entries).await).map_err(UpdateManifestError::Store)?;
                 return if stored { Err(UpdateManifestError::Apply(error)) } else { Ok(None) };
@@ -153,7 +153,7 @@ impl Coordinator {
         };
         batch.log_lines = vec![initiated, log::manifest_updated(now, &fingerprint)];
         log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
-        let stored = is_stored(self.commit(batch, now, &[start_entry(proposed), applied]).await)
+        let stored = is_stored(self.commit(batch, now, &[proposed.entry(), applied]).await)
             .map_err(UpdateManifestError::Store)?;
         Ok(stored.then(|| UpdateProgress { recovery_secrets, ..UpdateProgress::default() }))
     }

@@ -113,6 +113,7 @@ pub struct Coordinator {
     /// Audit entries that wait to be stored.
     trail: audit::Trail,
     checkpoints: checkpoint::Checkpoints,
+    pending_cache: pending_update::PendingCache,
 }
 
 impl Coordinator {
@@ -148,6 +149,7 @@ impl Coordinator {
             turns: turns::Turns::default(),
             trail: audit::Trail::default(),
             checkpoints: checkpoint::Checkpoints::default(),
+            pending_cache: pending_update::PendingCache::default(),
         })
     }
 

@@ -12,7 +12,6 @@ use time::OffsetDateTime;
 
 use crate::Coordinator;
 use crate::access;
-use crate::audit::{Action, Entry};
 use crate::error::{Cause, SetManifestError, UpdateManifestError};
 use crate::generate::{self, Source};
 use crate::log;
@@ -31,7 +30,7 @@ impl Coordinator {
     ) -> Result<Option<UpdateProgress>, UpdateManifestError> {
         let Proposed { user, now, .. } = *proposed;
         let names: BTreeSet<String> = proposed.manifest.packages.keys().cloned().collect();
-        let entry = Entry::done(now, Some(user), Action::UpdateSecurityVersion, names.iter().cloned());
+        let entry = proposed.entry();
         let asked = access::may_update_packages(view, self.ports.policies.as_ref(), user, names, now).await;
         let view = match asked {
             Ok(grant) => grant.view(),

@@ -43,6 +43,15 @@ impl Proposed<'_> {
     pub(crate) fn fingerprint(&self) -> String {
         hex::encode(Sha256::digest(self.bytes))
     }
+
+    /// The audit entry of the update's start.
+    pub(crate) fn entry(&self) -> Entry {
+        if self.manifest.is_package_update() {
+            let names = self.manifest.packages.keys().cloned();
+            return Entry::done(self.now, Some(self.user), Action::UpdateSecurityVersion, names);
+        }
+        Entry::done(self.now, Some(self.user), Action::UpdateManifest, [self.fingerprint()])
+    }
 }
 
 impl Coordinator {
@@ -61,11 +70,12 @@ impl Coordinator {
         let turn = &self.update_turn().await;
         for _ in 0..ATTEMPTS {
             let (view, user) = self.updater(peer)?;
-            if view.snapshot.record_revision(records::PENDING_UPDATE).is_some() {
-                return Err(UpdateManifestError::Pending);
-            }
             let user = user.as_ref();
             let proposed = Proposed { bytes, manifest, user, reporting, now: self.now(&view), turn };
+            if view.snapshot.record_revision(records::PENDING_UPDATE).is_some() {
+                self.note_refused_update(proposed.entry(), &UpdateManifestError::Pending);
+                return Err(UpdateManifestError::Pending);
+            }
             let progress = if manifest.is_package_update() {
                 self.update_packages(&view, &proposed).await?
             } else {
@@ -102,9 +112,10 @@ impl Coordinator {
         self.ports.policies.validate(proposal).await
     }
 
-    /// Notes a refusal by the authorizers.
+    /// Notes a refusal by the authorizers, or because another update is pending.
     pub(crate) fn note_refused_update(&self, entry: Entry, error: &UpdateManifestError) {
-        if matches!(error, UpdateManifestError::Denied(_) | UpdateManifestError::Policy(_)) {
+        use UpdateManifestError::{Denied, Pending, Policy};
+        if matches!(error, Denied(_) | Policy(_) | Pending) {
             self.note(&entry.refused(&error.to_string()));
         }
     }
@@ -152,9 +163,4 @@ pub(crate) fn depend(depends: &mut Vec<(String, Option<u64>)>, view: &View, key:
 pub(crate) fn copied(batch: &mut Batch, view: &View, key: &str) -> Result<SecretBytes, StoreError> {
     depend(&mut batch.depends, view, key);
     records::required(view.snapshot.as_ref(), key)
-}
-
-/// The audit entry of a full update's start.
-pub(crate) fn start_entry(proposed: &Proposed<'_>) -> Entry {
-    Entry::done(proposed.now, Some(proposed.user), Action::UpdateManifest, [proposed.fingerprint()])
 }
