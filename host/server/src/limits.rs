@@ -111,14 +111,16 @@ pub(crate) const GRPC_MESSAGE_BYTES: usize = 4 << 20;
 /// After an accept that failed (no file descriptors left), before the next one: trying at once would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections to the metrics port. Two or three Prometheus servers and a curious person need one each; more wait.
-pub(crate) const METRICS_CONNECTIONS: usize = 16;
+/// Connections to the metrics port. Two or three Prometheus servers and a curious person need one each. One more closes
+/// the oldest, so that whoever holds connections keeps nobody away.
+pub(crate) const METRICS_CONNECTIONS: usize = 128;
 
 /// The head of a request to the metrics port, which has no long URLs.
 pub(crate) const METRICS_HEADER_BYTES: usize = 16 << 10;
 
-/// For the head of a request to the metrics port, idle time between two scrapes included.
-pub(crate) const METRICS_HEADER_READ: Duration = Duration::from_secs(30);
+/// For the head of a request to the metrics port, from the connection's begin or the last answer on. Shorter than the time
+/// between two scrapes: a scraper connects again.
+pub(crate) const METRICS_HEADER_READ: Duration = Duration::from_secs(5);
 
 /// A connection to the metrics port, however busy: scrapers connect again, and a slow reader holds one of few places.
 pub(crate) const METRICS_AGE: Duration = Duration::from_secs(300);
