@@ -16,87 +16,11 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use support::{Answers, FakeCoordinator, Run, carrara};
-
-fn ok(data: &Value) -> (u16, String) {
-    (200, json!({ "status": "success", "data": data }).to_string())
-}
-
-fn refused(code: u16, message: &str) -> (u16, String) {
-    (code, json!({ "status": "error", "data": null, "message": message }).to_string())
-}
+use support::carrara;
+use support::stage::{Stage, manifest, ok, refused};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-/// Alice may update the manifest.
-fn manifest(version: u64) -> Value {
-    json!({
-        "Packages": { "pkg": { "SignerID": "ab".repeat(32), "ProductID": 1, "SecurityVersion": version } },
-        "Marbles": { "svc": { "Package": "pkg", "Parameters": {} } },
-        "Users": { "alice": { "Certificate": "PEM", "Roles": ["updater"] } },
-        "Roles": { "updater": { "ResourceType": "Manifest", "Actions": ["UpdateManifest"] } },
-    })
-}
-
-/// A folder with alice's key, saved certificates and a proposed manifest, and a coordinator with version 1 of it.
-struct Stage {
-    folder: tempfile::TempDir,
-    server: FakeCoordinator,
-    host: String,
-}
-
-impl Stage {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let text = manifest(1).to_string();
-        let answer = ok(&json!({
-            "manifest": BASE64_STANDARD.encode(&text),
-            "manifestFingerprint": hex::encode(Sha256::digest(&text)),
-            "manifestSignatureRootECDSA": "AQ==",
-        }));
-        let log = ok(&json!({ "updateLog": ["{\"update\":\"Initial manifest set\"}"] }));
-        let answers = Answers::from([("GET /api/v2/manifest", answer), ("GET /api/v2/update", log)]);
-        let server = FakeCoordinator::start(|_| answers);
-        let host = server.address.to_string();
-        let stage = Self { folder, server, host };
-        stage.run(&["keygen", "user", "alice"]).text();
-        stage.write("current.json", &text);
-        let host = stage.host.clone();
-        stage.run(&["manifest", "verify", "current.json", &host, "-i"]).text();
-        stage.propose(&manifest(2));
-        stage
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path().join(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path().join(name)).unwrap()
-    }
-
-    fn propose(&self, manifest: &Value) {
-        self.write("new.json", &manifest.to_string());
-    }
-
-    fn run(&self, line: &[&str]) -> Run {
-        carrara(self.path(), line)
-    }
-
-    fn as_alice(&self, line: &[&str]) -> Run {
-        self.run(&[line, &[self.host.as_str(), "-c", "alice.crt", "-k", "alice.key"]].concat())
-    }
-
-    /// What was asked with `method` on `path`.
-    fn asked(&self, call: &str) -> usize {
-        self.server.asked().iter().filter(|asked| *asked == call).count()
-    }
 }
 
 // cli.md `secret set`
@@ -263,9 +187,23 @@ fn recovery_data_that_cannot_be_printed_goes_to_stderr() {
     let user = ["-c", "alice.crt", "-k", "alice.key"];
     let lines = [
         [&["manifest", "update", "apply", "new.json", &stage.host, "--output", "json"][..], &user].concat(),
-        [&["manifest", "update", "acknowledge", "new.json", &stage.host][..], &user].concat(),
-        [&["manifest", "update", "acknowledge", "new.json", &stage.host, "-r", "/dev/full"][..], &user]
+        [&["manifest", "update", "acknowledge", "new.json", &stage.host, "--output", "json"][..], &user]
             .concat(),
+        [
+            &[
+                "manifest",
+                "update",
+                "acknowledge",
+                "new.json",
+                &stage.host,
+                "-r",
+                "/dev/full",
+                "--output",
+                "json",
+            ][..],
+            &user,
+        ]
+        .concat(),
         vec!["manifest", "set", "new.json", &stage.host, "-i", "--output", "json"],
     ];
     let certificates = stage.path().join(".config/marblerun/coordinator-cert.pem");
@@ -352,13 +290,43 @@ fn an_acknowledgement_gives_the_status() {
     let message = "1 user still needs to acknowledge the update manifest.\nThe following users have not yet accepted: bob";
     let waiting = json!({ "message": message, "missingUsers": ["bob"], "missingAcknowledgments": 1 });
     stage.server.set("POST /api/v2/update-manifest", ok(&waiting));
-    assert_eq!(stage.as_alice(&line).text(), format!("Acknowledgement successful: {message}\n"));
+    let text = stage.as_alice(&line).text();
+    let changes = "Changes to the manifest in force:\n  ~ /Packages/pkg/SecurityVersion: 1 -> 2\n";
+    assert_eq!(text, format!("{changes}Acknowledgement successful: {message}\n"));
     let json = stage.as_alice(&[&["--output", "json"], &line[..]].concat()).json();
     assert_eq!((&json["applied"], &json["missingUsers"]), (&json!(false), &json!(["bob"])));
 
     stage.server.set("POST /api/v2/update-manifest", refused(404, "no update in progress"));
     let error = stage.as_alice(&line).error();
     assert!(error.contains("no update waits") && error.contains("update apply"), "{error}");
+}
+
+#[test]
+fn an_acknowledgement_after_which_nobody_could_update_needs_a_yes() {
+    let stage = Stage::new();
+    stage.server.set("POST /api/v2/update-manifest", ok(&json!({ "missingAcknowledgments": 0 })));
+    let mut last = manifest(2);
+    last["Users"] = json!({});
+    stage.propose(&last);
+    let line = ["manifest", "update", "acknowledge", "new.json"];
+    let run = stage.as_alice(&line);
+    assert!(run.error().contains("--yes") && run.error().contains("nobody can update"), "{}", run.error());
+    assert!(run.said().contains("- /Users/alice"), "{}", run.said());
+    assert_eq!(stage.asked("POST /api/v2/update-manifest"), 0);
+    stage.as_alice(&[&line[..], &["--yes"]].concat()).text();
+    assert_eq!(stage.asked("POST /api/v2/update-manifest"), 1);
+}
+
+#[test]
+fn an_acknowledgement_of_another_manifest_names_who_remains_and_how_to_fetch_the_pending_one() {
+    let stage = Stage::new();
+    let other = refused(400, "provided manifest does not match the pending manifest");
+    stage.server.set("POST /api/v2/update-manifest", other);
+    let pending = json!({ "manifest": "e30=", "message": "2 users", "missingUsers": ["bob", "c\nOK"] });
+    stage.server.set("GET /api/v2/update-manifest", ok(&pending));
+    let error = stage.as_alice(&["manifest", "update", "acknowledge", "new.json"]).error();
+    assert!(error.contains("it still waits for bob, c\\nOK"), "{error}");
+    assert!(error.contains(&format!("`carrara manifest update get -o FILE {}`", stage.host)), "{error}");
 }
 
 // cli.md `manifest update cancel`
@@ -562,7 +530,11 @@ fn followed_entries_are_lines_and_dropped_ones_are_told() {
     let run = stage.as_alice(&line);
     let lines: Vec<Value> = run.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines, [entry(4, "done"), entry(5, "refused")]);
-    assert!(run.complaints().contains("the entries 2 to 3 are no longer kept"), "{}", run.complaints());
+    assert!(
+        run.complaints().contains("2 entries are missing: the entries 2 to 3 are no longer kept"),
+        "{}",
+        run.complaints()
+    );
 }
 
 #[test]

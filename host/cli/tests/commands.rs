@@ -141,7 +141,7 @@ fn warnings_go_to_stderr_and_into_the_json() {
     let host = server.address.to_string();
     let run = carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i", "--output", "json"]);
     assert_eq!(run.json()["warnings"], json!([warning]));
-    let told = "Warning: unknown field \"\u{fffd}[2J\" (Marbles?), at /Markles\n";
+    let told = "Warning: unknown field \"\\u{1b}[2J\" (Marbles?), at /Markles\n";
     assert!(run.complaints().ends_with(told), "{}", run.complaints());
 }
 

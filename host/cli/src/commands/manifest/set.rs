@@ -11,7 +11,7 @@ use crate::args::Globals;
 use crate::commands::recovery_data::Destination;
 use crate::commands::refusal::may_have_been_done;
 use crate::manifest_file;
-use crate::output::{Output, complain};
+use crate::output::{Output, warn};
 use crate::session::Session;
 
 pub(crate) async fn run(
@@ -48,9 +48,7 @@ pub(crate) async fn run(
     output.line(&format!("Manifest signature: {signature}"))?;
     output.line("Manifest successfully set")?;
     recovery.tell(output)?;
-    for warning in &set.warnings {
-        complain(&format!("Warning: {warning}"));
-    }
+    set.warnings.iter().for_each(warn);
     output.result(&json!({
         "ManifestSignature": signature, "RecoverySecrets": set.recovery_secrets, "warnings": set.warnings,
     }))?;
