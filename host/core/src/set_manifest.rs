@@ -63,6 +63,7 @@ impl Coordinator {
         match self.ports.store.create(NewState { data_key, recovery_data }, batch).await {
             Ok(_) => {
                 entry.announce();
+                self.recovering.forget();
                 Ok(ManifestSet { recovery_secrets: secrets, warnings: manifest.warnings().to_vec() })
             }
             Err(CommitError::Conflict) => Err(SetManifestError::WrongState),

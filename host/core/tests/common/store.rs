@@ -1,11 +1,13 @@
 //! The real store in memory, with failures on demand.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use carrara_core::ports::{
-    Batch, CommitError, Committed, Found, NewState, Sealing, SealingKind, Snapshot, Store, StoreError,
+    Batch, Candidate, CommitError, Committed, Found, NewState, Sealing, SealingKind, Snapshot, Store,
+    StoreError,
 };
 use carrara_store::{Backend, Options};
 use carrara_types::secret::SecretBytes;
@@ -14,7 +16,7 @@ use carrara_types::secret::SecretBytes;
 pub const INTERNAL: &str = "sector 4711 of /dev/internal";
 
 /// Wraps the data key.
-struct FixedKey;
+struct FixedKey(u8);
 
 impl Sealing for FixedKey {
     fn kind(&self) -> SealingKind {
@@ -22,7 +24,7 @@ impl Sealing for FixedKey {
     }
 
     fn key(&self) -> Result<SecretBytes, String> {
-        Ok(SecretBytes::new("sealing key", vec![1; 32]))
+        Ok(SecretBytes::new("sealing key", vec![self.0; 32]))
     }
 }
 
@@ -38,6 +40,7 @@ pub struct TestStore {
     pub locked: AtomicBool,
     pub create_fails: AtomicBool,
     pub commit_fails: AtomicBool,
+    pub adopt_fails: Arc<AtomicBool>,
     /// So many commits from now on are in conflict.
     pub conflicts: AtomicUsize,
     pub commits: AtomicUsize,
@@ -50,16 +53,23 @@ pub struct TestStore {
 
 impl TestStore {
     pub async fn open() -> Self {
-        let options = Options {
-            backend: Backend::Memory,
-            sealing: Arc::new(FixedKey),
-            entropy: Arc::new(super::Random),
-        };
+        Self::open_on(Backend::Memory, 1).await
+    }
+
+    /// In a directory, on the machine with this sealing key.
+    pub async fn open_in(dir: &Path, machine: u8) -> Self {
+        Self::open_on(Backend::Redb { dir: dir.to_owned(), cache_bytes: 1 << 20 }, machine).await
+    }
+
+    async fn open_on(backend: Backend, machine: u8) -> Self {
+        let options =
+            Options { backend, sealing: Arc::new(FixedKey(machine)), entropy: Arc::new(super::Random) };
         Self {
             inner: carrara_store::open(options).await.unwrap(),
             locked: AtomicBool::new(false),
             create_fails: AtomicBool::new(false),
             commit_fails: AtomicBool::new(false),
+            adopt_fails: Arc::default(),
             conflicts: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
             slow: AtomicBool::new(false),
@@ -132,5 +142,35 @@ impl Store for TestStore {
         *self.created.lock().unwrap() = Some(created);
         self.locked.store(false, Ordering::SeqCst);
         Ok(committed)
+    }
+
+    fn recovery_data(&self) -> Option<Vec<u8>> {
+        self.inner.recovery_data()
+    }
+
+    async fn try_data_key(&self, data_key: &SecretBytes) -> Result<Option<Box<dyn Candidate>>, StoreError> {
+        let Some(candidate) = self.inner.try_data_key(data_key).await? else { return Ok(None) };
+        let fails = Arc::clone(&self.adopt_fails);
+        Ok(Some(Box::new(TestCandidate { candidate, fails })))
+    }
+}
+
+/// A candidate that can fail.
+struct TestCandidate {
+    candidate: Box<dyn Candidate>,
+    fails: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Candidate for TestCandidate {
+    fn snapshot(&self) -> Arc<dyn Snapshot> {
+        self.candidate.snapshot()
+    }
+
+    async fn adopt(self: Box<Self>) -> Result<(), StoreError> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(StoreError::Write(INTERNAL.to_owned()));
+        }
+        self.candidate.adopt().await
     }
 }
