@@ -14,6 +14,7 @@ use crate::outcome::{RecoveryInput, RecoveryStep};
 use crate::ports::{Batch, Candidate, Found, StoreError};
 use crate::recovery_data::RecoveryData;
 use crate::recovery_progress::{EphemeralKey, Progress, Weighed};
+use crate::recovery_shares::MAX_RSA_BITS;
 use crate::recovery_signatures::{self, SignedSecret};
 use crate::view::{Epoch, View};
 use crate::{Coordinator, RootQuote, status};
@@ -21,8 +22,8 @@ use crate::{Coordinator, RootQuote, status};
 /// Lengths of secrets in the clear: old data keys, data keys and XOR shares, Shamir shares.
 const PLAIN_LENGTHS: [usize; 3] = [16, 32, 33];
 
-/// The longest signature: that of the largest recovery key, RSA with 16384 bits.
-const MAX_SIGNATURE: usize = 2048;
+/// The longest signature, in bytes: that of the largest recovery key.
+const MAX_SIGNATURE: usize = MAX_RSA_BITS / 8;
 
 impl Coordinator {
     /// The public key that recovery secrets may be encrypted with, SubjectPublicKeyInfo DER. Made when it is first
@@ -31,20 +32,19 @@ impl Coordinator {
     /// # Errors
     /// The state is not locked, or no key can be made.
     pub async fn recovery_public_key(&self) -> Result<Vec<u8>, RecoveryPublicKeyError> {
-        self.expect_locked().map_err(|_| RecoveryPublicKeyError::WrongState)?;
         let mut slot = Arc::clone(&self.recovering.ephemeral).lock_owned().await;
         let failed = RecoveryPublicKeyError::Generate;
-        if slot.is_none() {
+        if slot.is_none() && self.expect_locked().is_ok() {
             // The slot goes along, so that a caller who goes away does not make room for a second one.
             let work = move || {
-                let key = EphemeralKey::generate()?;
-                *slot = Some(key);
+                *slot = Some(EphemeralKey::generate()?);
                 Ok(slot)
             };
             let made = tokio::task::spawn_blocking(work).await;
             slot = made.map_err(|_| failed(Cause("it ended unexpectedly".to_owned())))?.map_err(failed)?;
         }
         if self.expect_locked().is_err() {
+            // Also where the state was opened meanwhile.
             *slot = None;
         }
         slot.as_ref().map(|key| key.spki.clone()).ok_or(RecoveryPublicKeyError::WrongState)

@@ -24,7 +24,7 @@ use crate::shamir;
 const KEY_LEN: usize = 32;
 
 /// The largest recovery key: encrypting with a larger one would only cost time.
-const MAX_RSA_BITS: usize = 16_384;
+pub(crate) const MAX_RSA_BITS: usize = 16_384;
 
 /// rsaEncryption (RFC 8017 appendix A.1).
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");

@@ -106,6 +106,55 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::key_pair::{KeyKind, KeyPair};
+
+    fn signed(secret: &[u8], signature: Vec<u8>) -> SignedSecret {
+        SignedSecret { secret: SecretBytes::new("secret", secret.to_vec()), signature: Some(signature) }
+    }
+
+    // L-49, M-79: a manifest may name keys of any size
+    #[test]
+    fn keys_of_every_size_verify_their_own_signatures_and_nothing_else() {
+        use p384::pkcs8::{DecodePrivateKey, EncodePublicKey};
+        for bits in [1024, 1536, 2048] {
+            let pair = KeyPair::generate(KeyKind::Rsa(bits), "key").unwrap();
+            let key = rsa::RsaPrivateKey::from_pkcs8_der(pair.pkcs8.expose()).unwrap();
+            let spki = key.to_public_key().to_public_key_der().unwrap();
+            let pem = pem::encode(&pem::Pem::new("PUBLIC KEY", spki.as_bytes()));
+            let keys = BTreeMap::from([("k".to_owned(), pem)]);
+            let sign = |secret: &[u8]| {
+                let digest = digest::digest(&digest::SHA256, secret);
+                key.sign(Pkcs1v15Sign::new::<Sha256>(), digest.as_ref()).unwrap()
+            };
+            verify(&keys, 0, &[&signed(b"secret", sign(b"secret"))]).unwrap();
+            let mut changed = sign(b"secret");
+            changed[0] ^= 1;
+            let mut longer = sign(b"secret");
+            longer.insert(0, 0);
+            for wrong in [sign(b"other"), changed, longer, Vec::new()] {
+                let error = verify(&keys, 0, &[&signed(b"secret", wrong)]).unwrap_err();
+                assert!(error.0.contains("not signed by any"), "{bits}: {error}");
+            }
+        }
+    }
+
+    // L-45, L-49: the state's own manifest says how many; one without keys is never recovered
+    #[test]
+    fn more_or_fewer_secrets_than_the_manifest_demands_are_refused() {
+        let unsigned = || SignedSecret { secret: SecretBytes::new("secret", vec![1]), signature: None };
+        let error = verify(&BTreeMap::new(), 0, &[&unsigned()]).unwrap_err();
+        assert_eq!(error.0, "0 signed secrets are needed, and 1 opened the state");
+        let pair = KeyPair::generate(KeyKind::Rsa(1024), "key").unwrap();
+        let pem = pem::encode(&pem::Pem::new("PUBLIC KEY", pair.spki));
+        let keys: BTreeMap<String, String> =
+            ["a", "b", "c"].map(|name| (name.to_owned(), pem.clone())).into();
+        let all = [&unsigned(), &unsigned(), &unsigned()];
+        for (threshold, needed) in [(0, 3), (3, 3), (2, 2)] {
+            for given in 0..=3 {
+                assert_eq!(verify(&keys, threshold, &all[..given]).is_ok(), given == needed);
+            }
+        }
+    }
 
     /// By trying everything.
     fn possible(choices: &[Vec<usize>], taken: &mut Vec<usize>) -> bool {

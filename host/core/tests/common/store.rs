@@ -11,6 +11,7 @@ use carrara_core::ports::{
 };
 use carrara_store::{Backend, Options};
 use carrara_types::secret::SecretBytes;
+use tokio::sync::{Notify, Semaphore};
 
 /// What only the log may say.
 pub const INTERNAL: &str = "sector 4711 of /dev/internal";
@@ -41,6 +42,10 @@ pub struct TestStore {
     pub create_fails: AtomicBool,
     pub commit_fails: AtomicBool,
     pub adopt_fails: Arc<AtomicBool>,
+    /// Told when a state is about to be adopted.
+    pub adopting: Arc<Notify>,
+    /// Without a permit no state is adopted.
+    pub may_adopt: Arc<Semaphore>,
     /// So many commits from now on are in conflict.
     pub conflicts: AtomicUsize,
     pub commits: AtomicUsize,
@@ -70,6 +75,8 @@ impl TestStore {
             create_fails: AtomicBool::new(false),
             commit_fails: AtomicBool::new(false),
             adopt_fails: Arc::default(),
+            adopting: Arc::default(),
+            may_adopt: Arc::new(Semaphore::new(1)),
             conflicts: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
             slow: AtomicBool::new(false),
@@ -151,7 +158,8 @@ impl Store for TestStore {
     async fn try_data_key(&self, data_key: &SecretBytes) -> Result<Option<Box<dyn Candidate>>, StoreError> {
         let Some(candidate) = self.inner.try_data_key(data_key).await? else { return Ok(None) };
         let fails = Arc::clone(&self.adopt_fails);
-        Ok(Some(Box::new(TestCandidate { candidate, fails })))
+        let (adopting, go) = (Arc::clone(&self.adopting), Arc::clone(&self.may_adopt));
+        Ok(Some(Box::new(TestCandidate { candidate, fails, adopting, go })))
     }
 }
 
@@ -159,6 +167,8 @@ impl Store for TestStore {
 struct TestCandidate {
     candidate: Box<dyn Candidate>,
     fails: Arc<AtomicBool>,
+    adopting: Arc<Notify>,
+    go: Arc<Semaphore>,
 }
 
 #[async_trait]
@@ -171,6 +181,8 @@ impl Candidate for TestCandidate {
         if self.fails.load(Ordering::SeqCst) {
             return Err(StoreError::Write(INTERNAL.to_owned()));
         }
+        self.adopting.notify_one();
+        let _go = self.go.acquire().await.unwrap();
         self.candidate.adopt().await
     }
 }

@@ -171,6 +171,29 @@ async fn of_two_who_send_the_same_secret_at_once_one_is_counted() {
 }
 
 #[tokio::test]
+async fn a_caller_who_goes_away_at_the_end_does_not_leave_it_half_done() {
+    let test = Locked::new(1, 0).await;
+    let public_key = test.coordinator.recovery_public_key().await.unwrap();
+    let store = &test.world.store;
+    let permit = store.may_adopt.acquire().await.unwrap();
+    tokio::select! {
+        _ = test.send(test.input("alice")) => panic!("nothing may be adopted yet"),
+        () = store.adopting.notified() => {}
+    }
+    test.expect_locked();
+    assert_eq!(test.coordinator.status().code, 1, "nobody who asks for the state waits");
+    let issued = test.world.evidence.issued();
+    drop(permit);
+    // It takes its turn behind whoever still recovers.
+    let late = common::encrypt_to(&public_key, &test.secrets["alice"]);
+    let error = test.send(input(&late, vec![1])).await.unwrap_err();
+    assert!(error.to_string().starts_with("failed to decrypt"), "the key is gone: {error}");
+    test.coordinator.quote(None).await.unwrap();
+    assert_eq!(test.world.evidence.issued(), issued, "the quote that was made is kept");
+    test.expect_recovered().await;
+}
+
+#[tokio::test]
 async fn in_other_states_there_is_nothing_to_recover() {
     let world = World::new().await;
     let coordinator = world.start().await;
