@@ -13,6 +13,7 @@ mod openapi;
 mod pending;
 mod query;
 mod quote;
+mod recover;
 pub(crate) mod routes;
 mod secret_upload;
 mod secrets;
@@ -28,8 +29,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use carrara_core::Coordinator;
 use futures_util::{Stream, TryStreamExt as _};
-use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tower::Service as _;
@@ -69,8 +70,13 @@ pub(crate) struct Call {
     pub(crate) peer: Peer,
     /// As sent, without the question mark.
     pub(crate) query: String,
+    /// Of version 1's recover alone.
+    recovery_signature: Option<HeaderValue>,
     body: BodyStream,
 }
+
+/// In version 1's recover: the signature of R-42, in base64.
+const RECOVERY_SIGNATURE: &str = "recovery-signature";
 
 type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
 
@@ -104,22 +110,26 @@ fn filter(api: &Arc<Api>) -> Endpoint {
     let api = Arc::clone(api);
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let body = warp::body::stream().map(parts);
+    let signature =
+        warp::header::headers_cloned().map(|headers: HeaderMap| headers.get(RECOVERY_SIGNATURE).cloned());
     warp::method()
         .and(warp::path::full())
         .and(warp::ext::get::<Peer>())
         .and(query)
+        .and(signature)
         .and(body)
-        .then(move |method: Method, path: FullPath, peer, query, body| {
+        .then(move |method: Method, path: FullPath, peer, query, recovery_signature, body| {
             let api = Arc::clone(&api);
             async move {
                 match routes::find(&method, path.as_str()) {
                     Some(route) => {
-                        let mut call = Call { api, version: route.version, peer, query, body };
+                        let version = route.version;
+                        let mut call = Call { api, version, peer, query, recovery_signature, body };
                         let answer = (route.answer)(&mut call).await;
                         if !answer.as_ref().is_err_and(Failure::is_of_the_body) {
                             read_out(&call.api, &mut call.body).await;
                         }
-                        answer.unwrap_or_else(|failure| refusal(route.version, &failure))
+                        answer.unwrap_or_else(|failure| refusal(version, &failure))
                     }
                     None => unmatched(&api, body).await,
                 }
@@ -185,6 +195,8 @@ pub(crate) fn json_response(body: Bytes) -> Response {
 mod access_tests;
 #[cfg(test)]
 mod feature_tests;
+#[cfg(test)]
+mod recover_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
