@@ -139,7 +139,10 @@ impl Coordinator {
             candidate.adopt().await?;
             kept.store(Arc::new(RootQuote { root, quote }));
             progress.forget();
-            *ephemeral.lock().await = None;
+            // Whoever makes a key now drops it by herself.
+            if let Ok(mut slot) = ephemeral.try_lock() {
+                *slot = None;
+            }
             Ok(store.commit(batch).await)
         };
         let done = tokio::spawn(work).await;
