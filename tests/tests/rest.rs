@@ -75,7 +75,7 @@ fn every_unknown_path_and_method_is_405_without_a_message() {
 fn without_a_locked_state_there_is_nothing_to_recover() {
     let coordinator = Coordinator::start();
     let secret = json!({ "recoverySecret": "AQEBAQEBAQEBAQEBAQEBAQ==", "recoverySecretSignature": "AQ==" });
-    let answer = Request::post(&coordinator.url("/api/v2/recover"), &secret.to_string()).send();
+    let answer = Request::post(&coordinator.url("/api/v2/recover"), secret.to_string()).send();
     assert_eq!((answer.status, answer.message().as_str()), (500, "server is not in expected state"));
     let answer = get(&coordinator, "/api/v2/recover/public-key");
     assert_eq!((answer.status, answer.message().as_str()), (500, "server is not in expected state"));
