@@ -171,10 +171,13 @@ fn two_users_update_the_manifest_together() {
     );
     let error = stage.refused_as("carol", &["manifest", "update", "acknowledge", "pending.json"]);
     assert!(error.contains("user carol is not allowed to"), "{error}");
-    stage.refused_as("bob", &["manifest", "update", "acknowledge", "manifest.json"]);
+    let error = stage.refused_as("bob", &["manifest", "update", "acknowledge", "manifest.json"]);
+    let fetch = format!("`carrara manifest update get -o FILE {host}`");
+    assert!(error.contains("it still waits for bob") && error.contains(&fetch), "{error}");
 
     let text = stage.ok_as("bob", &["manifest", "update", "acknowledge", "pending.json"]);
-    assert!(text.starts_with("Acknowledgement successful: All users have acknowledged"), "{text}");
+    assert!(text.contains("+ /Marbles/second"), "{text}");
+    assert!(text.contains("\nAcknowledgement successful: All users have acknowledged"), "{text}");
     assert_eq!(stage.ok(&["manifest", "verify", "new.json", &host, "-i"]), "OK\n");
     let error = refused(&run(&mut stage.command(&["manifest", "update", "get", &host])), 1);
     assert!(error.contains("no update waits"), "{error}");
@@ -240,7 +243,9 @@ fn the_last_update_needs_a_yes() {
     let error = refused(&run(&mut stage.command(&["manifest", "update", "get", &stage.host()])), 1);
     assert!(error.contains("no update waits"), "{error}");
     stage.ok_as("alice", &["manifest", "update", "apply", "last.json", "--yes"]);
-    stage.ok_as("bob", &["manifest", "update", "acknowledge", "last.json"]);
+    let error = stage.refused_as("bob", &["manifest", "update", "acknowledge", "last.json"]);
+    assert!(error.contains("--yes"), "{error}");
+    stage.ok_as("bob", &["manifest", "update", "acknowledge", "last.json", "--yes"]);
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -130,11 +130,14 @@ fn secrets_written_together_are_always_read_together() {
     let folder = tempfile::tempdir().unwrap();
     let (coordinator, alice, _) = start(folder.path());
     assert_eq!(api::post_as(&coordinator, &alice, "/api/v2/secrets", pair(0)).status, 200);
-    let writing = AtomicBool::new(true);
+    let (writing, waiting) = (AtomicBool::new(true), AtomicU64::new(2));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut connection = Connection::open(&coordinator, Some(&alice));
-            for value in 1..=60 {
+            let mut value = 0;
+            // Until each reader has seen it change.
+            while value < 60 || (waiting.load(Ordering::Acquire) > 0 && value < 6000) {
+                value += 1;
                 let answer = connection.send("POST", "/api/v2/secrets", &pair(value));
                 assert_eq!(answer.status, 200, "{}", answer.body);
             }
@@ -147,7 +150,9 @@ fn secrets_written_together_are_always_read_together() {
                 while writing.load(Ordering::Acquire) {
                     let [left, right] = read_pair(&mut connection);
                     assert_eq!(left, right);
-                    seen.insert(left);
+                    if seen.insert(left) && seen.len() == 2 {
+                        waiting.fetch_sub(1, Ordering::Release);
+                    }
                 }
                 assert!(seen.len() > 1, "it was read while it was written");
             });
@@ -169,6 +174,8 @@ fn an_update_whose_template_never_ends_delays_no_upload_and_no_reader() {
     let text = format!("{}x{}", "{{ range $.Secrets }}".repeat(8), "{{ end }}".repeat(8));
     endless["Marbles"]["svc"]["Parameters"]["Files"] = json!({ "/f": text });
     let done = AtomicBool::new(false);
+    let mut connection = Connection::open(&coordinator, Some(&alice));
+    read_pair(&mut connection);
     let meanwhile = std::thread::scope(|scope| {
         scope.spawn(|| {
             let answer = api::update(&coordinator, Version::V2, &alice, &endless);
@@ -176,7 +183,6 @@ fn an_update_whose_template_never_ends_delays_no_upload_and_no_reader() {
             assert!(answer.message().contains("policy \"go-template\" could not decide"), "{}", answer.body);
             done.store(true, Ordering::Release);
         });
-        let mut connection = Connection::open(&coordinator, Some(&alice));
         let mut rounds = 0_u64;
         while !done.load(Ordering::Acquire) {
             rounds += 1;

@@ -11,9 +11,10 @@ Exit codes:
   1  an error: a wrong command line, no connection, no trust, a refusal by the coordinator
   5  `manifest check` found errors; `manifest diff --exit-code` found differences
   6  `manifest log --verify` found that the log contradicts what was seen before
+  141  whoever read stdout closed it, such as `head`: ended without a word, as programs do that SIGPIPE ends
 
 Environment:
-  NO_COLOR           no colours, whatever the value (unless --color always)
+  NO_COLOR           no colours, unless it is empty (or --color always is given)
   CARRARA_PKCS11_PIN the PIN of the token that --pkcs11-config names, where the file gives none";
 
 /// How the program ends.
@@ -27,6 +28,8 @@ pub(crate) enum ExitCode {
     Findings = 5,
     /// A log contradicts what was seen of it before.
     Contradiction = 6,
+    /// Whoever read stdout closed it: 128 and the number of SIGPIPE.
+    Unread = 141,
 }
 
 /// An error that ends the program with a code of its own; put at the root of an [`anyhow::Error`].
@@ -80,8 +83,14 @@ mod tests {
 
     #[test]
     fn the_codes_are_stable_and_in_the_help() {
-        let codes = [ExitCode::Success, ExitCode::Error, ExitCode::Findings, ExitCode::Contradiction];
-        assert_eq!(codes.map(|code| code as u8), [0, 1, 5, 6]);
+        let codes = [
+            ExitCode::Success,
+            ExitCode::Error,
+            ExitCode::Findings,
+            ExitCode::Contradiction,
+            ExitCode::Unread,
+        ];
+        assert_eq!(codes.map(|code| code as u8), [0, 1, 5, 6, 141]);
         for code in codes {
             assert!(HELP.contains(&format!("\n  {}  ", code as u8)), "{code:?}");
         }

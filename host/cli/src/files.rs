@@ -25,14 +25,56 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
 
 /// Writes a file; an existing one is replaced.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<()> {
-    let written = match std::fs::metadata(path) {
-        // Such as /dev/stdout: cannot be replaced.
-        Ok(found) if !found.is_file() => {
-            OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(content))
+    Place::reserve(path)?.fill(content)
+}
+
+/// A file that can be written: it is open already, under another name. Dropped, it leaves nothing behind.
+pub(crate) struct Place<'a> {
+    path: &'a Path,
+    file: File,
+    /// Takes the place of `path` when it is filled; none for what cannot be replaced, such as /dev/stdout.
+    temporary: Option<PathBuf>,
+}
+
+impl<'a> Place<'a> {
+    /// Makes sure that the file can be written. One that exists stays as it is until [`Place::fill`].
+    pub(crate) fn reserve(path: &'a Path) -> Result<Self> {
+        let reserved = match std::fs::metadata(path) {
+            Ok(found) if !found.is_file() => {
+                OpenOptions::new().write(true).open(path).map(|file| (file, None))
+            }
+            _ => open_beside(path).map(|(file, temporary)| (file, Some(temporary))),
+        };
+        let (file, temporary) = reserved.with_context(|| cannot_write(path))?;
+        Ok(Self { path, file, temporary })
+    }
+
+    /// Writes the content.
+    pub(crate) fn fill(mut self, content: &[u8]) -> Result<()> {
+        self.write(content).with_context(|| cannot_write(self.path))
+    }
+
+    /// Where it goes.
+    pub(crate) fn path(&self) -> &'a Path {
+        self.path
+    }
+
+    fn write(&mut self, content: &[u8]) -> std::io::Result<()> {
+        self.file.write_all(content)?;
+        let Some(temporary) = &self.temporary else { return Ok(()) };
+        self.file.sync_all()?;
+        std::fs::rename(temporary, self.path)?;
+        self.temporary = None;
+        Ok(())
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            let _ = std::fs::remove_file(temporary);
         }
-        _ => replace(path, content),
-    };
-    written.with_context(|| format!("writing {}; check the folder and its permissions", path.display()))
+    }
 }
 
 /// Writes a file that must not exist yet, unless `force`.
@@ -45,9 +87,12 @@ pub(crate) fn write_new(path: &Path, content: &[u8], force: bool) -> Result<()> 
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             bail!("{} exists already; name another file, or overwrite it with --force", path.display())
         }
-        other => other.and_then(|mut file| file.write_all(content)),
+        other => other.and_then(|mut file| {
+            let whole = file.write_all(content).and_then(|()| file.sync_all());
+            whole.inspect_err(|_| drop(std::fs::remove_file(path)))
+        }),
     };
-    written.with_context(|| format!("writing {}; check the folder and its permissions", path.display()))
+    written.with_context(|| cannot_write(path))
 }
 
 /// Makes a folder that only the user can read, with its parents.
@@ -59,21 +104,16 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
         .with_context(|| format!("making the folder {}", path.display()))
 }
 
-fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+fn cannot_write(path: &Path) -> String {
+    format!("writing {}; check the folder and its permissions", path.display())
+}
+
+fn open_beside(path: &Path) -> std::io::Result<(File, PathBuf)> {
     let temporary = beside(path)?;
     // What a run that was killed left behind; nobody else uses this name.
     let _ = std::fs::remove_file(&temporary);
-    let result = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&temporary, path));
-    if result.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    result
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    Ok((file, temporary))
 }
 
 fn beside(path: &Path) -> std::io::Result<PathBuf> {
@@ -122,6 +162,21 @@ mod tests {
         let path = folder.path().join("missing/f");
         assert!(format!("{:#}", read(&path).unwrap_err()).contains("missing/f"));
         assert!(format!("{:#}", write(&path, b"").unwrap_err()).contains("missing/f"));
+    }
+
+    #[test]
+    fn a_place_that_is_not_filled_leaves_nothing_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        drop(Place::reserve(&path).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        std::fs::write(&path, b"old").unwrap();
+        let place = Place::reserve(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        drop(place);
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(Place::reserve(folder.path()).is_err(), "a folder is no file");
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod token;
 mod verbose;
 mod yaml_marks;
 
+use std::io::ErrorKind;
+
 use clap::Parser;
 
 use crate::args::Arguments;
@@ -39,8 +41,11 @@ async fn run() -> ExitCode {
     match commands::run(arguments, &mut output).await {
         Ok(()) => ExitCode::Success,
         Err(error) => {
-            complain(&format!("Error: {error:#}"));
-            ExitCode::of(&error)
+            let code = ExitCode::of(&error);
+            if code != ExitCode::Unread {
+                complain(&format!("Error: {error:#}"));
+            }
+            code
         }
     }
 }
@@ -48,7 +53,11 @@ async fn run() -> ExitCode {
 /// Help and version are results; everything else is an error with exit code 1.
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        return if error.print().is_ok() { ExitCode::Success } else { ExitCode::Error };
+        return match error.print() {
+            Ok(()) => ExitCode::Success,
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::Unread,
+            Err(_) => ExitCode::Error,
+        };
     }
     let text = error.render().to_string();
     complain(&match text.strip_prefix("error:") {

@@ -5,10 +5,10 @@
 //! DER. What may harm is marked; whether it is meant, only the reader knows.
 
 mod danger;
+pub(crate) mod lines;
 mod rights;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use carrara_types::manifest::ParsedManifest;
 use serde::Serialize;
@@ -30,10 +30,6 @@ const SECTIONS: &[&str] = &[
 ];
 /// The only sections that a package update may have (manifest.md section 5).
 const PACKAGE_UPDATE: &[&str] = &["Packages", "Config", "Policies"];
-/// Longer texts are shown around their first difference.
-const MAX_SHOWN: usize = 72;
-/// What is shown before the first difference.
-const CONTEXT: usize = 24;
 
 /// How something changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -45,7 +41,7 @@ pub(crate) enum Kind {
     Removed,
     /// Is another.
     Changed,
-    /// Follows from other changes, or happens with every update.
+    /// Follows from other changes, or happens with every full update.
     Effect,
 }
 
@@ -70,7 +66,8 @@ pub(crate) struct Change {
 /// All differences, by section. `proposed` may be a package update: then it is what `current` becomes by it.
 pub(crate) fn diff(current: &Value, proposed: &Value) -> Vec<Change> {
     let (old, mut new) = (normal(current), normal(proposed));
-    if is_package_update(&new) && !is_package_update(&old) {
+    let changes_packages_alone = is_package_update(&new) && !is_package_update(&old);
+    if changes_packages_alone {
         new = with_package_update(&old, &new);
     }
     let mut changes = Vec::new();
@@ -83,7 +80,9 @@ pub(crate) fn diff(current: &Value, proposed: &Value) -> Vec<Change> {
         change.danger = danger::of(change, &old, &new);
     }
     changes.extend(rights::effects(&old, &new));
-    changes.extend(danger::effects(&old, &new));
+    if !changes_packages_alone {
+        changes.extend(danger::effects(&old, &new));
+    }
     changes
 }
 
@@ -221,49 +220,6 @@ fn compare_sets(path: &[&str], old: Option<&Value>, new: Option<&Value>, changes
 
 fn pointer(path: &[&str]) -> String {
     path.iter().map(|token| format!("/{}", token.replace('~', "~0").replace('/', "~1"))).collect()
-}
-
-/// One line: `~ /Packages/svc/SecurityVersion: 2 -> 1`, and what is dangerous about it behind `(!)`.
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = match self.kind {
-            Kind::Added => '+',
-            Kind::Removed => '-',
-            Kind::Changed => '~',
-            Kind::Effect => '=',
-        };
-        write!(f, "{sign} {}", self.path)?;
-        match (&self.old, &self.new) {
-            (Some(old), Some(new)) => {
-                let (old, new) = (old.to_string(), new.to_string());
-                let start = difference(&old, &new);
-                write!(f, ": {} -> {}", shown(&old, start), shown(&new, start))?;
-            }
-            (Some(value), None) | (None, Some(value)) => write!(f, ": {}", shown(&value.to_string(), 0))?,
-            (None, None) => {}
-        }
-        match &self.danger {
-            Some(danger) => write!(f, "  (!) {danger}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// How many characters two texts have in common at their beginning.
-fn difference(old: &str, new: &str) -> usize {
-    old.chars().zip(new.chars()).take_while(|(old, new)| old == new).count()
-}
-
-/// A text, or of a long one the part around its `start`.
-fn shown(text: &str, start: usize) -> String {
-    if text.chars().nth(MAX_SHOWN).is_none() {
-        return text.to_owned();
-    }
-    let skipped = start.saturating_sub(CONTEXT);
-    let part: String = text.chars().skip(skipped).take(MAX_SHOWN).collect();
-    let before = if skipped > 0 { "..." } else { "" };
-    let after = if text.chars().nth(skipped + MAX_SHOWN).is_some() { "..." } else { "" };
-    format!("{before}{part}{after}")
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Text, JSON or YAML on stdout, warnings on stderr. A command prints its text as it goes and exactly one value.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use anstyle::Style;
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::color::{self, paint};
+use crate::exit::{Ending, ExitCode};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -45,12 +46,12 @@ impl Output {
         if self.format == Format::Text { self.write(harmless(text).as_bytes()) } else { Ok(()) }
     }
 
-    /// Prints a line of several pieces, each in its style, where people read.
+    /// Prints one line, whatever the pieces hold, each in its style, where people read.
     pub(crate) fn styled(&mut self, pieces: &[(&str, Style)]) -> Result<()> {
         if self.format != Format::Text {
             return Ok(());
         }
-        let piece = |(text, style): &(&str, Style)| paint(&harmless(text), *style, self.colored);
+        let piece = |(text, style): &(&str, Style)| paint(&escaped(text), *style, self.colored);
         let line: String = pieces.iter().map(piece).collect();
         self.write(line.as_bytes())
     }
@@ -97,7 +98,11 @@ impl Output {
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.sink.write_all(bytes).and_then(|()| self.sink.write_all(b"\n"));
-        written.and_then(|()| self.sink.flush()).context("writing to stdout")
+        written.and_then(|()| self.sink.flush()).map_err(|error| match error.kind() {
+            // Such as `head`, when it has seen enough.
+            ErrorKind::BrokenPipe => Ending::new(ExitCode::Unread, "stdout was closed").into(),
+            _ => Error::new(error).context("writing to stdout"),
+        })
     }
 }
 
@@ -114,6 +119,11 @@ pub(crate) fn complain(text: &str) {
     let _ = writeln!(stderr, "{}", line.unwrap_or(text));
 }
 
+/// Warns on stderr of what a coordinator says, in one line.
+pub(crate) fn warn(text: &impl std::fmt::Display) {
+    complain(&format!("Warning: {}", escaped(&text.to_string())));
+}
+
 /// Tells on stderr what goes on, for `--verbose`.
 pub(crate) fn remark(text: &str) {
     let mut stderr = std::io::stderr();
@@ -121,13 +131,35 @@ pub(crate) fn remark(text: &str) {
     let _ = writeln!(stderr, "{line}");
 }
 
-/// Texts come from servers and manifests, too: what could drive a terminal or reorder its text is shown as U+FFFD.
+/// What names and reasons come to where people read: on one line, and nothing in it drives a terminal, reorders text or
+/// looks like the beginning of another line. What would is shown as an escape: `\n`, `\u{202e}`.
+pub(crate) fn escaped(text: &str) -> String {
+    escape(text, |_| false)
+}
+
+/// The same for texts of several lines, which may hold tabs.
 fn harmless(text: &str) -> String {
-    let dangerous = |character: char| {
-        character.is_control() && !matches!(character, '\n' | '\t')
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|character| if dangerous(character) { '\u{fffd}' } else { character }).collect()
+    escape(text, |character| matches!(character, '\n' | '\t'))
+}
+
+fn escape(text: &str, is_kept: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match is_dangerous(character) && !is_kept(character) {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// Control characters, line and paragraph separators, and whatever sets the direction of text.
+fn is_dangerous(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 #[cfg(test)]
@@ -165,19 +197,30 @@ pub(crate) mod tests {
     fn a_text_cannot_drive_the_terminal() {
         assert_eq!(
             harmless("a\u{1b}[31m\u{9b}1m\r\u{202e}b\n\tc\u{7f}é"),
-            "a\u{fffd}[31m\u{fffd}1m\u{fffd}\u{fffd}b\n\tc\u{fffd}é"
+            "a\\u{1b}[31m\\u{9b}1m\\r\\u{202e}b\n\tc\\u{7f}é"
         );
         let kept = Kept::default();
         kept.output(Format::Text).line("3: \u{1b}]0;title\u{7}").unwrap();
-        assert_eq!(kept.text(), "3: \u{fffd}]0;title\u{fffd}\n");
+        assert_eq!(kept.text(), "3: \\u{1b}]0;title\\u{7}\n");
+    }
+
+    #[test]
+    fn a_name_stays_on_its_line_and_in_its_order() {
+        assert_eq!(escaped("a\n  7 b\tc\r\u{2028}é\\n"), "a\\n  7 b\\tc\\r\\u{2028}é\\n");
+        for bidi in ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}') {
+            assert_eq!(escaped(&format!("x{bidi}")), format!("x\\u{{{:x}}}", bidi as u32));
+        }
+        let kept = Kept::default();
+        kept.output(Format::Text).styled(&[("a\nb", Style::new()), ("\tc", color::BAD)]).unwrap();
+        assert_eq!(kept.text(), "a\\nb\\tc\n");
     }
 
     #[test]
     fn colours_are_put_around_a_text_after_it_was_made_harmless() {
         let kept = Kept::default();
         let mut output = Output { colored: true, ..kept.output(Format::Text) };
-        output.styled(&[("+ \u{1b}[0m", color::NEW), (" x", Style::new())]).unwrap();
-        assert_eq!(kept.text(), "\u{1b}[32m+ \u{fffd}[0m\u{1b}[0m x\n");
+        output.styled(&[("+ \u{1b}[0m", color::NEW), (" x", Style::new()), ("", color::BAD)]).unwrap();
+        assert_eq!(kept.text(), "\u{1b}[32m+ \\u{1b}[0m\u{1b}[0m x\n");
     }
 
     // YAML 1.1 readers take `no` for false: such texts must be quoted.

@@ -8,6 +8,7 @@ use carrara_client::{
     Address, AttestationError, AttestationPolicy, Attested, Chain, Client, ClientIdentity, QuoteVerifier,
     Trust, attest,
 };
+use sha2::{Digest, Sha256};
 
 use crate::args::{Globals, User};
 use crate::files;
@@ -104,13 +105,31 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Saves the certificates for later commands.
+    /// Saves the certificates for later commands. Those of another coordinator are not replaced in silence.
     pub(crate) fn cache(&self, chain: &Chain) -> Result<()> {
         let path = self.cache_path()?;
+        let saved = files::read(&path).ok().and_then(|content| Chain::from_pem(&content).ok());
+        if let Some(saved) = saved.filter(|saved| saved.root() != chain.root()) {
+            complain(&format!(
+                "Warning: the coordinator's root certificate changed from {} to {}: {} held the first and holds the \
+                 second from now on. Either {} was recovered or reset, or the certificates were saved from another \
+                 coordinator (keep each one's in a file of its own with --coordinator-cert). If you expected neither, \
+                 this may not be your coordinator",
+                fingerprint(&saved),
+                fingerprint(chain),
+                path.display(),
+                self.host,
+            ));
+        }
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             files::make_folder(folder)?;
         }
         files::write(&path, chain.to_pem().as_bytes()).context("saving the coordinator's certificates")
+    }
+
+    /// What this session talks to.
+    pub(crate) fn host(&self) -> &Address {
+        self.host
     }
 
     /// Where the certificates are saved.
@@ -155,6 +174,11 @@ impl<'a> Session<'a> {
             }
         }
     }
+}
+
+/// A coordinator's name: the hex SHA-256 of its root certificate.
+pub(crate) fn fingerprint(chain: &Chain) -> String {
+    hex::encode(Sha256::digest(chain.root()))
 }
 
 /// This version has no verifier for any TEE: without one, only --insecure goes on.

@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use carrara_client::ClientIdentity;
 use carrara_client::pkcs11::{ObjectChoice, Token, TokenCertificate, TokenChoice};
 use serde_json::{Map, Value};
@@ -67,8 +67,13 @@ fn read(path: &Path) -> Result<Token> {
 
 /// The fields by their names in lower case.
 fn fields(content: &[u8]) -> Result<Map<String, Value>> {
-    let parsed: Map<String, Value> = serde_json::from_slice(content)
-        .context("it is not a JSON object such as {\"Path\": ..., \"TokenLabel\": ...}")?;
+    // The library's own text could quote the content, and a file that holds nothing but a PIN is an easy mistake.
+    let parsed: Map<String, Value> = serde_json::from_slice(content).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        anyhow!(
+            "it is not a JSON object such as {{\"Path\": ..., \"TokenLabel\": ...}} (line {line} column {column})"
+        )
+    })?;
     Ok(parsed.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
 }
 
@@ -146,6 +151,9 @@ mod tests {
     fn what_is_missing_or_unknown_is_named() {
         let cases = [
             ("[]", "JSON object"),
+            ("4711", "JSON object"),
+            ("\"4711\"", "JSON object"),
+            ("{\"Pin\": 4711", "JSON object"),
             (r#"{"TokenLabel": "t", "Pin": "1"}"#, "Path is missing"),
             (r#"{"Path": "x", "Pin": "1"}"#, "exactly one of"),
             (r#"{"Path": "x", "TokenLabel": "t", "SlotNumber": 0}"#, "exactly one of"),

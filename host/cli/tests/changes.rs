@@ -16,87 +16,11 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use support::{Answers, FakeCoordinator, Run, carrara};
-
-fn ok(data: &Value) -> (u16, String) {
-    (200, json!({ "status": "success", "data": data }).to_string())
-}
-
-fn refused(code: u16, message: &str) -> (u16, String) {
-    (code, json!({ "status": "error", "data": null, "message": message }).to_string())
-}
+use support::carrara;
+use support::stage::{Stage, manifest, ok, refused};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-/// Alice may update the manifest.
-fn manifest(version: u64) -> Value {
-    json!({
-        "Packages": { "pkg": { "SignerID": "ab".repeat(32), "ProductID": 1, "SecurityVersion": version } },
-        "Marbles": { "svc": { "Package": "pkg", "Parameters": {} } },
-        "Users": { "alice": { "Certificate": "PEM", "Roles": ["updater"] } },
-        "Roles": { "updater": { "ResourceType": "Manifest", "Actions": ["UpdateManifest"] } },
-    })
-}
-
-/// A folder with alice's key, saved certificates and a proposed manifest, and a coordinator with version 1 of it.
-struct Stage {
-    folder: tempfile::TempDir,
-    server: FakeCoordinator,
-    host: String,
-}
-
-impl Stage {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let text = manifest(1).to_string();
-        let answer = ok(&json!({
-            "manifest": BASE64_STANDARD.encode(&text),
-            "manifestFingerprint": hex::encode(Sha256::digest(&text)),
-            "manifestSignatureRootECDSA": "AQ==",
-        }));
-        let log = ok(&json!({ "updateLog": ["{\"update\":\"Initial manifest set\"}"] }));
-        let answers = Answers::from([("GET /api/v2/manifest", answer), ("GET /api/v2/update", log)]);
-        let server = FakeCoordinator::start(|_| answers);
-        let host = server.address.to_string();
-        let stage = Self { folder, server, host };
-        stage.run(&["keygen", "user", "alice"]).text();
-        stage.write("current.json", &text);
-        let host = stage.host.clone();
-        stage.run(&["manifest", "verify", "current.json", &host, "-i"]).text();
-        stage.propose(&manifest(2));
-        stage
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path().join(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path().join(name)).unwrap()
-    }
-
-    fn propose(&self, manifest: &Value) {
-        self.write("new.json", &manifest.to_string());
-    }
-
-    fn run(&self, line: &[&str]) -> Run {
-        carrara(self.path(), line)
-    }
-
-    fn as_alice(&self, line: &[&str]) -> Run {
-        self.run(&[line, &[self.host.as_str(), "-c", "alice.crt", "-k", "alice.key"]].concat())
-    }
-
-    /// What was asked with `method` on `path`.
-    fn asked(&self, call: &str) -> usize {
-        self.server.asked().iter().filter(|asked| *asked == call).count()
-    }
 }
 
 // cli.md `secret set`
@@ -231,10 +155,68 @@ fn new_recovery_data_is_printed_or_saved() {
         assert_eq!(stage.read("r.json"), r#"{"RecoverySecrets":{"r":"AQ=="}}"#);
         assert_eq!(mode(&stage.path().join("r.json")), 0o600);
         std::fs::remove_file(stage.path().join("r.json")).unwrap();
-        let lost = stage.as_alice(&[&line[..], &["-r", "missing/r.json"]].concat());
+        let sent = stage.asked("POST /api/v2/update") + stage.asked("POST /api/v2/update-manifest");
+        let error = stage.as_alice(&[&line[..], &["-r", "missing/r.json"]].concat()).error();
+        assert!(error.contains("nothing was sent") && error.contains("missing/r.json"), "{error}");
+        let asked = stage.asked("POST /api/v2/update") + stage.asked("POST /api/v2/update-manifest");
+        assert_eq!(asked, sent);
+        let lost = stage.as_alice(&[&line[..], &["-r", "/dev/full"]].concat());
         lost.error();
         assert!(lost.said().contains(r#"{"RecoverySecrets":{"r":"AQ=="}}"#), "{}", lost.said());
     }
+}
+
+/// Runs the line where nothing can be written to stdout: exit code and stderr.
+fn without_stdout(stage: &Stage, line: &[&str]) -> (Option<i32>, String) {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_carrara"));
+    command.args(line).current_dir(stage.path()).env_remove("XDG_CONFIG_HOME").env("HOME", stage.path());
+    let output = command.stdout(full).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+// Given once only: it is not lost with the output.
+#[test]
+fn recovery_data_that_cannot_be_printed_goes_to_stderr() {
+    let stage = Stage::new();
+    let applied =
+        json!({ "missingAcknowledgments": 0, "recoverySecrets": { "r": "AQ==" }, "message": "All users" });
+    stage.server.set("POST /api/v2/update", ok(&applied));
+    stage.server.set("POST /api/v2/update-manifest", ok(&applied));
+    stage.server.set("POST /api/v2/manifest", ok(&json!({ "RecoverySecrets": { "r": "AQ==" } })));
+    let user = ["-c", "alice.crt", "-k", "alice.key"];
+    let lines = [
+        [&["manifest", "update", "apply", "new.json", &stage.host, "--output", "json"][..], &user].concat(),
+        [&["manifest", "update", "acknowledge", "new.json", &stage.host, "--output", "json"][..], &user]
+            .concat(),
+        [
+            &[
+                "manifest",
+                "update",
+                "acknowledge",
+                "new.json",
+                &stage.host,
+                "-r",
+                "/dev/full",
+                "--output",
+                "json",
+            ][..],
+            &user,
+        ]
+        .concat(),
+        vec!["manifest", "set", "new.json", &stage.host, "-i", "--output", "json"],
+    ];
+    let certificates = stage.path().join(".config/marblerun/coordinator-cert.pem");
+    for line in lines {
+        if line.contains(&"set") {
+            std::fs::remove_file(&certificates).unwrap();
+        }
+        let (code, error) = without_stdout(&stage, &line);
+        assert_eq!(code, Some(1), "{line:?}: {error}");
+        assert_eq!(error.matches(r#"{"RecoverySecrets":{"r":"AQ=="}}"#).count(), 1, "{line:?}: {error}");
+        assert!(error.contains("Error: writing to stdout"), "{line:?}: {error}");
+    }
+    assert!(certificates.exists(), "and the coordinator that was set is known");
 }
 
 #[test]
@@ -308,13 +290,43 @@ fn an_acknowledgement_gives_the_status() {
     let message = "1 user still needs to acknowledge the update manifest.\nThe following users have not yet accepted: bob";
     let waiting = json!({ "message": message, "missingUsers": ["bob"], "missingAcknowledgments": 1 });
     stage.server.set("POST /api/v2/update-manifest", ok(&waiting));
-    assert_eq!(stage.as_alice(&line).text(), format!("Acknowledgement successful: {message}\n"));
+    let text = stage.as_alice(&line).text();
+    let changes = "Changes to the manifest in force:\n  ~ /Packages/pkg/SecurityVersion: 1 -> 2\n";
+    assert_eq!(text, format!("{changes}Acknowledgement successful: {message}\n"));
     let json = stage.as_alice(&[&["--output", "json"], &line[..]].concat()).json();
     assert_eq!((&json["applied"], &json["missingUsers"]), (&json!(false), &json!(["bob"])));
 
     stage.server.set("POST /api/v2/update-manifest", refused(404, "no update in progress"));
     let error = stage.as_alice(&line).error();
     assert!(error.contains("no update waits") && error.contains("update apply"), "{error}");
+}
+
+#[test]
+fn an_acknowledgement_after_which_nobody_could_update_needs_a_yes() {
+    let stage = Stage::new();
+    stage.server.set("POST /api/v2/update-manifest", ok(&json!({ "missingAcknowledgments": 0 })));
+    let mut last = manifest(2);
+    last["Users"] = json!({});
+    stage.propose(&last);
+    let line = ["manifest", "update", "acknowledge", "new.json"];
+    let run = stage.as_alice(&line);
+    assert!(run.error().contains("--yes") && run.error().contains("nobody can update"), "{}", run.error());
+    assert!(run.said().contains("- /Users/alice"), "{}", run.said());
+    assert_eq!(stage.asked("POST /api/v2/update-manifest"), 0);
+    stage.as_alice(&[&line[..], &["--yes"]].concat()).text();
+    assert_eq!(stage.asked("POST /api/v2/update-manifest"), 1);
+}
+
+#[test]
+fn an_acknowledgement_of_another_manifest_names_who_remains_and_how_to_fetch_the_pending_one() {
+    let stage = Stage::new();
+    let other = refused(400, "provided manifest does not match the pending manifest");
+    stage.server.set("POST /api/v2/update-manifest", other);
+    let pending = json!({ "manifest": "e30=", "message": "2 users", "missingUsers": ["bob", "c\nOK"] });
+    stage.server.set("GET /api/v2/update-manifest", ok(&pending));
+    let error = stage.as_alice(&["manifest", "update", "acknowledge", "new.json"]).error();
+    assert!(error.contains("it still waits for bob, c\\nOK"), "{error}");
+    assert!(error.contains(&format!("`carrara manifest update get -o FILE {}`", stage.host)), "{error}");
 }
 
 // cli.md `manifest update cancel`
@@ -375,7 +387,8 @@ fn serve_log(stage: &Stage, lines: &[&str], revision: u64, proof: Proof) {
 
 fn kept(stage: &Stage) -> std::path::PathBuf {
     let folder = stage.path().join(".config/marblerun/checkpoints");
-    std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path()
+    let mut paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.find(|path| path.extension().is_some_and(|extension| extension == "note")).unwrap()
 }
 
 fn leaf(line: &str) -> [u8; 32] {
@@ -423,10 +436,13 @@ fn a_contradiction_shows_both_checkpoints_has_its_own_exit_code_and_keeps_the_ol
         assert!(error.contains(&format!("revision {revision}")), "{what}: {error}");
         assert_eq!(std::fs::read_to_string(kept(&stage)).unwrap(), before, "{what}");
     }
-    let run = stage.run(&[&line[..], &["--output", "json"]].concat());
+    let line = [&line[..], &["--output", "json"]].concat();
+    let run = stage.run(&line);
     run.error_with(6);
     let json: Value = serde_json::from_str(&run.said()).unwrap();
     assert_eq!((&json["before"]["size"], &json["now"]["size"]), (&json!(2), &json!(3)));
+    let (code, error) = without_stdout(&stage, &line);
+    assert!(code == Some(6) && error.contains("forked"), "{error}");
 }
 
 #[test]
@@ -454,7 +470,10 @@ fn a_head_of_another_coordinator_or_a_changed_memory_is_an_error() {
     stage.run(&line).text();
     let changed = std::fs::read_to_string(kept(&stage)).unwrap().replace("revision 1", "revision 0");
     std::fs::write(kept(&stage), changed).unwrap();
-    assert!(stage.run(&line).error().contains("somebody changed it"));
+    let error = stage.run(&line).error();
+    assert!(error.contains("the local file") && error.contains("delete it"), "{error}");
+    assert!(error.contains(kept(&stage).to_str().unwrap()), "{error}");
+    assert!(!error.contains("do not trust"), "{error}");
 }
 
 #[test]
@@ -511,7 +530,11 @@ fn followed_entries_are_lines_and_dropped_ones_are_told() {
     let run = stage.as_alice(&line);
     let lines: Vec<Value> = run.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines, [entry(4, "done"), entry(5, "refused")]);
-    assert!(run.complaints().contains("the entries 2 to 3 are no longer kept"), "{}", run.complaints());
+    assert!(
+        run.complaints().contains("2 entries are missing: the entries 2 to 3 are no longer kept"),
+        "{}",
+        run.complaints()
+    );
 }
 
 #[test]

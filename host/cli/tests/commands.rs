@@ -5,10 +5,12 @@
 
 mod support;
 
+use std::io::BufRead as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use support::{Answers, FakeCoordinator, carrara};
 
@@ -109,7 +111,7 @@ fn setting_a_manifest_prints_its_signature_and_saves_recovery_data_and_certifica
     let (server, host) = coordinator(folder.path());
     let run = carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i", "-r", "recovery.json"]);
     let expected = format!(
-        "Successfully verified Coordinator, now uploading manifest\nManifest signature: {}\nManifest successfully \
+        "Coordinator NOT verified (--insecure), now uploading manifest\nManifest signature: {}\nManifest successfully \
          set\nRecovery data saved to: recovery.json\n",
         signature(folder.path(), MANIFEST)
     );
@@ -139,23 +141,48 @@ fn warnings_go_to_stderr_and_into_the_json() {
     let host = server.address.to_string();
     let run = carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i", "--output", "json"]);
     assert_eq!(run.json()["warnings"], json!([warning]));
-    let told = "Warning: unknown field \"\u{fffd}[2J\" (Marbles?), at /Markles\n";
+    let told = "Warning: unknown field \"\\u{1b}[2J\" (Marbles?), at /Markles\n";
     assert!(run.complaints().ends_with(told), "{}", run.complaints());
 }
 
 #[test]
-fn recovery_data_that_cannot_be_saved_is_printed_instead_of_lost() {
+fn recovery_data_that_cannot_be_saved_after_all_is_printed_instead_of_lost() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, host) = coordinator(folder.path());
-    let line = ["manifest", "set", "signed.json", &host, "-i", "-r", "missing/recovery.json"];
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_carrara"))
-        .args(line)
-        .current_dir(folder.path())
-        .env("HOME", folder.path())
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stdout).unwrap().contains(r#"{"alice":"AQ=="}"#));
+    // It can be opened, but holds nothing.
+    let run = carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i", "-r", "/dev/full"]);
+    assert!(run.error().contains("/dev/full"), "{}", run.complaints());
+    assert!(run.said().contains(r#"{"alice":"AQ=="}"#), "{}", run.said());
+}
+
+// cli.md `manifest set`: a manifest is set once only
+#[test]
+fn where_recovery_data_could_not_be_saved_nothing_is_sent_and_a_refused_manifest_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, host) = coordinator(folder.path());
+    let set = |path| carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i", "-r", path]);
+    for path in ["missing/recovery.json", "/proc/recovery.json", "."] {
+        let error = set(path).error();
+        assert!(error.contains("nothing was sent") && error.contains(path), "{error}");
+    }
+    assert!(!server.asked().contains(&"POST /api/v2/manifest".to_owned()), "{:?}", server.asked());
+    server.set("POST /api/v2/manifest", refused(400, "no"));
+    let before = std::fs::read_dir(folder.path()).unwrap().count();
+    set("recovery.json").error();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), before);
+}
+
+#[test]
+fn a_key_that_cannot_be_written_leaves_no_part_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // Files may not grow: as on a full disk.
+    let line = format!("trap '' XFSZ; ulimit -f 0; exec {} keygen user alice", env!("CARGO_BIN_EXE_carrara"));
+    let output =
+        std::process::Command::new("bash").args(["-c", &line]).current_dir(folder.path()).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && error.contains("alice.key"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    carrara(folder.path(), &["keygen", "user", "alice"]).text();
 }
 
 // X-52
@@ -169,6 +196,17 @@ fn a_refused_manifest_gives_the_coordinators_reason() {
     let error = carrara(folder.path(), &line).error();
     assert!(error.contains(text), "{error}");
     assert!(!folder.path().join(".config").exists(), "nothing is trusted that was not set");
+}
+
+#[test]
+fn a_manifest_whose_answer_did_not_come_may_be_set() {
+    let folder = tempfile::tempdir().unwrap();
+    signature(folder.path(), MANIFEST);
+    let text = "the request took too long; it may still take effect";
+    let server = FakeCoordinator::start(|_| Answers::from([("POST /api/v2/manifest", refused(503, text))]));
+    let line = ["manifest", "set", "signed.json", &server.address.to_string(), "-i"];
+    let error = carrara(folder.path(), &line).error();
+    assert!(error.contains("may have been set all the same") && error.contains("recovery data"), "{error}");
 }
 
 // C-5
@@ -189,6 +227,90 @@ fn commands_with_saved_certificates_trust_that_coordinator_only() {
 
     std::fs::write(folder.path().join("other.pem"), &other.chain_pem).unwrap();
     carrara(folder.path(), &["status", &other_host, "--coordinator-cert", "other.pem"]).text();
+}
+
+#[test]
+fn another_root_certificate_than_the_saved_one_is_told_when_it_replaces_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((server, host), (other, other_host)) = (coordinator(folder.path()), coordinator(folder.path()));
+    let fingerprint = |server: &FakeCoordinator| {
+        let root = pem::parse_many(&server.chain_pem).unwrap().pop().unwrap();
+        hex::encode(Sha256::digest(root.contents()))
+    };
+    let verify = |host: &str| carrara(folder.path(), &["manifest", "verify", "signed.json", host, "-i"]);
+    let set = |host: &str| carrara(folder.path(), &["manifest", "set", "signed.json", host, "-i"]);
+    assert!(!verify(&host).complaints().contains("changed"));
+    assert!(!verify(&host).complaints().contains("changed"), "the same again");
+    let told = |from: &FakeCoordinator, to: &FakeCoordinator| {
+        let (from, to) = (fingerprint(from), fingerprint(to));
+        format!("the coordinator's root certificate changed from {from} to {to}")
+    };
+    let run = verify(&other_host);
+    assert!(run.complaints().contains(&told(&server, &other)), "{}", run.complaints());
+    assert_eq!(run.text(), "OK\n");
+    let run = set(&host);
+    assert!(run.complaints().contains(&told(&other, &server)), "{}", run.complaints());
+    run.text();
+}
+
+// A coordinator with a new root certificate does not hide what was seen before at its address.
+#[test]
+fn a_first_checkpoint_at_an_address_where_another_coordinator_was_seen_names_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((server, host), (other, other_host)) = (coordinator(folder.path()), coordinator(folder.path()));
+    for server in [&server, &other] {
+        let head = json!({ "checkpoint": server.checkpoint(&["a"], 1), "consistency": [] });
+        server.set("GET /api/v2/update/head?from=0", ok(&head));
+        server.set("GET /api/v2/update?from=0&limit=1", ok(&json!({ "updateLog": ["a"] })));
+    }
+    let verify = |host: &str| {
+        carrara(folder.path(), &["manifest", "verify", "signed.json", host, "-i"]).text();
+        carrara(folder.path(), &["manifest", "log", host, "--verify"])
+    };
+    let run = verify(&host);
+    assert!(run.text().contains("seen for the first time") && run.complaints().is_empty());
+    let checkpoints = folder.path().join(".config/marblerun/checkpoints");
+    let files = std::fs::read_dir(&checkpoints).unwrap().map(|entry| entry.unwrap().path());
+    let old = files.into_iter().find(|path| path.extension().is_some_and(|found| found == "note")).unwrap();
+
+    // As if the other one answered at the address of the first.
+    let roots = |host: &str| checkpoints.join(format!("{host}.roots"));
+    std::fs::copy(roots(&host), roots(&other_host)).unwrap();
+    let run = verify(&other_host);
+    assert!(run.text().contains("seen for the first time"), "{}", run.said());
+    let told = run.complaints();
+    assert!(told.contains("another root certificate") && told.contains(old.to_str().unwrap()), "{told}");
+    assert!(old.exists());
+    let again = verify(&other_host);
+    assert_eq!((again.text().contains("continues"), again.complaints().as_str()), (true, ""));
+}
+
+// One place for all commands: what `head` does not read is no error.
+#[test]
+fn a_closed_pipe_ends_a_command_without_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, host) = coordinator(folder.path());
+    for line in [
+        &["--help"][..],
+        &["manifest", "schema"],
+        &["manifest", "log", &host, "-i"],
+        &["manifest", "get", &host, "-i", "--output", "json"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_carrara"));
+        command
+            .args(line)
+            .current_dir(folder.path())
+            .env_remove("XDG_CONFIG_HOME")
+            .env("HOME", folder.path());
+        let output = command.stdout(writer).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(141), "{line:?}: {told}");
+        assert!(!told.contains("Error"), "{line:?}: {told}");
+    }
 }
 
 // cli.md `manifest verify`
@@ -273,6 +395,27 @@ fn a_user_reads_secrets_with_certificate_and_key() {
     assert_eq!(get(&["--output", "json", "tok"]).json(), saved);
     let error = get(&["other"]).error();
     assert!(error.contains("unauthorized user") && error.contains("user of the manifest"), "{error}");
+}
+
+#[test]
+fn following_the_audit_trail_outlasts_a_coordinator_that_is_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    let call = "GET /api/v2/audit?from=7&limit=1";
+    let server = FakeCoordinator::start(|_| Answers::from([(call, refused(503, "overloaded"))]));
+    carrara(folder.path(), &["keygen", "user", "alice"]).text();
+    let host = server.address.to_string();
+    let line =
+        ["audit", "-f", "--from", "7", "--limit", "1", &host, "-i", "-c", "alice.crt", "-k", "alice.key"];
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_carrara"));
+    command.args(line).current_dir(folder.path()).env("HOME", folder.path());
+    let piped = std::process::Stdio::piped;
+    let mut follow = command.stdout(piped()).stderr(piped()).spawn().unwrap();
+    let mut complaints = std::io::BufReader::new(follow.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(complaints.any(|line| line.contains("overloaded") && line.ends_with("trying again")));
+    let entry = json!({ "index": 7, "action": "ReadSecret", "outcome": "done" });
+    server.set(call, ok(&json!({ "first": 0, "from": 7, "next": 8, "end": 8, "entries": [entry] })));
+    let output = follow.wait_with_output().unwrap();
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("ReadSecret"));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::SecretUploads;
 use crate::test_server::{Seen, TestServer, not_allowed, success};
+use crate::{Limits, SecretUploads};
 
 const REFUSED: &str = r#"{"status":"error","data":null,"message":"no"}"#;
 const NONE_PENDING: &str = r#"{"status":"error","data":null,"message":"no update in progress"}"#;
@@ -43,6 +43,19 @@ async fn secrets_are_sent_wrapped_to_version_two_and_bare_to_version_one() {
     server.client().set_secrets(&uploads).await.unwrap();
     assert_eq!(server.targets(), ["POST /api/v2/secrets", "POST /secrets"]);
     assert_eq!(sent(&server, 1), json!({ "a": { "Key": "AQ==" } }));
+}
+
+// C-12
+#[tokio::test]
+async fn a_body_is_sent_as_json_over_both_versions() {
+    let uploads = SecretUploads::key("a", b"\x01");
+    let servers = [version_two("null").await, version_one(&[("POST /secrets", 200, "null")]).await];
+    for server in servers {
+        server.client().set_secrets(&uploads).await.unwrap();
+        for seen in server.seen() {
+            assert_eq!(seen.content_type.as_deref(), Some("application/json"), "{}", seen.target);
+        }
+    }
 }
 
 // C-10, C-11
@@ -215,6 +228,31 @@ async fn a_part_of_the_log_is_asked_for_and_cut_where_the_server_sends_all() {
     let one = version_one(&[("GET /update", 200, r#""a\nb\nc\n""#)]).await;
     assert_eq!(one.client().update_log_range(1, None).await.unwrap(), ["b", "c"]);
     assert!(one.client().update_log_range(9, Some(5)).await.unwrap().is_empty());
+}
+
+// R-60: the number of lines is not limited
+#[tokio::test]
+async fn a_log_that_is_too_long_for_one_answer_is_read_in_parts() {
+    let all: Vec<String> = (0..1200).map(|line| format!("line {line}")).collect();
+    let lines = all.clone();
+    let server = TestServer::start(move |seen: &Seen| {
+        let part = match seen.target.as_str() {
+            "/api/v2/update" => &lines[..],
+            "/api/v2/update?from=0&limit=500" => &lines[..500],
+            "/api/v2/update?from=500&limit=500" => &lines[500..1000],
+            "/api/v2/update?from=1000&limit=500" => &lines[1000..],
+            other => panic!("{other}"),
+        };
+        success(&json!({ "updateLog": part }).to_string())
+    })
+    .await;
+    let limits = Limits { answer_bytes: 10_000, ..Limits::default() };
+    assert_eq!(server.client().with_limits(limits).update_log().await.unwrap(), all);
+    let whole = version_two(r#"{"updateLog":["a","b","c","d"]}"#).await;
+    let limits = Limits { answer_bytes: 10, ..Limits::default() };
+    let error = whole.client().with_limits(limits).update_log().await.unwrap_err();
+    assert!(matches!(error, ClientError::TooLarge { .. }), "{error:?}");
+    assert_eq!(whole.targets().len(), 2, "it knows no parts");
 }
 
 #[tokio::test]

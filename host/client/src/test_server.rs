@@ -61,6 +61,7 @@ pub(crate) fn authority_for(names: &[&str]) -> Authority {
 pub(crate) struct Seen {
     pub(crate) method: String,
     pub(crate) target: String,
+    pub(crate) content_type: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -133,8 +134,10 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, answers: Answers, s
                 let (answers, seen) = (Arc::clone(&answers), Arc::clone(&seen));
                 async move {
                     let (method, target) = (request.method().to_string(), request.uri().to_string());
+                    let content_type = request.headers().get(http::header::CONTENT_TYPE);
+                    let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
                     let body = request.into_body().collect().await?.to_bytes().to_vec();
-                    let request = Seen { method, target, body };
+                    let request = Seen { method, target, content_type, body };
                     let (code, body) = answers(&request);
                     seen.lock().unwrap().push(request);
                     let response =

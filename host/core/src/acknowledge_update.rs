@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use carrara_types::decision::Principal;
 use carrara_types::manifest::AcceptedManifest;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::Coordinator;
@@ -12,12 +13,10 @@ use crate::audit::{Action, Entry};
 use crate::error::{PendingUpdateError, SetManifestError, public_message};
 use crate::log;
 use crate::outcome::{Reporting, UpdateProgress};
-use crate::package_update::dependencies;
 use crate::pending::{Acknowledged, Pending};
-use crate::pending_update::pending;
-use crate::ports::{Batch, CommitError, Committed};
+use crate::ports::Batch;
 use crate::records;
-use crate::update_manifest::{ATTEMPTS, Turn};
+use crate::update_manifest::{ATTEMPTS, Turn, dependencies, is_stored};
 use crate::view::View;
 
 /// An acknowledgement that counts.
@@ -44,14 +43,14 @@ impl Coordinator {
         let turn = &self.update_turn().await;
         for _ in 0..ATTEMPTS {
             let (view, user) = self.acknowledger(peer)?;
-            let mut pending = pending(&view)?;
+            let mut pending = Pending::clone(&*self.pending(&view)?);
             let now = self.now(&view);
             let acknowledged = pending.acknowledge(&user.name);
             if acknowledged == Acknowledged::NotAllowed {
                 return Err(self.refuse(&user, &pending, now));
             }
             if bytes != pending.manifest {
-                return Err(PendingUpdateError::Different);
+                return Err(self.refuse_different(&user, bytes, now));
             }
             if acknowledged == Acknowledged::Before {
                 return Ok(progress(&pending));
@@ -86,6 +85,14 @@ impl Coordinator {
         PendingUpdateError::Denied(text)
     }
 
+    /// The entry names the bytes that were sent: those that wait are named by the update's own entry.
+    fn refuse_different(&self, user: &Principal, bytes: &[u8], now: OffsetDateTime) -> PendingUpdateError {
+        let sent = hex::encode(Sha256::digest(bytes));
+        let entry = Entry::done(now, Some(user), Action::AcknowledgeUpdate, [sent]);
+        self.note(&entry.refused(&PendingUpdateError::Different.to_string()));
+        PendingUpdateError::Different
+    }
+
     /// More are needed. `None` if the state has changed meanwhile.
     async fn count_acknowledgement(
         &self,
@@ -97,7 +104,8 @@ impl Coordinator {
         log::check_lengths(&batch.log_lines).map_err(PendingUpdateError::Log)?;
         let record = pending.encode().map_err(PendingUpdateError::Log)?;
         records::put(&mut batch, records::PENDING_UPDATE, record);
-        let stored = stored(self.commit(batch, *now, &[acknowledgement.entry()]).await)?;
+        let stored = is_stored(self.commit(batch, *now, &[acknowledgement.entry()]).await)
+            .map_err(PendingUpdateError::Store)?;
         Ok(stored.then(|| progress(pending)))
     }
 
@@ -120,14 +128,16 @@ impl Coordinator {
                     batch.log_lines = vec![acknowledgement.line(), log::update_failed(now, &fingerprint)];
                     log::check_lengths(&batch.log_lines).map_err(PendingUpdateError::Log)?;
                     let entries = [acknowledgement.entry(), applied.refused(&public_message(&error))];
-                    let stored = stored(self.commit(batch, now, &entries).await)?;
+                    let stored = is_stored(self.commit(batch, now, &entries).await)
+                        .map_err(PendingUpdateError::Store)?;
                     return if stored { Err(PendingUpdateError::Apply(error)) } else { Ok(None) };
                 }
                 Err(error) => return Err(error),
             };
         batch.log_lines = vec![acknowledgement.line(), log::manifest_updated(now, &fingerprint)];
         log::check_lengths(&batch.log_lines).map_err(PendingUpdateError::Log)?;
-        let stored = stored(self.commit(batch, now, &[acknowledgement.entry(), applied]).await)?;
+        let stored = is_stored(self.commit(batch, now, &[acknowledgement.entry(), applied]).await)
+            .map_err(PendingUpdateError::Store)?;
         Ok(stored.then(|| UpdateProgress { recovery_secrets, ..UpdateProgress::default() }))
     }
 
@@ -179,13 +189,5 @@ fn progress(pending: &Pending) -> UpdateProgress {
         missing_acknowledgments: pending.missing(),
         missing_users: Some(pending.missing_users()),
         ..UpdateProgress::default()
-    }
-}
-
-fn stored(committed: Result<Committed, CommitError>) -> Result<bool, PendingUpdateError> {
-    match committed {
-        Ok(_) => Ok(true),
-        Err(CommitError::Conflict) => Ok(false),
-        Err(CommitError::Store(error)) => Err(PendingUpdateError::Store(error)),
     }
 }

@@ -15,12 +15,11 @@ use crate::Coordinator;
 use crate::authority::Authority;
 use crate::carry_over::{Fate, fates};
 use crate::error::{Cause, Refused, SetManifestError};
-use crate::package_update::{copied, depend, dependencies, put_authority};
 use crate::ports::{Batch, Entropy, NewState};
 use crate::records;
 use crate::recovery_shares;
 use crate::set_manifest::make_secrets;
-use crate::update_manifest::Turn;
+use crate::update_manifest::{Turn, copied, dependencies, put_authority};
 use crate::view::View;
 
 /// What is committed, but for the log lines.
@@ -99,7 +98,7 @@ fn applied(
     records::put(&mut batch, records::MANIFEST_SIGNATURE, signature);
     records::put(&mut batch, records::MANIFEST, bytes);
     batch.deletes.extend(view.snapshot.keys(&records::package_version("")));
-    delete(&mut batch, view, records::PENDING_UPDATE.to_owned());
+    batch.deletes.push(records::PENDING_UPDATE.to_owned());
 
     let recovery_secrets = if changes_recovery(&view.epoch.manifest, manifest) {
         let (keys, threshold) = (&manifest.recovery_keys, manifest.config.recovery_threshold);
@@ -157,11 +156,10 @@ fn put_secrets(
                 let value = copied(batch, view, &current).map_err(SetManifestError::Store)?;
                 batch.puts.push((previous, value));
             }
-            Fate::Fresh => delete(batch, view, previous),
-            Fate::Emptied => {
-                delete(batch, view, current);
-                delete(batch, view, previous);
-            }
+            // Also where nothing is stored yet: an upload may be committed before this batch. It is lost either way, so
+            // that the batch does not depend on it, or whoever uploads again and again would hold up every update.
+            Fate::Fresh => batch.deletes.push(previous),
+            Fate::Emptied => batch.deletes.extend([current, previous]),
         }
     }
     let wanted = |name: &str| matches!(fates.get(name), Some(Fate::Renewed | Fate::Fresh));
@@ -172,14 +170,6 @@ fn put_secrets(
         records::put(batch, records::secret(name), records::encode_secret(value));
     }
     Ok(())
-}
-
-/// Deletes a record. The batch depends on it: what somebody stores meanwhile is judged again, not lost unseen.
-fn delete(batch: &mut Batch, view: &View, key: String) {
-    depend(&mut batch.depends, view, &key);
-    if view.snapshot.record_revision(&key).is_some() {
-        batch.deletes.push(key);
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@
 //! callers who are no users leave no entry, so that strangers cannot push users' entries out. The form of an entry is
 //! described in host/docs/audit.md.
 
+mod waiting;
+
 use std::borrow::Cow;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use carrara_types::decision::Principal;
 use serde::Serialize;
@@ -18,17 +19,15 @@ use crate::error::ReadAuditError;
 use crate::log;
 use crate::outcome::AuditPage;
 use crate::ports::{Batch, CommitError, Committed, StoreError};
+use crate::records;
 
-/// Entries that wait in memory. More than this within the time between two writes are counted, not kept.
-const WAITING: usize = 4096;
-
-/// Bytes of waiting entries, likewise: names are the caller's words where she is refused.
-const WAITING_BYTES: usize = 4 << 20;
+pub(crate) use waiting::Trail;
 
 /// Names that one entry lists; a request may name thousands.
 const NAMED: usize = 64;
 
-/// Bytes of all names that one entry lists, so that no entry is longer than a few kilobytes.
+/// Bytes of all names that one entry lists, as they are written, so that no entry is longer than a few kilobytes: a user
+/// can fill the whole trail with refusals.
 const NAMED_BYTES: usize = 2048;
 
 /// Bytes of one name that are kept.
@@ -103,17 +102,21 @@ impl Entry {
 
     /// One JSON object without newline.
     fn line(&self) -> String {
+        self.shown().stored(self.time, 1)
+    }
+
+    /// What is stored, but for the time.
+    fn shown(&self) -> Line {
         let resources = self.listed();
         let more = self.resources.len() - resources.len();
-        written(&Line {
-            time: &log::time_text(self.time),
-            user: self.user.as_deref(),
+        Line {
+            user: self.user.clone(),
             action: self.action.name(),
-            resources,
+            resources: resources.into_iter().map(Cow::into_owned).collect(),
             more_resources: (more > 0).then_some(more),
             outcome: self.outcome(),
-            reason: self.refused.as_deref(),
-        })
+            reason: self.refused.clone(),
+        }
     }
 
     /// The first names, as many as the limits allow.
@@ -122,7 +125,7 @@ impl Entry {
         let names = self.resources.iter().take(NAMED).map(|name| cut(name));
         names
             .map_while(|name| {
-                left = left.checked_sub(name.len())?;
+                left = left.checked_sub(written_bytes(&name))?;
                 Some(name)
             })
             .collect()
@@ -151,26 +154,35 @@ impl Entry {
     }
 }
 
-/// An entry as it is stored. The order of the fields is part of the form.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: &'a str,
-    user: Option<&'a str>,
-    action: &'a str,
-    resources: Vec<Cow<'a, str>>,
+/// What an entry says. Entries that say the same are one, with a count.
+#[derive(Debug, PartialEq, Eq, Hash, Serialize)]
+struct Line {
+    user: Option<String>,
+    action: &'static str,
+    resources: Vec<String>,
     #[serde(rename = "moreResources", skip_serializing_if = "Option::is_none")]
     more_resources: Option<usize>,
-    outcome: &'a str,
+    outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    reason: Option<String>,
 }
 
-/// The entry that stands for those that were not kept.
+/// An entry as it is stored. The order of the fields is part of the form.
 #[derive(Serialize)]
-struct Dropped<'a> {
+struct Stored<'a> {
     time: &'a str,
-    action: &'a str,
-    count: u64,
+    #[serde(flatten)]
+    line: &'a Line,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+}
+
+impl Line {
+    /// One JSON object without newline.
+    fn stored(&self, first: OffsetDateTime, count: u64) -> String {
+        let time = &log::time_text(first);
+        written(&Stored { time, line: self, count: (count > 1).then_some(count) })
+    }
 }
 
 /// What has nothing but texts and numbers is always written.
@@ -187,67 +199,21 @@ fn cut(name: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{kept}\u{2026}"))
 }
 
-/// What waits to be stored.
-#[derive(Default)]
-pub(crate) struct Trail(Mutex<Waiting>);
-
-/// Entries in their order, and how many came when there was no room.
-#[derive(Default)]
-struct Waiting {
-    lines: Vec<String>,
-    bytes: usize,
-    dropped: u64,
-}
-
-impl Waiting {
-    fn push(&mut self, line: String) {
-        let bytes = self.bytes.saturating_add(line.len());
-        if self.lines.len() < WAITING && bytes <= WAITING_BYTES {
-            self.lines.push(line);
-            self.bytes = bytes;
-        } else {
-            self.dropped += 1;
-        }
-    }
-
-    /// Everything that waits, with a last entry that tells how many were not kept.
-    fn lines(&self, now: OffsetDateTime) -> Vec<String> {
-        let mut lines = self.lines.clone();
-        if self.dropped > 0 {
-            let time = &log::time_text(now);
-            lines.push(written(&Dropped { time, action: "EntriesDropped", count: self.dropped }));
-        }
-        lines
-    }
-}
-
-impl Trail {
-    fn push(&self, line: String) {
-        self.lock().push(line);
-    }
-
-    fn take(&self) -> Waiting {
-        std::mem::take(&mut *self.lock())
-    }
-
-    /// What was taken waits again, before what came meanwhile.
-    fn put_back(&self, taken: Waiting) {
-        let mut waiting = self.lock();
-        let later = std::mem::replace(&mut *waiting, taken);
-        waiting.dropped += later.dropped;
-        later.lines.into_iter().for_each(|line| waiting.push(line));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Bytes of a text in JSON, at most: control characters are written as six.
+fn written_bytes(text: &str) -> usize {
+    let written = |byte: u8| match byte {
+        0..=0x1f => 6,
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    text.bytes().map(written).sum()
 }
 
 impl Coordinator {
     /// Notes what changes nothing: a read, or a refusal. Stored within a second, by [`Self::write_out_audit`].
     pub(crate) fn note(&self, entry: &Entry) {
         entry.announce();
-        self.trail.push(entry.line());
+        self.trail.push(entry.time, entry.shown());
     }
 
     /// Commits a batch with the audit entries of what it changes; the entries are logged once it is durable.
@@ -259,7 +225,11 @@ impl Coordinator {
     ) -> Result<Committed, CommitError> {
         batch.time_ms = unix_milliseconds(now);
         batch.audit_lines.extend(entries.iter().map(Entry::line));
+        let ends_pending = batch.deletes.iter().any(|key| key == records::PENDING_UPDATE);
         let committed = self.ports.store.commit(batch).await?;
+        if ends_pending {
+            self.pending_cache.clear();
+        }
         entries.iter().for_each(Entry::announce);
         Ok(committed)
     }
@@ -289,10 +259,10 @@ impl Coordinator {
         Ok(AuditPage { first: kept.start, from, next: from + lines.len() as u64, end: kept.end, lines })
     }
 
-    /// How many entries wait in memory.
+    /// How many different entries wait in memory.
     #[must_use]
     pub fn audit_entries_waiting(&self) -> usize {
-        self.trail.lock().lines.len()
+        self.trail.len()
     }
 
     /// Stores the entries that wait. To be called once a second, and before the process ends; not to be dropped
@@ -350,11 +320,6 @@ mod tests {
             nobody.line(),
             r#"{"time":"2025-03-04T05:06:07.008Z","user":null,"action":"SetManifest","resources":[],"outcome":"done"}"#
         );
-        let dropped = Waiting { dropped: 3, ..Waiting::default() };
-        assert_eq!(
-            dropped.lines(NOW),
-            [r#"{"time":"2025-03-04T05:06:07.008Z","action":"EntriesDropped","count":3}"#]
-        );
     }
 
     fn read(entry: &Entry) -> serde_json::Value {
@@ -377,40 +342,11 @@ mod tests {
         assert_eq!(cut["resources"][0], "\u{e9}".repeat(128));
         assert_eq!(cut["resources"][1], format!("{}x\u{2026}", "x\u{e9}".repeat(85)));
         let long = entry((0..64).map(|_| "\u{1}".repeat(9999))).refused(&"\u{1}".repeat(9999));
-        assert_eq!(read(&long)["resources"].as_array().unwrap().len(), 7);
-        assert_eq!(read(&long)["moreResources"], 57);
-        assert!(long.line().len() < 16 << 10, "{}", long.line().len());
-    }
-
-    #[test]
-    fn what_finds_no_room_is_counted_and_told() {
-        let trail = Trail::default();
-        for index in 0..WAITING + 5 {
-            trail.push(index.to_string());
+        assert_eq!(read(&long)["resources"].as_array().unwrap().len(), 1);
+        assert_eq!(read(&long)["moreResources"], 63);
+        for letters in ["\u{1}", "\"\\", "\n", "\u{10ffff}", "\u{1}x"] {
+            let long = entry((0..64).map(|_| letters.repeat(100))).refused(&letters.repeat(9999));
+            assert!(long.line().len() < 6 << 10, "{letters:?}: {}", long.line().len());
         }
-        let lines = trail.take().lines(NOW);
-        assert_eq!(lines.len(), WAITING + 1);
-        assert_eq!(lines[WAITING - 1], (WAITING - 1).to_string());
-        assert!(lines[WAITING].contains(r#""count":5"#), "{}", lines[WAITING]);
-        assert!(trail.take().lines(NOW).is_empty());
-
-        for _ in 0..5 {
-            trail.push("x".repeat(WAITING_BYTES / 4));
-        }
-        let waiting = trail.take();
-        assert_eq!((waiting.lines.len(), waiting.dropped), (4, 1));
-    }
-
-    #[test]
-    fn what_could_not_be_stored_keeps_its_place_and_its_count() {
-        let trail = Trail::default();
-        (0..WAITING).for_each(|index| trail.push(index.to_string()));
-        trail.push("lost".to_owned());
-        let taken = trail.take();
-        trail.push("later".to_owned());
-        trail.put_back(taken);
-        let lines = trail.take().lines(NOW);
-        assert_eq!((lines[0].as_str(), lines.len()), ("0", WAITING + 1));
-        assert!(lines[WAITING].contains(r#""count":2"#), "{}", lines[WAITING]);
     }
 }

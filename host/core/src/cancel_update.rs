@@ -5,11 +5,9 @@ use crate::access;
 use crate::audit::{Action, Entry};
 use crate::error::PendingUpdateError;
 use crate::log;
-use crate::package_update::dependencies;
-use crate::pending_update::pending;
-use crate::ports::{Batch, CommitError};
+use crate::ports::Batch;
 use crate::records;
-use crate::update_manifest::ATTEMPTS;
+use crate::update_manifest::{ATTEMPTS, dependencies, is_stored};
 
 impl Coordinator {
     /// Cancels the pending update. Does not wait for one that is just being applied: whichever commits first wins.
@@ -29,15 +27,14 @@ impl Coordinator {
                     return Err(error);
                 }
             };
-            let fingerprint = pending(view)?.fingerprint();
+            let fingerprint = self.pending(view)?.fingerprint();
             let mut batch = Batch { depends: dependencies(view), ..Batch::default() };
             batch.deletes.push(records::PENDING_UPDATE.to_owned());
             batch.log_lines.push(log::update_cancelled(now, &user.name, &fingerprint));
             log::check_lengths(&batch.log_lines).map_err(PendingUpdateError::Log)?;
-            match self.commit(batch, now, &[entry(Some(fingerprint))]).await {
-                Ok(_) => return Ok(()),
-                Err(CommitError::Conflict) => {}
-                Err(CommitError::Store(error)) => return Err(PendingUpdateError::Store(error)),
+            let committed = self.commit(batch, now, &[entry(Some(fingerprint))]).await;
+            if is_stored(committed).map_err(PendingUpdateError::Store)? {
+                return Ok(());
             }
         }
         Err(PendingUpdateError::Busy)

@@ -264,8 +264,8 @@ pub enum UpdateManifestError {
     /// M-110, without `checking manifest: `.
     #[error("invalid manifest")]
     Refused(#[source] Refused),
-    /// A policy trapped or ran out of its limits. Its `Display` is public, its reason is not.
-    #[error("checking manifest: {0}")]
+    /// An authorizer or a validator trapped or ran out of its limits. Its `Display` is public, its reason is not.
+    #[error("{0}")]
     Policy(PolicyFailure),
     /// X-30; the text names the endpoint of version 2.
     #[error("{0}")]

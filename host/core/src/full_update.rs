@@ -15,11 +15,10 @@ use crate::audit::{Action, Entry};
 use crate::error::{Refused, SetManifestError, UpdateManifestError, public_message};
 use crate::log;
 use crate::outcome::{Reporting, UpdateProgress};
-use crate::package_update::dependencies;
 use crate::pending::Pending;
-use crate::ports::{Batch, CommitError, Committed};
+use crate::ports::Batch;
 use crate::records;
-use crate::update_manifest::{Proposed, start_entry};
+use crate::update_manifest::{Proposed, dependencies, is_stored};
 use crate::view::{self, View};
 
 impl Coordinator {
@@ -34,7 +33,7 @@ impl Coordinator {
         let view = match asked {
             Ok(grant) => grant.view(),
             Err(error) => {
-                self.note_refused_update(start_entry(proposed), &error);
+                self.note_refused_update(proposed.entry(), &error);
                 return Err(error);
             }
         };
@@ -118,7 +117,8 @@ impl Coordinator {
         log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
         let record = pending.encode().map_err(UpdateManifestError::Log)?;
         records::put(&mut batch, records::PENDING_UPDATE, record);
-        let stored = stored(self.commit(batch, now, &[start_entry(proposed)]).await)?;
+        let stored = is_stored(self.commit(batch, now, &[proposed.entry()]).await)
+            .map_err(UpdateManifestError::Store)?;
         Ok(stored.then(|| UpdateProgress {
             missing_acknowledgments: missing,
             missing_users: Some(users),
@@ -145,14 +145,16 @@ impl Coordinator {
                 let mut batch = Batch { depends: dependencies(view), ..Batch::default() };
                 batch.log_lines = vec![initiated, log::update_failed(now, &fingerprint)];
                 log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
-                let entries = [start_entry(proposed), applied.refused(&public_message(&error))];
-                let stored = stored(self.commit(batch, now, &entries).await)?;
+                let entries = [proposed.entry(), applied.refused(&public_message(&error))];
+                let stored =
+                    is_stored(self.commit(batch, now, &entries).await).map_err(UpdateManifestError::Store)?;
                 return if stored { Err(UpdateManifestError::Apply(error)) } else { Ok(None) };
             }
         };
         batch.log_lines = vec![initiated, log::manifest_updated(now, &fingerprint)];
         log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
-        let stored = stored(self.commit(batch, now, &[start_entry(proposed), applied]).await)?;
+        let stored = is_stored(self.commit(batch, now, &[proposed.entry(), applied]).await)
+            .map_err(UpdateManifestError::Store)?;
         Ok(stored.then(|| UpdateProgress { recovery_secrets, ..UpdateProgress::default() }))
     }
 }
@@ -210,12 +212,4 @@ fn refuse_unreportable(
         return Ok(());
     };
     Err(UpdateManifestError::NeedsVersion2(text.to_owned()))
-}
-
-fn stored(committed: Result<Committed, CommitError>) -> Result<bool, UpdateManifestError> {
-    match committed {
-        Ok(_) => Ok(true),
-        Err(CommitError::Conflict) => Ok(false),
-        Err(CommitError::Store(error)) => Err(UpdateManifestError::Store(error)),
-    }
 }

@@ -102,8 +102,9 @@ struct RootQuote {
 /// The coordinator: one public method per use case, each in its own file.
 pub struct Coordinator {
     ports: Ports,
-    /// The CA of a state that is not set yet (L-14, L-16); becomes the state's when a manifest is set.
-    temporary: Arc<Live>,
+    /// The CA that was read last. Before a manifest is set, a temporary one (L-14, L-16), which becomes the state's then.
+    /// No older one is kept: an intermediate key that an update replaced must not stay in memory.
+    newest_live: ArcSwap<Live>,
     /// What follows from the newest manifest and CA, made again when those records change.
     epoch: ArcSwapOption<Epoch>,
     /// Held while an epoch is read, so that the requests after an update do not all do the same work.
@@ -118,6 +119,7 @@ pub struct Coordinator {
     /// Audit entries that wait to be stored.
     trail: audit::Trail,
     checkpoints: checkpoint::Checkpoints,
+    pending_cache: pending_update::PendingCache,
 }
 
 impl Coordinator {
@@ -127,7 +129,7 @@ impl Coordinator {
     /// The state cannot be used or no quote can be had.
     pub async fn start(ports: Ports, settings: Settings) -> Result<Self, StartError> {
         let snapshot = ports.store.snapshot();
-        let (epoch, temporary) = if ports.store.found() == Found::Open {
+        let (epoch, live) = if ports.store.found() == Found::Open {
             let epoch = Epoch::load(snapshot.as_ref(), &ports.policies.renderers())
                 .map_err(|error| StartError::State(Cause(error.to_string())))?;
             let live = Arc::clone(&epoch.live);
@@ -138,13 +140,13 @@ impl Coordinator {
                     .map_err(StartError::Authority)?;
             (None, Arc::new(Live::new(authority)))
         };
-        let root = temporary.authority.root_der().to_vec();
+        let root = live.authority.root_der().to_vec();
         let quote = status::issue(ports.evidence.as_ref(), &root, &[])
             .await
             .map_err(|error| StartError::Quote(Cause(error.to_string())))?;
         Ok(Self {
             ports,
-            temporary,
+            newest_live: ArcSwap::new(live),
             epoch: ArcSwapOption::new(epoch),
             reading: std::sync::Mutex::default(),
             quote: Arc::new(ArcSwap::from_pointee(RootQuote { root, quote })),
@@ -154,6 +156,7 @@ impl Coordinator {
             turns: turns::Turns::default(),
             trail: audit::Trail::default(),
             checkpoints: checkpoint::Checkpoints::default(),
+            pending_cache: pending_update::PendingCache::default(),
         })
     }
 
@@ -180,6 +183,7 @@ impl Coordinator {
         }
         let epoch = Arc::new(Epoch::load(snapshot.as_ref(), &self.ports.policies.renderers())?);
         self.epoch.store(Some(Arc::clone(&epoch)));
+        self.newest_live.store(Arc::clone(&epoch.live));
         Ok(Some(View { snapshot, epoch }))
     }
 
@@ -188,10 +192,7 @@ impl Coordinator {
         // A state that cannot be read now was readable at start: the last known CA goes on.
         match self.view() {
             Ok(Some(view)) => Arc::clone(&view.epoch.live),
-            _ => self
-                .epoch
-                .load_full()
-                .map_or_else(|| Arc::clone(&self.temporary), |epoch| Arc::clone(&epoch.live)),
+            _ => self.newest_live.load_full(),
         }
     }
 

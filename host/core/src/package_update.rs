@@ -8,20 +8,17 @@ use std::sync::Arc;
 
 use carrara_types::decision::{Change, Finding, Severity};
 use carrara_types::manifest::{Package, ParsedManifest, merge};
-use carrara_types::secret::SecretBytes;
 use time::OffsetDateTime;
 
 use crate::Coordinator;
 use crate::access;
-use crate::audit::{Action, Entry};
-use crate::authority::AuthorityRecords;
 use crate::error::{Cause, SetManifestError, UpdateManifestError};
 use crate::generate::{self, Source};
 use crate::log;
 use crate::outcome::UpdateProgress;
-use crate::ports::{Batch, CommitError, Entropy, StoreError};
+use crate::ports::{Batch, Entropy};
 use crate::records;
-use crate::update_manifest::Proposed;
+use crate::update_manifest::{Proposed, copied, depend, dependencies, is_stored, put_authority};
 use crate::view::View;
 
 impl Coordinator {
@@ -33,7 +30,7 @@ impl Coordinator {
     ) -> Result<Option<UpdateProgress>, UpdateManifestError> {
         let Proposed { user, now, .. } = *proposed;
         let names: BTreeSet<String> = proposed.manifest.packages.keys().cloned().collect();
-        let entry = Entry::done(now, Some(user), Action::UpdateSecurityVersion, names.iter().cloned());
+        let entry = proposed.entry();
         let asked = access::may_update_packages(view, self.ports.policies.as_ref(), user, names, now).await;
         let view = match asked {
             Ok(grant) => grant.view(),
@@ -57,11 +54,9 @@ impl Coordinator {
         for (name, version) in &versions {
             records::put(&mut batch, records::package_version(name), version.to_le_bytes().to_vec());
         }
-        match self.commit(batch, now, &[entry]).await {
-            Ok(_) => Ok(Some(UpdateProgress { warnings, ..UpdateProgress::default() })),
-            Err(CommitError::Conflict) => Ok(None),
-            Err(CommitError::Store(error)) => Err(UpdateManifestError::Store(error)),
-        }
+        let stored =
+            is_stored(self.commit(batch, now, &[entry]).await).map_err(UpdateManifestError::Store)?;
+        Ok(stored.then(|| UpdateProgress { warnings, ..UpdateProgress::default() }))
     }
 
     /// The new CA with the shared certificates, made off the async workers.
@@ -83,31 +78,6 @@ impl Coordinator {
                 error => UpdateManifestError::Apply(error),
             })
     }
-}
-
-/// What of a renewed CA is stored; the root stays.
-pub(crate) fn put_authority(batch: &mut Batch, authority: AuthorityRecords) {
-    records::put(batch, records::INTERMEDIATE_CERTIFICATE, authority.intermediate_certificate);
-    records::put(batch, records::MARBLE_ROOT_CERTIFICATE, authority.marble_root_certificate);
-    batch.puts.push((records::INTERMEDIATE_KEY.to_owned(), authority.intermediate_key));
-}
-
-/// What every update depends on: the manifest, the CA, and that (still) nothing (else) is pending.
-pub(crate) fn dependencies(view: &View) -> Vec<(String, Option<u64>)> {
-    let mut depends = view.dependencies();
-    depend(&mut depends, view, records::PENDING_UPDATE);
-    depends
-}
-
-/// Adds a record that is copied.
-pub(crate) fn depend(depends: &mut Vec<(String, Option<u64>)>, view: &View, key: &str) {
-    depends.push((key.to_owned(), view.snapshot.record_revision(key)));
-}
-
-/// A record that is copied into a batch, as it is stored.
-pub(crate) fn copied(batch: &mut Batch, view: &View, key: &str) -> Result<SecretBytes, StoreError> {
-    depend(&mut batch.depends, view, key);
-    records::required(view.snapshot.as_ref(), key)
 }
 
 /// M-101..M-105 and X-35: the versions that the update sets.

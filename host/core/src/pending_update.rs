@@ -1,11 +1,24 @@
 //! Reading the pending update.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::Coordinator;
 use crate::error::PendingUpdateError;
 use crate::outcome::PendingUpdate;
 use crate::pending::Pending;
 use crate::records;
 use crate::view::View;
+
+/// The pending update that was read last. Anybody may ask for it, and to open and read its record is expensive.
+#[derive(Default)]
+pub(crate) struct PendingCache(Mutex<Option<Cached>>);
+
+struct Cached {
+    state_id: Option<[u8; 16]>,
+    /// Of the record.
+    revision: u64,
+    pending: Arc<Pending>,
+}
 
 impl Coordinator {
     /// The update that waits for acknowledgements.
@@ -14,18 +27,40 @@ impl Coordinator {
     /// [`PendingUpdateError::NotFound`] where none is pending.
     pub fn pending_update(&self) -> Result<PendingUpdate, PendingUpdateError> {
         let view = self.view().map_err(PendingUpdateError::Store)?.ok_or(PendingUpdateError::NotFound)?;
-        let pending = pending(&view)?;
+        let pending = self.pending(&view)?;
         Ok(PendingUpdate {
             missing_acknowledgments: pending.missing(),
             missing_users: pending.missing_users(),
-            manifest: pending.manifest,
+            manifest: pending.manifest.clone(),
         })
+    }
+
+    /// The update that waits in this view.
+    pub(crate) fn pending(&self, view: &View) -> Result<Arc<Pending>, PendingUpdateError> {
+        let snapshot = view.snapshot.as_ref();
+        // Held while the record is read, so that many who ask at once do not all do the same work.
+        let mut cached = self.pending_cache.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(revision) = snapshot.record_revision(records::PENDING_UPDATE) else {
+            *cached = None;
+            return Err(PendingUpdateError::NotFound);
+        };
+        let state_id = snapshot.state_id();
+        if let Some(known) = cached.as_ref()
+            && (known.state_id, known.revision) == (state_id, revision)
+        {
+            return Ok(Arc::clone(&known.pending));
+        }
+        *cached = None;
+        let read = records::pending_update(snapshot).map_err(PendingUpdateError::Store)?;
+        let pending = Arc::new(read.ok_or(PendingUpdateError::NotFound)?);
+        *cached = Some(Cached { state_id, revision, pending: Arc::clone(&pending) });
+        Ok(pending)
     }
 }
 
-/// The update that waits in this view.
-pub(crate) fn pending(view: &View) -> Result<Pending, PendingUpdateError> {
-    records::pending_update(view.snapshot.as_ref())
-        .map_err(PendingUpdateError::Store)?
-        .ok_or(PendingUpdateError::NotFound)
+impl PendingCache {
+    /// Nothing is pending any more.
+    pub(crate) fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }

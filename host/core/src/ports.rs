@@ -75,7 +75,7 @@ pub struct Batch {
     pub rekey: Option<Box<NewState>>,
 }
 
-/// Entries of the audit trail that the state keeps; about 3 MB.
+/// Entries of the audit trail that the state keeps: about 3 MB; at most 60 MB, where users fill it with long refusals.
 pub const AUDIT_KEPT: u64 = 10_000;
 
 /// What makes a new state (first manifest or reset), or changes its data key.

@@ -52,7 +52,7 @@ impl Coordinator {
         }
         let now = self.ports.clock.now();
         let manifest = Arc::new(self.judge(bytes, phase, now).await?);
-        let live = Arc::clone(&self.temporary);
+        let live = self.newest_live.load_full();
         let (computed, _turn) = self.compute(Arc::clone(&manifest), live, bytes.to_vec(), now, turn).await?;
         self.dry_run(&manifest, now).await?;
 
@@ -94,7 +94,8 @@ impl Coordinator {
         };
         let findings = self.ports.policies.validate(proposal).await.map_err(SetManifestError::Policy)?;
         let renderers = self.ports.policies.renderers();
-        let known = Known { renderers: Some(&renderers), coordinator_names: self.temporary.names() };
+        let live = self.newest_live.load();
+        let known = Known { renderers: Some(&renderers), coordinator_names: live.names() };
         AcceptedManifest::judge(parsed, findings, &known).map_err(|refusal| refused(Refused(refusal)))
     }
 

@@ -168,8 +168,8 @@ pub(crate) fn is_slow(definition: &SecretDefinition) -> bool {
     definition.kind == SecretKind::CertRsa && !definition.shared && !definition.user_defined
 }
 
-/// A shared or user-defined secret. Its previous value is the current one until an update stores another (S-40);
-/// a user-defined one has no previous value until then (S-57).
+/// A shared or user-defined secret. Where no previous value is stored, it is the current one (S-40); a user-defined one
+/// has none then (S-57).
 fn stored(
     snapshot: &dyn Snapshot,
     scope: Scope,

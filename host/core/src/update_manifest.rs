@@ -1,21 +1,23 @@
 //! Updating the manifest: security versions of packages, or the whole (manifest.md section 5).
 //!
 //! Reads and judges in the order of L-50; what either kind of update does stands in `package_update.rs` and
-//! `full_update.rs`.
+//! `full_update.rs`. What both share stands here.
 
 use std::sync::Arc;
 
 use carrara_types::decision::{Change, Finding, Principal, Proposal};
 use carrara_types::manifest::ParsedManifest;
+use carrara_types::secret::SecretBytes;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::Coordinator;
 use crate::audit::{Action, Entry};
+use crate::authority::AuthorityRecords;
 use crate::error::UpdateManifestError;
 use crate::outcome::{Reporting, UpdateProgress};
-use crate::ports::PolicyFailure;
+use crate::ports::{Batch, CommitError, Committed, PolicyFailure, StoreError};
 use crate::records;
 use crate::view::View;
 
@@ -41,6 +43,15 @@ impl Proposed<'_> {
     pub(crate) fn fingerprint(&self) -> String {
         hex::encode(Sha256::digest(self.bytes))
     }
+
+    /// The audit entry of the update's start.
+    pub(crate) fn entry(&self) -> Entry {
+        if self.manifest.is_package_update() {
+            let names = self.manifest.packages.keys().cloned();
+            return Entry::done(self.now, Some(self.user), Action::UpdateSecurityVersion, names);
+        }
+        Entry::done(self.now, Some(self.user), Action::UpdateManifest, [self.fingerprint()])
+    }
 }
 
 impl Coordinator {
@@ -59,12 +70,13 @@ impl Coordinator {
         let turn = &self.update_turn().await;
         for _ in 0..ATTEMPTS {
             let (view, user) = self.updater(peer)?;
-            if view.snapshot.record_revision(records::PENDING_UPDATE).is_some() {
-                return Err(UpdateManifestError::Pending);
-            }
             let user = user.as_ref();
             let proposed = Proposed { bytes, manifest, user, reporting, now: self.now(&view), turn };
-            let progress = if is_package_update(manifest) {
+            if view.snapshot.record_revision(records::PENDING_UPDATE).is_some() {
+                self.note_refused_update(proposed.entry(), &UpdateManifestError::Pending);
+                return Err(UpdateManifestError::Pending);
+            }
+            let progress = if manifest.is_package_update() {
                 self.update_packages(&view, &proposed).await?
             } else {
                 self.update_whole(&view, &proposed).await?
@@ -100,9 +112,10 @@ impl Coordinator {
         self.ports.policies.validate(proposal).await
     }
 
-    /// Notes a refusal by the authorizers.
+    /// Notes a refusal by the authorizers, or because another update is pending.
     pub(crate) fn note_refused_update(&self, entry: Entry, error: &UpdateManifestError) {
-        if matches!(error, UpdateManifestError::Denied(_) | UpdateManifestError::Policy(_)) {
+        use UpdateManifestError::{Denied, Pending, Policy};
+        if matches!(error, Denied(_) | Policy(_) | Pending) {
             self.note(&entry.refused(&error.to_string()));
         }
     }
@@ -115,44 +128,39 @@ impl Coordinator {
     }
 }
 
-/// The audit entry of a full update's start.
-pub(crate) fn start_entry(proposed: &Proposed<'_>) -> Entry {
-    Entry::done(proposed.now, Some(proposed.user), Action::UpdateManifest, [proposed.fingerprint()])
-}
-
-/// Whether an update is about packages' versions alone (manifest.md section 5).
-fn is_package_update(manifest: &ParsedManifest) -> bool {
-    manifest.infrastructures.is_empty()
-        && manifest.marbles.is_empty()
-        && manifest.users.is_empty()
-        && manifest.recovery_keys.is_empty()
-        && manifest.roles.is_empty()
-        && manifest.secrets.is_empty()
-        && manifest.tls.is_empty()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // manifest.md section 5
-    #[test]
-    fn each_section_but_packages_and_config_makes_an_update_a_full_one() {
-        let is_package = |text: &str| is_package_update(&ParsedManifest::parse(text.as_bytes()).unwrap());
-        for text in [
-            "{}",
-            r#"{"Packages":{"p":{}}}"#,
-            r#"{"Packages":{"p":{}},"Config":{"UpdateThreshold":1}}"#,
-            r#"{"Packages":{"p":{}},"Marbles":{},"Users":null}"#,
-        ] {
-            assert!(is_package(text), "{text}");
-        }
-        for section in ["Infrastructures", "Marbles", "Users", "Roles", "Secrets", "TLS"] {
-            assert!(
-                !is_package(&format!(r#"{{"Packages":{{"p":{{}}}},"{section}":{{"x":null}}}}"#)),
-                "{section}"
-            );
-        }
-        assert!(!is_package(r#"{"RecoveryKeys":{"x":""}}"#));
+/// Whether a batch was stored; `false` if the state has changed meanwhile.
+///
+/// # Errors
+/// The state cannot be written.
+pub(crate) fn is_stored(committed: Result<Committed, CommitError>) -> Result<bool, StoreError> {
+    match committed {
+        Ok(_) => Ok(true),
+        Err(CommitError::Conflict) => Ok(false),
+        Err(CommitError::Store(error)) => Err(error),
     }
+}
+
+/// What of a renewed CA is stored; the root stays.
+pub(crate) fn put_authority(batch: &mut Batch, authority: AuthorityRecords) {
+    records::put(batch, records::INTERMEDIATE_CERTIFICATE, authority.intermediate_certificate);
+    records::put(batch, records::MARBLE_ROOT_CERTIFICATE, authority.marble_root_certificate);
+    batch.puts.push((records::INTERMEDIATE_KEY.to_owned(), authority.intermediate_key));
+}
+
+/// What every update depends on: the manifest, the CA, and that (still) nothing (else) is pending.
+pub(crate) fn dependencies(view: &View) -> Vec<(String, Option<u64>)> {
+    let mut depends = view.dependencies();
+    depend(&mut depends, view, records::PENDING_UPDATE);
+    depends
+}
+
+/// Adds a record that is copied.
+pub(crate) fn depend(depends: &mut Vec<(String, Option<u64>)>, view: &View, key: &str) {
+    depends.push((key.to_owned(), view.snapshot.record_revision(key)));
+}
+
+/// A record that is copied into a batch, as it is stored.
+pub(crate) fn copied(batch: &mut Batch, view: &View, key: &str) -> Result<SecretBytes, StoreError> {
+    depend(&mut batch.depends, view, key);
+    records::required(view.snapshot.as_ref(), key)
 }

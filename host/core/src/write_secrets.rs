@@ -1,7 +1,7 @@
 //! Writing user-defined secrets (S-50..S-57): permission, values, the templates that use them, one commit.
 //!
-//! An upload writes the current value and never the previous one: a user-defined secret has none until an update
-//! carries it over (S-57, decision 2).
+//! An upload writes the current value and never the previous one (S-57). Updates do not write it either (S-41), so that a
+//! user-defined secret has no previous value.
 
 use std::collections::BTreeMap;
 

@@ -1,15 +1,19 @@
 //! What happens to every request, whatever it asks for: an id, limits, one event in the log.
 //!
-//! A request runs in a task of its own. A client that goes away or a time limit that passes ends the waiting, never the
-//! work: a use case is not cut off between its commit and what follows it. A panic is caught at the task's end.
+//! A client that goes away or a time limit that passes ends the waiting, never the work: a use case is not cut off
+//! between its commit and what follows it. Most requests have their answer at the first poll; whatever has to wait goes
+//! on in a task of its own. A panic is caught and answered.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{BodyExt as _, Empty};
@@ -197,11 +201,17 @@ impl Edge {
             (app.answer)(request).await
         };
         let work = RECORD.scope(Arc::clone(&event.record), work).instrument(event.span.clone());
-        match tokio::time::timeout(self.limit, tokio::spawn(work)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err(Mishap::Panic),
-            Err(_) => Err(Mishap::Timeout),
-        }
+        // The answer's future is dropped after a panic, and nothing of it is looked at again.
+        let mut work = AssertUnwindSafe(work).catch_unwind().boxed();
+        let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+        let done = match first {
+            Poll::Ready(done) => done,
+            Poll::Pending => match tokio::time::timeout(self.limit, tokio::spawn(work)).await {
+                Ok(ended) => ended.unwrap_or_else(|ended| Err(Box::new(ended))),
+                Err(_) => return Err(Mishap::Timeout),
+            },
+        };
+        done.map_err(|_| Mishap::Panic)
     }
 }
 

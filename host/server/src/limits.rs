@@ -59,6 +59,10 @@ pub(crate) const MANIFEST_JSON_BYTES: usize = MANIFEST_BYTES.div_ceil(3) * 4 + 1
 /// Secrets as JSON. A plain secret of some MiB fits; a Marble could not receive more, since gRPC's clients read 4 MiB.
 pub(crate) const SECRETS_JSON_BYTES: usize = 16 << 20;
 
+/// Secrets in one upload, some hundred bytes of memory each beside the body; the built-in authorizer's fuel is enough to judge as
+/// many names.
+pub(crate) const SECRETS_AT_ONCE: usize = 10_000;
+
 /// The body of a small request (a counter). Names are short.
 pub(crate) const SMALL_JSON_BYTES: usize = 64 << 10;
 
@@ -74,9 +78,23 @@ pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
 /// All bodies being read on a port together, since anyone may upload a manifest.
 pub(crate) const BODIES_BYTES: usize = 128 << 20;
 
+/// All long answers to readers on a port together, since anyone may read the manifest and the whole log. A longer one alone
+/// is given all the same: the log has no end.
+pub(crate) const ANSWERS_BYTES: usize = 256 << 20;
+
+/// Up to here an answer is not counted: [`Limits::requests`] of this length take 128 MiB.
+pub(crate) const LONG_ANSWER_BYTES: usize = 256 << 10;
+
 /// Bodies being read on a port at once, a fraction of [`Limits::requests`]: who sends them slowly keeps nobody from asking
 /// what needs no body.
 pub(crate) const UPLOADS: usize = 128;
+
+/// Long readings of the update log at once; more wait. Each line is opened by itself, and anybody may ask for all of them: one
+/// reading leaves the other processors to everybody else.
+pub(crate) const LOG_READINGS: usize = 1;
+
+/// Lines of the update log that are not yet a long reading.
+pub(crate) const LOG_FEW_LINES: usize = 100;
 
 /// What is still read and thrown away of a body that is too long, so that the client gets to read the answer.
 pub(crate) const DISCARD_BYTES: usize = 16 << 20;
@@ -96,14 +114,16 @@ pub(crate) const GRPC_MESSAGE_BYTES: usize = 4 << 20;
 /// After an accept that failed (no file descriptors left), before the next one: trying at once would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections to the metrics port. Two or three Prometheus servers and a curious person need one each; more wait.
-pub(crate) const METRICS_CONNECTIONS: usize = 16;
+/// Connections to the metrics port. Two or three Prometheus servers and a curious person need one each. One more closes
+/// the oldest, so that whoever holds connections keeps nobody away.
+pub(crate) const METRICS_CONNECTIONS: usize = 128;
 
 /// The head of a request to the metrics port, which has no long URLs.
 pub(crate) const METRICS_HEADER_BYTES: usize = 16 << 10;
 
-/// For the head of a request to the metrics port, idle time between two scrapes included.
-pub(crate) const METRICS_HEADER_READ: Duration = Duration::from_secs(30);
+/// For the head of a request to the metrics port, from the connection's begin or the last answer on. Shorter than the time
+/// between two scrapes: a scraper connects again.
+pub(crate) const METRICS_HEADER_READ: Duration = Duration::from_secs(5);
 
 /// A connection to the metrics port, however busy: scrapers connect again, and a slow reader holds one of few places.
 pub(crate) const METRICS_AGE: Duration = Duration::from_secs(300);

@@ -79,6 +79,8 @@ pub(crate) enum Failure {
     BodyBroken,
     /// Too many bytes of bodies in memory.
     BodiesFull,
+    /// Too many bytes of long answers in memory.
+    AnswersFull,
     /// No answer of a use case at all.
     Mishap(Mishap),
     /// An answer that could not be written as JSON.
@@ -180,7 +182,9 @@ fn classify(version: Version, failure: &Failure) -> (StatusCode, Kind) {
         Failure::BodySlow => (StatusCode::REQUEST_TIMEOUT, Kind::Error),
         Failure::BodyBroken => (StatusCode::BAD_REQUEST, Kind::Error),
         Failure::Mishap(Mishap::Panic) | Failure::Encoding => internal,
-        Failure::BodiesFull | Failure::Mishap(Mishap::Timeout | Mishap::Overload) => busy,
+        Failure::BodiesFull | Failure::AnswersFull | Failure::Mishap(Mishap::Timeout | Mishap::Overload) => {
+            busy
+        }
     }
 }
 
@@ -221,7 +225,7 @@ fn message(version: Version, failure: &Failure) -> String {
         }
         Failure::BodySlow => "the request's body did not arrive in time".to_owned(),
         Failure::BodyBroken => "the request's body could not be read".to_owned(),
-        Failure::BodiesFull => Mishap::Overload.message().to_owned(),
+        Failure::BodiesFull | Failure::AnswersFull => Mishap::Overload.message().to_owned(),
         Failure::Mishap(mishap) => mishap.message().to_owned(),
         Failure::Encoding => Mishap::Panic.message().to_owned(),
     }

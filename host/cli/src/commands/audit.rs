@@ -5,12 +5,13 @@ use std::time::Duration;
 use anyhow::Result;
 use carrara_client::{Address, AuditEntry, Client, ClientError};
 use clap::Args;
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::args::{Globals, User};
 use crate::color;
 use crate::commands::refusal::explain;
-use crate::output::{Output, complain};
+use crate::output::{Output, complain, escaped};
 use crate::session::Session;
 
 /// How often `--follow` asks: the coordinator writes what it holds in memory once a second.
@@ -76,9 +77,7 @@ async fn follow(reader: &mut Reader<'_>, output: &mut Output) -> Result<()> {
                 !page.is_empty() && !reader.is_at_end()
             }
             // It may come back: what is added meanwhile is not missed.
-            Err(
-                error @ (ClientError::Connect { .. } | ClientError::Http { .. } | ClientError::Late { .. }),
-            ) => {
+            Err(error) if may_pass(&error) => {
                 if reached {
                     complain(&format!("Warning: {:#}; trying again", anyhow::Error::new(error)));
                 }
@@ -94,6 +93,15 @@ async fn follow(reader: &mut Reader<'_>, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
+/// Nobody there, or too busy.
+fn may_pass(error: &ClientError) -> bool {
+    match error {
+        ClientError::Connect { .. } | ClientError::Http { .. } | ClientError::Late { .. } => true,
+        ClientError::Api(refusal) => refusal.code == StatusCode::SERVICE_UNAVAILABLE,
+        _ => false,
+    }
+}
+
 fn failed(error: ClientError, client: &Client) -> anyhow::Error {
     explain(error, "reading the audit trail", client)
 }
@@ -102,6 +110,8 @@ fn failed(error: ClientError, client: &Client) -> anyhow::Error {
 struct Reader<'a> {
     client: &'a Client,
     next: u64,
+    /// Whether the entry `next` was asked for by the user or follows one that was read.
+    is_asked: bool,
     end: u64,
     left: u64,
 }
@@ -113,19 +123,17 @@ impl<'a> Reader<'a> {
             None if command.follow => client.audit(0, Some(1)).await?.end.saturating_sub(RECENT),
             None => 0,
         };
-        Ok(Self { client, next, end: u64::MAX, left: command.limit.unwrap_or(u64::MAX) })
+        let (is_asked, left) = (command.from.is_some(), command.limit.unwrap_or(u64::MAX));
+        Ok(Self { client, next, is_asked, end: u64::MAX, left })
     }
 
     async fn page(&mut self) -> Result<Vec<AuditEntry>, ClientError> {
         let limit = usize::try_from(self.left.min(PAGE)).unwrap_or_default();
         let page = self.client.audit(self.next, Some(limit)).await?;
-        if page.first > self.next && self.next > 0 {
-            complain(&format!(
-                "Warning: the entries {} to {} are no longer kept",
-                self.next,
-                page.first.saturating_sub(1)
-            ));
+        if page.first > self.next && self.is_asked {
+            complain(&format!("Warning: {}", missing(self.next, page.first)));
         }
+        self.is_asked = true;
         // An index past the end is one that is to come.
         self.next = page.next.max(self.next);
         self.end = page.end;
@@ -139,6 +147,16 @@ impl<'a> Reader<'a> {
 
     fn is_at_end(&self) -> bool {
         self.next >= self.end
+    }
+}
+
+/// What is said of the entries from `next` to before `first`.
+fn missing(next: u64, first: u64) -> String {
+    match (first.saturating_sub(next), first.saturating_sub(1)) {
+        (1, last) => format!("1 entry is missing: the entry {last} is no longer kept"),
+        (count, last) => {
+            format!("{count} entries are missing: the entries {next} to {last} are no longer kept")
+        }
     }
 }
 
@@ -159,7 +177,7 @@ fn value(entry: &AuditEntry) -> Value {
 
 /// One line: columns that line up for names of ordinary length.
 fn show(entry: &AuditEntry, output: &mut Output) -> Result<()> {
-    let user = entry.user.as_deref().unwrap_or("-");
+    let user = escaped(entry.user.as_deref().unwrap_or("-"));
     let start = format!("{:>6}  {:<24}  {user:<12}  {:<21}  ", entry.index, entry.time, entry.action);
     let style = if entry.outcome == "refused" { color::BAD } else { anstyle::Style::new() };
     let width = 9_usize.saturating_sub(entry.outcome.len());
@@ -208,6 +226,33 @@ mod tests {
         );
         assert_eq!(value(&entry)["reason"], "not allowed");
         assert_eq!(value(&entry)["moreResources"], 3);
+    }
+
+    #[test]
+    fn no_name_and_no_reason_forges_an_entry() {
+        let forged = "x\n     8  2025-03-04T05:06:07.008Z  root  SetManifest  done\r\u{202e}\u{1b}[2K";
+        let entry: AuditEntry = serde_json::from_value(json!({
+            "index": 7, "time": forged, "user": forged, "action": forged, "resources": [forged],
+            "outcome": forged, "reason": forged, "more": forged,
+        }))
+        .unwrap();
+        let kept = Kept::default();
+        show(&entry, &mut kept.output(Format::Text)).unwrap();
+        assert_eq!(kept.text().lines().count(), 1, "{}", kept.text());
+        assert!(
+            !kept
+                .text()
+                .trim_end()
+                .contains(|character: char| { character.is_control() || character == '\u{202e}' })
+        );
+        assert_eq!(kept.text().matches("x\\n     8").count(), 7, "{}", kept.text());
+        assert_eq!(value(&entry)["user"], forged, "programs get it as it is");
+    }
+
+    #[test]
+    fn missing_entries_are_counted() {
+        assert_eq!(missing(0, 1), "1 entry is missing: the entry 0 is no longer kept");
+        assert_eq!(missing(2, 5), "3 entries are missing: the entries 2 to 4 are no longer kept");
     }
 
     #[test]

@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 
 /// HTTP's Service Unavailable.
 const BUSY: u16 = 503;
+/// What a coordinator says, with the same status, when it is still at work at the end of its own time limit.
+const MAY_TAKE_EFFECT: &str = "it may still take effect";
 
 /// Turns a failed request into an error that names what was tried, as whom, and what helps.
 pub(crate) fn explain(error: ClientError, doing: &str, client: &Client) -> Error {
@@ -16,15 +18,22 @@ pub(crate) fn explain(error: ClientError, doing: &str, client: &Client) -> Error
 
 /// The same for a request that changes something: without an answer, the change may have been made all the same.
 pub(crate) fn explain_change(error: ClientError, doing: &str, client: &Client) -> Error {
-    let doing = match error {
-        ClientError::Late { .. } | ClientError::Http { .. } => {
-            format!(
-                "{doing}; it may have been done all the same: see `carrara manifest log` before trying again"
-            )
-        }
-        _ => doing.to_owned(),
-    };
-    explain(error, &doing, client)
+    if may_have_been_done(&error) {
+        let doing = format!(
+            "{doing}; it may have been done all the same: see `carrara manifest log` before trying again"
+        );
+        return Error::new(error).context(doing);
+    }
+    explain(error, doing, client)
+}
+
+/// No answer came, or one that says no more than that it takes long.
+pub(crate) fn may_have_been_done(error: &ClientError) -> bool {
+    match error {
+        ClientError::Late { .. } | ClientError::Http { .. } => true,
+        ClientError::Api(refusal) => refusal.message.contains(MAY_TAKE_EFFECT),
+        _ => false,
+    }
 }
 
 fn remedy(error: &ClientError, client: &Client) -> String {
@@ -32,7 +41,7 @@ fn remedy(error: &ClientError, client: &Client) -> String {
         ClientError::Unauthorized(_) => {
             return format!(
                 "the certificate that was presented ({}) must be that of a user of the manifest in force: compare it \
-                 with what `carrara manifest get` prints",
+                 with what `carrara manifest get` prints, or set a manifest first where `carrara status` says 2",
                 presented(client)
             );
         }
@@ -93,7 +102,9 @@ mod tests {
             (ClientError::NoUpdate, "doing; start one with `carrara manifest update apply`: "),
             (
                 ClientError::Unauthorized("who?".to_owned()),
-                "doing; the certificate that was presented (none) must",
+                "doing; the certificate that was presented (none) must be that of a user of the manifest in force: \
+                 compare it with what `carrara manifest get` prints, or set a manifest first where `carrara status` \
+                 says 2: ",
             ),
         ] {
             let text = explained(error, false);
@@ -107,5 +118,8 @@ mod tests {
         assert!(explained(late(), true).contains("may have been done all the same"));
         assert!(!explained(late(), false).contains("all the same"));
         assert!(!explained(refused(500, "no"), true).contains("all the same"));
+        assert!(!explained(refused(503, "overloaded"), true).contains("all the same"));
+        let at_work = explained(refused(503, "the request took too long; it may still take effect"), true);
+        assert!(at_work.contains("all the same") && !at_work.contains("try again in a moment"), "{at_work}");
     }
 }

@@ -1,5 +1,6 @@
 //! `secret get NAME... HOST` and `secret set FILE HOST`.
 
+mod from_pem;
 mod set;
 
 use std::collections::BTreeMap;
@@ -53,7 +54,8 @@ pub(crate) enum Secret {
         host: Address,
         #[command(flatten)]
         user: User,
-        /// FILE is PEM: set the secret NAME to its first CERTIFICATE and its first private key
+        /// FILE is PEM: set the secret NAME to its first CERTIFICATE and its first private key, which must belong together.
+        /// EC and RSA PRIVATE KEYs become PKCS#8
         #[arg(long, value_name = "NAME")]
         from_pem: Option<String>,
     },

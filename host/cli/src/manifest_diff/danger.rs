@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Change, Kind};
+use super::{Change, Kind, rights};
 
 const DEBUG: &str = "whoever runs a debug enclave can read its memory and all its secrets";
 const OLDER: &str = "older versions, with their known weaknesses, may run again";
@@ -15,6 +15,9 @@ pub(super) fn of(change: &Change, old: &Value, new: &Value) -> Option<String> {
     let path: Vec<String> =
         change.path.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    if let Some(text) = rights::granted(&path, change, new) {
+        return Some(text);
+    }
     let text = match *path.as_slice() {
         ["Packages", ..] => package(path.get(2).copied(), change),
         ["Infrastructures", _] if change.kind == Kind::Removed && is_empty(new, "Infrastructures") => {
@@ -43,7 +46,7 @@ pub(super) fn of(change: &Change, old: &Value, new: &Value) -> Option<String> {
     text.map(str::to_owned)
 }
 
-/// What happens with every update by this manifest.
+/// What happens with every full update by this manifest.
 pub(super) fn effects(old: &Value, new: &Value) -> Option<Change> {
     let rotates = |manifest: &Value| manifest.pointer("/Config/RotateRootSecret") == Some(&Value::Bool(true));
     (rotates(old) && rotates(new)).then(|| Change {

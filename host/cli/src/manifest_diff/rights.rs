@@ -50,6 +50,67 @@ pub(super) fn locks_everybody_out(change: &Change) -> bool {
     change.kind == Kind::Effect && (change.path.as_str(), text) == (NOBODY.0, Some(NOBODY.1))
 }
 
+/// What a change of users and roles lets somebody do that she could not do before; `new` in normal form.
+pub(super) fn granted(path: &[&str], change: &Change, new: &Value) -> Option<String> {
+    let value = change.new.as_ref()?;
+    let role = |name: &str| new.get("Roles").and_then(|all| all.get(name));
+    let may =
+        |role: &Value, actions: &str, names: Option<&str>| format!("may {}", scope(role, actions, names));
+    match *path {
+        ["Users", _] if change.kind == Kind::Added => {
+            let roles = texts(value.get("Roles")).filter_map(role);
+            let rights: Vec<_> =
+                roles.filter(|role| has_actions(role)).map(|role| may(role, &actions(role), None)).collect();
+            Some(match rights.is_empty() {
+                true => "a new user, who may do nothing so far".to_owned(),
+                false => format!("a new user: whoever holds the certificate's key {}", rights.join("; ")),
+            })
+        }
+        ["Users", _, "Roles"] => {
+            let roles: Vec<&str> = items(value);
+            let rights: Vec<_> =
+                roles.into_iter().filter_map(role).filter(|role| has_actions(role)).collect();
+            let rights: Vec<_> = rights.into_iter().map(|role| may(role, &actions(role), None)).collect();
+            (!rights.is_empty()).then(|| format!("this user {}", rights.join("; ")))
+        }
+        ["Roles", _] if change.kind == Kind::Added && has_actions(value) => {
+            Some(format!("who has this role {}", may(value, &actions(value), None)))
+        }
+        ["Roles", name, "Actions"] => {
+            Some(format!("who has this role {}", may(role(name)?, &items(value).join(", "), None)))
+        }
+        ["Roles", name, "ResourceNames"] => {
+            let role = role(name).filter(|role| has_actions(role))?;
+            Some(format!("who has this role {}", may(role, &actions(role), Some(&items(value).join(", ")))))
+        }
+        ["Roles", name, "ResourceType"] => {
+            let role = role(name).filter(|role| has_actions(role))?;
+            Some(format!("who has this role {}", may(role, &actions(role), None)))
+        }
+        _ => None,
+    }
+}
+
+/// A text, or the texts of a list.
+fn items(value: &Value) -> Vec<&str> {
+    value.as_str().into_iter().chain(texts(Some(value))).collect()
+}
+
+fn actions(role: &Value) -> String {
+    texts(role.get("Actions")).collect::<Vec<_>>().join(", ")
+}
+
+fn has_actions(role: &Value) -> bool {
+    texts(role.get("Actions")).next().is_some()
+}
+
+/// `ReadSecret of Secrets a, b`.
+fn scope(role: &Value, actions: &str, names: Option<&str>) -> String {
+    let kind = role.get("ResourceType").and_then(Value::as_str).unwrap_or_default();
+    let all = texts(role.get("ResourceNames")).collect::<Vec<_>>().join(", ");
+    format!("{actions} of {kind} {}", names.unwrap_or(&all)).trim_end().to_owned()
+}
+
 const UPDATE: &str = "updatemanifest";
 
 fn rights(manifest: &Value) -> Rights<'_> {
@@ -83,6 +144,7 @@ fn gain(action: &str) -> Option<&'static str> {
     match action {
         UPDATE => Some("this user takes part in deciding on every later manifest"),
         "backup" => Some("this user may take away the sealed state"),
+        "readaudit" => Some("this user may read who did what"),
         _ => None,
     }
 }

@@ -2,12 +2,17 @@ use super::*;
 
 /// The changes as they are printed, without what is dangerous.
 fn lines(old: &Value, new: &Value) -> Vec<String> {
-    let plain = |change: &Change| Change { danger: None, ..change.clone() }.to_string();
-    diff(old, new).iter().map(plain).collect()
+    diff(old, new).iter().map(printed).collect()
+}
+
+fn printed(change: &Change) -> String {
+    let (first, rest) = super::lines::of(change);
+    [vec![first], rest].concat().join("\n")
 }
 
 fn dangers(old: &Value, new: &Value) -> Vec<String> {
-    diff(old, new).iter().filter(|change| change.danger.is_some()).map(ToString::to_string).collect()
+    let marked = |change: Change| Some(format!("{}  (!) {}", printed(&change), change.danger.as_ref()?));
+    diff(old, new).into_iter().filter_map(marked).collect()
 }
 
 fn manifest() -> Value {
@@ -65,11 +70,11 @@ fn things_are_added_removed_and_changed_by_section() {
     new["Roles"]["w"]["Actions"] = json!(["updatemanifest", "ReadAudit"]);
     let expected = [
         "~ /Packages/svc/SecurityVersion: 2 -> 3",
-        r#"+ /Users/bob: {"Certificate":"no PEM"}"#,
+        "+ /Users/bob\nCertificate: \"no PEM\"",
         r#"- /Roles/w/Actions: "UpdateManifest""#,
         r#"+ /Roles/w/Actions: "updatemanifest""#,
         r#"+ /Roles/w/Actions: "ReadAudit""#,
-        r#"- /Secrets/k: {"Shared":true,"Size":256,"Type":"symmetric-key"}"#,
+        "- /Secrets/k\nShared: true\nSize: 256\nType: \"symmetric-key\"",
         r#"= /Users/ops: "may ReadAudit""#,
     ];
     assert_eq!(lines(&manifest(), &new), expected);
@@ -81,18 +86,113 @@ fn users_and_recovery_keys_are_shown_by_fingerprint() {
     let changed = with("/Users/ops/Certificate", json!(pem_of(3)));
     let line = diff(&manifest(), &changed).remove(0);
     assert_eq!(line.new, Some(json!(format!("SHA-256 {}", hash(3)))));
-    assert!(line.to_string().contains(&hash(1)[..30]), "{line}");
+    let text = printed(&line);
+    assert!(text.contains(&hash(1)) && text.contains(&hash(3)), "{text}");
     let line = diff(&manifest(), &without("/RecoveryKeys/r")).remove(0);
     assert_eq!(line.old, Some(json!(format!("SHA-256 {}", hash(2)))));
 }
 
 #[test]
-fn a_long_text_is_shown_around_its_first_difference() {
-    let text = |middle: &str| json!(format!("{}{middle}{}", "a".repeat(500), "b".repeat(500)));
-    let old = with("/Marbles/api/Parameters/Env/A", text("X"));
-    let line = diff(&old, &with("/Marbles/api/Parameters/Env/A", text("Y"))).remove(0).to_string();
-    assert!(line.contains("...aaaa") && line.contains("aXb") && line.contains("aYb"), "{line}");
-    assert!(line.len() < 300, "{line}");
+fn a_long_text_is_shown_by_its_beginning_its_first_difference_its_end_and_its_length() {
+    let text = |middle: &str| json!({ "p": { "Config": format!("start{}{middle}{}end", "a".repeat(500), "b".repeat(500)) } });
+    let (old, new) = (with("/Policies", text("X")), with("/Policies", text("Y")));
+    let line = &lines(&old, &new)[0];
+    for part in [
+        "\n- \"starta",
+        "\n+ \"starta",
+        "aXb",
+        "aYb",
+        "bend\" (1011 characters; see --output json)",
+        " characters ...]a",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(line.len() < 800, "{line}");
+    let added = &lines(&manifest(), &new)[0];
+    assert!(added.contains("Config: \"starta") && added.contains("bend\" (1011"), "{added}");
+}
+
+#[test]
+fn what_a_marble_is_started_with_is_shown_whole_and_padding_hides_nothing() {
+    let command = format!("true{}; evil{}; worse", " ".repeat(3000), "\u{a0}".repeat(2));
+    let path = "/Marbles/api/Parameters/Argv";
+    let shown = r#""true[3000 spaces]; evil\u{a0}\u{a0}; worse""#;
+    for (old, new) in [
+        (manifest(), with(path, json!(["sh", "-c", command]))),
+        (with(path, json!(["sh"])), with(path, json!(["sh", "-c", command]))),
+    ] {
+        let text = lines(&old, &new).join("\n");
+        assert!(text.contains(shown), "{text}");
+    }
+    let long = "x".repeat(5000);
+    let marble = json!({ "Package": "svc", "Parameters": { "Argv": ["run", &long], "Env": { "B": &long }, "Files": { "/f": &long } } });
+    let text = lines(&manifest(), &with("/Marbles/new", marble)).join("\n");
+    assert_eq!(text.matches(&long).count(), 3, "{text}");
+    assert!(
+        text.starts_with(
+            "+ /Marbles/new\nPackage: \"svc\"\nParameters/Argv/0: \"run\"\nParameters/Argv/1: \"xxx"
+        ),
+        "{text}"
+    );
+    let few = lines(&manifest(), &with("/Marbles/api/Parameters/Env/A", json!("a  b   c")));
+    assert!(few[0].contains("a  b   c"), "{few:?}");
+}
+
+#[test]
+fn added_users_show_their_roles() {
+    let new = with("/Users/bob", json!({ "Certificate": pem_of(7), "Roles": ["w"] }));
+    let hash = hex::encode(Sha256::digest([7; 9]));
+    let expected = format!("+ /Users/bob\nCertificate: \"SHA-256 {hash}\"\nRoles: [\"w\"]");
+    assert_eq!(lines(&manifest(), &new)[0], expected);
+}
+
+fn reader() -> Value {
+    let mut manifest = manifest();
+    manifest["Roles"]["r"] =
+        json!({ "ResourceType": "Secrets", "ResourceNames": ["tok"], "Actions": ["ReadSecret"] });
+    manifest
+}
+
+#[test]
+fn whoever_gains_a_right_is_marked() {
+    let mut cases = vec![
+        (manifest(), reader(), "who has this role may ReadSecret of Secrets tok"),
+        (
+            manifest(),
+            with("/Users/bob", json!({ "Certificate": "x" })),
+            "a new user, who may do nothing so far",
+        ),
+    ];
+    let mut case = |change: fn(&mut Value), expected: &'static str| {
+        let mut new = reader();
+        change(&mut new);
+        cases.push((reader(), new, expected));
+    };
+    case(|new| new["Users"]["ops"]["Roles"] = json!(["w", "r"]), "this user may ReadSecret of Secrets tok");
+    case(|new| new["Roles"]["r"]["ResourceNames"] = json!(["tok", "k"]), "may ReadSecret of Secrets k");
+    case(
+        |new| new["Roles"]["r"]["Actions"] = json!(["ReadSecret", "WriteSecret"]),
+        "may WriteSecret of Secrets tok",
+    );
+    case(
+        |new| new["Roles"]["w"]["Actions"] = json!(["UpdateManifest", "ReadAudit"]),
+        "may ReadAudit of Manifest",
+    );
+    case(
+        |new| {
+            new["Roles"]["p"] = json!({ "ResourceType": "Packages", "ResourceNames": ["svc"], "Actions": ["UpdateSecurityVersion"] });
+        },
+        "may UpdateSecurityVersion of Packages svc",
+    );
+    case(
+        |new| new["Users"]["bob"] = json!({ "Certificate": "x", "Roles": ["r", "w"] }),
+        "a new user: whoever holds the certificate's key may ReadSecret of Secrets tok; may UpdateManifest of Manifest",
+    );
+    for (old, new, expected) in cases {
+        let found = dangers(&old, &new);
+        assert!(found.iter().any(|line| line.contains(expected)), "{expected}: {found:?}");
+    }
+    assert_eq!(dangers(&reader(), &manifest()), Vec::<String>::new(), "a loss is not marked");
 }
 
 #[test]
@@ -139,7 +239,7 @@ fn what_does_not_harm_is_not_marked() {
         with("/Packages/new", json!({ "UniqueID": "aa" })),
         with("/Marbles/two", json!({ "Package": "svc" })),
         with("/Secrets/new", json!({ "Type": "plain", "UserDefined": true })),
-        with("/Users/bob", json!({ "Certificate": "x" })),
+        with("/Roles/none", json!({ "ResourceType": "Secrets", "ResourceNames": ["tok"], "Actions": [] })),
     ];
     for new in harmless {
         assert_eq!(dangers(&manifest(), &new), Vec::<String>::new());
@@ -154,6 +254,8 @@ fn what_does_not_harm_is_not_marked() {
 fn a_rotation_that_was_there_before_is_told_too() {
     let rotating = with("/Config", json!({ "RotateRootSecret": true }));
     assert_eq!(dangers(&rotating, &rotating).len(), 1);
+    let packages = json!({ "Packages": { "svc": { "SecurityVersion": 3 } } });
+    assert!(dangers(&rotating, &packages).is_empty(), "not with a package update");
 }
 
 // M-106
@@ -163,7 +265,7 @@ fn a_package_update_is_compared_as_what_the_manifest_becomes() {
     assert_eq!(lines(&manifest(), &update), ["~ /Packages/svc/SecurityVersion: 2 -> 1"]);
     assert_eq!(dangers(&manifest(), &update).len(), 1);
     let unknown = json!({ "Packages": { "new": { "SecurityVersion": 1 } } });
-    assert_eq!(lines(&manifest(), &unknown), [r#"+ /Packages/new: {"SecurityVersion":1}"#]);
+    assert_eq!(lines(&manifest(), &unknown), ["+ /Packages/new\nSecurityVersion: 1"]);
 }
 
 #[test]

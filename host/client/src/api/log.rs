@@ -11,6 +11,10 @@ use crate::checkpoint::Hash;
 use crate::error::ClientError;
 use crate::transport::Client;
 
+/// Lines that are asked for at once of a log that is too long for one answer. A line has 64 KiB at most, so that a page is
+/// smaller than the limit of an answer.
+const PAGE: usize = 500;
+
 /// The signed head of the update log, not verified yet.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct LogHead {
@@ -28,12 +32,15 @@ struct LogData {
 }
 
 impl Client {
-    /// All lines of the update log.
+    /// All lines of the update log. It may be longer than one answer.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn update_log(&self) -> Result<Vec<String>, ClientError> {
-        self.log("/api/v2/update").await.map(|(lines, _)| lines)
+        match self.log("/api/v2/update").await {
+            Err(ClientError::TooLarge { .. }) => self.log_by_pages().await,
+            other => other.map(|(lines, _)| lines),
+        }
     }
 
     /// At most `limit` lines of the update log, from the line with the index `from` (0 is the first) on. Servers that
@@ -63,6 +70,19 @@ impl Client {
         const WHAT: &str = "signed checkpoints of the update log";
         let path = format!("/api/v2/update/head?from={from}");
         data(&self.get_new(WHAT, &path).await?, WHAT)
+    }
+
+    /// Servers that know no ranges send too much again, which is the error then.
+    async fn log_by_pages(&self) -> Result<Vec<String>, ClientError> {
+        let mut lines = Vec::new();
+        loop {
+            let page = self.update_log_range(lines.len() as u64, Some(PAGE)).await?;
+            let is_last = page.len() < PAGE;
+            lines.extend(page);
+            if is_last {
+                return Ok(lines);
+            }
+        }
     }
 
     async fn log(&self, two: &str) -> Result<(Vec<String>, Version), ClientError> {

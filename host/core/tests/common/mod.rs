@@ -8,6 +8,7 @@
 mod fakes;
 mod keys;
 mod policies;
+mod snapshot;
 mod store;
 
 use std::sync::Arc;

@@ -13,6 +13,8 @@ use carrara_store::{Backend, Options};
 use carrara_types::secret::SecretBytes;
 use tokio::sync::{Notify, Semaphore};
 
+use super::snapshot::{Counted, Opened};
+
 /// What only the log may say.
 pub const INTERNAL: &str = "sector 4711 of /dev/internal";
 
@@ -51,6 +53,8 @@ pub struct TestStore {
     pub commits: AtomicUsize,
     /// Whoever commits lets all others read the same snapshot first, as a slow disk would.
     pub slow: AtomicBool,
+    /// Of all snapshots together.
+    pub opened: Opened,
     pub created: Mutex<Option<Created>>,
     /// The newest data key that a commit brought.
     pub rekeyed: Mutex<Option<Created>>,
@@ -80,6 +84,7 @@ impl TestStore {
             conflicts: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
             slow: AtomicBool::new(false),
+            opened: Opened::default(),
             created: Mutex::default(),
             rekeyed: Mutex::default(),
         }
@@ -113,7 +118,7 @@ impl Store for TestStore {
     }
 
     fn snapshot(&self) -> Arc<dyn Snapshot> {
-        self.inner.snapshot()
+        Arc::new(Counted { inner: self.inner.snapshot(), opened: Arc::clone(&self.opened) })
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {

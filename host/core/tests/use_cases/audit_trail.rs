@@ -174,17 +174,53 @@ async fn entries_wait_while_the_store_fails_and_are_stored_once() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_for_the_memory_is_counted() {
+async fn equal_entries_of_one_write_out_are_one_with_their_number() {
     let (world, coordinator, alice) = world().await;
     let before = stored(&world).len();
-    for _ in 0..4096 + 3 {
+    for _ in 0..5000 {
         assert!(read(&coordinator, &alice, "shared").await);
     }
-    assert_eq!(coordinator.audit_entries_waiting(), 4096);
+    assert!(read(&coordinator, &alice, "own").await);
+    assert_eq!(coordinator.audit_entries_waiting(), 2);
     coordinator.write_out_audit().await.unwrap();
-    let entries = stored(&world).split_off(before);
-    assert_eq!(entries.len(), 4097);
-    assert_eq!(entries[4096], json!({ "action": "EntriesDropped", "count": 3 }));
+    assert!(read(&coordinator, &alice, "shared").await);
+    coordinator.write_out_audit().await.unwrap();
+    let of = |name: &str| done(json!("alice"), "ReadSecret", json!([name]));
+    let mut counted = of("shared");
+    counted["count"] = json!(5000);
+    assert_eq!(stored(&world)[before..], [counted, of("own"), of("shared")]);
+}
+
+// The trail keeps 10,000 entries: one user's refusals must not push out what others did.
+#[tokio::test]
+async fn ten_thousand_refusals_of_one_user_leave_everybody_else_s_entries_in_place() {
+    let ((bob, bob_pem), (alice, alice_pem)) = (user_certificate(), user_certificate());
+    let mut manifest = manifest();
+    manifest["Secrets"] = json!({ "own": { "Type": "plain", "UserDefined": true } });
+    manifest["Users"] = json!({ "alice": { "Certificate": alice_pem }, "bob": { "Certificate": bob_pem } });
+    let (world, coordinator) = World::with(&manifest).await;
+    coordinator.write_secrets(Some(&bob), upload("own")).await.unwrap();
+    assert!(read(&coordinator, &bob, "own").await);
+    coordinator.write_out_audit().await.unwrap();
+    let before = stored(&world);
+    assert_eq!(before[0]["action"], "SetManifest");
+
+    world.policies.authorizer(Verdict::Deny("rbac", "no", None));
+    for _ in 0..10 {
+        for size in 1..=1000 {
+            // Each different from the others of its second.
+            assert!(!read(&coordinator, &alice, &format!("none{size}")).await);
+            assert!(!read(&coordinator, &alice, "own").await);
+        }
+        assert!(coordinator.audit_entries_waiting() <= 64);
+        coordinator.write_out_audit().await.unwrap();
+    }
+    let after = stored(&world);
+    assert_eq!(after[..before.len()], before);
+    assert!(after.len() - before.len() <= 10 * 65, "{}", after.len());
+    world.policies.authorizer(Verdict::Allow);
+    let page = coordinator.read_audit(Some(&bob), 0, 2).await.unwrap();
+    assert_eq!((page.first, page.from, page.next, page.end), (0, 0, 2, after.len() as u64));
 }
 
 // A write-out between a use case's snapshot and its commit must not make it compute again.
@@ -210,8 +246,10 @@ async fn a_write_out_is_in_conflict_with_nobody() {
     coordinator.write_out_audit().await.unwrap();
     let made = world.store.commits.load(Ordering::SeqCst) - commits;
     assert!(made <= 20 + 21, "{made} commits: some were computed again");
-    let reads = stored(&world).iter().filter(|entry| entry["action"] == "ReadSecret").count();
-    assert_eq!(reads, 20);
+    let entries = stored(&world);
+    let reads = entries.iter().filter(|entry| entry["action"] == "ReadSecret");
+    // An entry without a count is one read.
+    assert_eq!(reads.map(|entry| entry["count"].as_u64().unwrap_or(1)).sum::<u64>(), 20);
 }
 
 // ReadAudit of resource type Manifest (deviations: M-62, M-72)

@@ -35,6 +35,10 @@ async fn updates_acknowledgements_and_refusals_are_recorded() {
     test.try_update("erin", &new).await.unwrap_err();
     test.update("alice", &new).await;
     test.try_acknowledge("erin", &bytes(&new)).await.unwrap_err();
+    test.try_update("erin", &broken).await.unwrap_err();
+    let raised = json!({ "Packages": { "app": { "SecurityVersion": 4 } } });
+    test.try_update("dave", &raised).await.unwrap_err();
+    test.try_acknowledge("bob", &bytes(&broken)).await.unwrap_err();
     test.coordinator.cancel_update(test.peer("dave")).await.unwrap_err();
     test.acknowledge("bob", &new).await;
     test.update("alice", &broken).await;
@@ -59,6 +63,11 @@ async fn updates_acknowledgements_and_refusals_are_recorded() {
             json!(["alice", "CancelUpdate", [new], "done"]),
             json!(["erin", "UpdateManifest", [new], "refused"]),
             json!(["erin", "AcknowledgeUpdate", [new], "refused"]),
+            // Another one was pending.
+            json!(["erin", "UpdateManifest", [broken], "refused"]),
+            json!(["dave", "UpdateSecurityVersion", ["app"], "refused"]),
+            // Not what was pending.
+            json!(["bob", "AcknowledgeUpdate", [broken], "refused"]),
             json!(["dave", "CancelUpdate", [], "refused"]),
         ]
     );

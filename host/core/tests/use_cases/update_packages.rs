@@ -1,9 +1,10 @@
 //! M-100..M-106, L-60, X-22, X-35, S-34, S-43: raising security versions of packages.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use carrara_core::error::UpdateManifestError;
-use carrara_core::outcome::Reporting;
+use carrara_core::outcome::{Reporting, TlsPort};
 use carrara_core::ports::Store as _;
 use carrara_types::decision::Severity;
 use serde_json::{Value, json};
@@ -239,4 +240,20 @@ async fn a_marble_opens_what_it_sealed_before_the_update() {
     let before = env(&activate(&test.coordinator).await, "PRIVATE");
     test.update("dave", &versions(3)).await;
     assert_eq!(env(&activate(&test.coordinator).await, "PRIVATE"), before, "{UUID}");
+}
+
+// L-60: the old intermediate certificate is valid for centuries, so that its key must not stay in memory
+#[tokio::test]
+async fn nobody_holds_the_old_intermediate_key_after_an_update() {
+    let mut test = Updating::alone(&manifest()).await;
+    for restarted in [false, true] {
+        if restarted {
+            test.coordinator = test.world.start().await;
+        }
+        let old = Arc::downgrade(&test.coordinator.tls_identity(TlsPort::Mesh));
+        test.update("dave", &versions(4)).await;
+        let new = test.coordinator.tls_identity(TlsPort::Mesh);
+        assert_eq!(Some(new.certificate.clone()), test.record("certificate:marbleRootCert"));
+        assert!(old.upgrade().is_none(), "restarted: {restarted}");
+    }
 }

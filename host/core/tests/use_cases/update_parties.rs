@@ -33,6 +33,35 @@ async fn refused_acknowledgement(test: &Updating, user: &str, manifest: &[u8]) -
     text(&error)
 }
 
+// Strangers may ask for it as often as they like.
+#[tokio::test]
+async fn the_pending_update_is_opened_once_per_change_of_it() {
+    let test = Updating::new(&manifest(), 3).await;
+    let (new, store) = (new_argument(&test), &test.world.store);
+    let opened = || store.opened.lock().unwrap().get("pendingUpdate").copied().unwrap_or_default();
+    let missing = || test.coordinator.pending_update().unwrap().missing_users;
+    test.update("bob", &new).await;
+    let begun = opened();
+    for _ in 0..100 {
+        assert_eq!(missing(), ["alice", "carol"]);
+    }
+    assert_eq!(opened(), begun + 1);
+    test.acknowledge("carol", &new).await;
+    for _ in 0..100 {
+        assert_eq!(missing(), ["alice"]);
+    }
+    assert_eq!(opened(), begun + 2);
+    test.coordinator.cancel_update(test.peer("alice")).await.unwrap();
+    for _ in 0..100 {
+        assert!(test.coordinator.pending_update().is_err());
+    }
+    let other =
+        test.changed(|manifest| manifest["Marbles"]["web"]["Parameters"]["Argv"] = json!(["./other"]));
+    test.update("alice", &other).await;
+    assert_eq!(test.coordinator.pending_update().unwrap().manifest, bytes(&other));
+    assert_eq!(opened(), begun + 3);
+}
+
 // L-51..L-54, R-58, R-60: two of three
 #[tokio::test]
 async fn an_update_waits_until_as_many_users_as_the_threshold_have_acknowledged() {

@@ -1,6 +1,6 @@
 //! Updates beside other changes: nothing is lost, nothing happens twice.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -84,11 +84,13 @@ async fn a_full_update_in_conflict_is_made_again_and_given_up_after_eight_times(
     assert!(matches!(test.try_update("alice", &alone).await.unwrap_err(), UpdateManifestError::Busy));
 }
 
-/// Policies whose next rendering first lets a user upload a secret, on the same coordinator.
+/// Policies whose next renderings first let a user upload secrets, on the same coordinator.
 struct Uploading {
     inner: Arc<FakePolicies>,
     coordinator: OnceLock<Arc<Coordinator>>,
-    armed: AtomicBool,
+    /// How many renderings are left that do; those of an upload's own dry run do not count.
+    armed: AtomicUsize,
+    uploading: AtomicBool,
     peer: Vec<u8>,
 }
 
@@ -117,7 +119,11 @@ impl Policies for Uploading {
         templates: Vec<Template>,
         secrets: Arc<dyn SecretCatalog>,
     ) -> Result<Vec<Vec<Chunk>>, RenderFailure> {
-        if self.armed.swap(false, Ordering::SeqCst) {
+        let less = |left: usize| left.checked_sub(1);
+        if !self.uploading.load(Ordering::SeqCst)
+            && self.armed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+        {
+            self.uploading.store(true, Ordering::SeqCst);
             let upload = |name: &str| SecretUpload {
                 name: name.to_owned(),
                 cert: None,
@@ -127,21 +133,22 @@ impl Policies for Uploading {
             let coordinator = Arc::clone(self.coordinator.get().unwrap());
             let uploads = vec![upload("kept"), upload("gone")];
             coordinator.write_secrets(Some(&self.peer), uploads).await.unwrap();
+            self.uploading.store(false, Ordering::SeqCst);
         }
         self.inner.render(renderer, context, templates, secrets).await
     }
 }
 
-// "no lost update": an upload that is acknowledged while an update is being made stays, and the update takes effect
-#[tokio::test]
-async fn secrets_that_are_uploaded_while_an_update_is_made_are_not_lost() {
+/// alice makes an update that removes `gone`. While it is rendered, so many times at most, she uploads `kept` and `gone`.
+async fn updated_beside_uploads(uploads: usize) -> (common::World, Arc<Coordinator>) {
     let (alice, pem) = user_certificate();
     let world = common::World::new().await;
     world.policies.authorizer(Verdict::Roles);
     let policies = Arc::new(Uploading {
         inner: world.policies.clone(),
         coordinator: OnceLock::new(),
-        armed: AtomicBool::new(false),
+        armed: AtomicUsize::new(0),
+        uploading: AtomicBool::new(false),
         peer: alice.clone(),
     });
     let mut ports = world.ports();
@@ -165,17 +172,33 @@ async fn secrets_that_are_uploaded_while_an_update_is_made_are_not_lost() {
     new["Roles"]["w"]["ResourceNames"] = json!(["kept"]);
     new["Marbles"]["web"]["Parameters"]["Argv"] = json!(["./new"]);
 
-    policies.armed.store(true, Ordering::SeqCst);
+    policies.armed.store(uploads, Ordering::SeqCst);
     coordinator.update_manifest(Some(&alice), &bytes(&new), Reporting::Full).await.unwrap();
-    assert!(!policies.armed.load(Ordering::SeqCst));
+    policies.armed.store(0, Ordering::SeqCst);
+    (world, coordinator)
+}
+
+// "no lost update": an upload that is acknowledged while an update is being made stays, and the update takes effect
+#[tokio::test]
+async fn secrets_that_are_uploaded_while_an_update_is_made_are_not_lost() {
+    use carrara_core::ports::Store as _;
+    let (world, coordinator) = updated_beside_uploads(1).await;
     let activation = common::activate(&coordinator).await;
     assert_eq!(
         (common::env(&activation, "E"), activation.argv),
         (hex::encode("meanwhile"), vec!["./new".to_owned()])
     );
-    use carrara_core::ports::Store as _;
     let snapshot = world.store.snapshot();
     assert!(snapshot.record_revision("secret:kept").is_some());
     assert!(snapshot.record_revision("secret:gone").is_none());
     assert_eq!(snapshot.log_size(), 5, "set, two secrets, two lines of the update");
+}
+
+// Whoever may write a secret cannot keep others from removing it.
+#[tokio::test]
+async fn uploads_without_end_do_not_hold_up_an_update() {
+    use carrara_core::ports::Store as _;
+    let (world, coordinator) = updated_beside_uploads(1000).await;
+    assert_eq!(common::activate(&coordinator).await.argv, ["./new"]);
+    assert!(world.store.snapshot().record_revision("secret:gone").is_none());
 }

@@ -94,7 +94,8 @@ async fn only_who_may_update_the_manifest_updates_it() {
     );
     test.world.policies.authorizer(Verdict::Fail("hours"));
     let error = test.try_update("alice", &new).await.unwrap_err();
-    assert!(!common::message(&error).contains(INTERNAL) && error.internal().unwrap().contains(INTERNAL));
+    assert_eq!(common::message(&error), r#"policy "hours" could not decide"#);
+    assert!(error.internal().unwrap().contains(INTERNAL));
     assert_eq!(test.log(1), [] as [Value; 0]);
 }
 
@@ -279,7 +280,12 @@ async fn package_updates_and_full_updates_keep_one_history() {
     let second = values(&test.coordinator).await;
     assert_eq!(second("previous_cert"), first("current_cert"));
     test.update("alice", &test.first).await;
-    assert_eq!(values(&test.coordinator).await("previous_cert"), second("current_cert"));
+    let third = values(&test.coordinator).await;
+    assert_eq!(third("previous_cert"), second("current_cert"));
+    test.update("dave", &json!({ "Packages": { "app": { "SecurityVersion": 3 } } })).await;
+    let fourth = values(&test.coordinator).await;
+    assert_eq!(fourth("previous_cert"), second("current_cert"), "S-43, also after a full update");
+    assert_ne!(fourth("current_cert"), third("current_cert"));
 }
 
 // S-41, S-42, S-40

@@ -39,6 +39,8 @@ pub(crate) enum BodyError {
     Secret { secret: String },
     #[error("secret \"{secret}\": {source}")]
     InSecret { secret: String, source: Box<BodyError> },
+    #[error("there are more than {limit} secrets in the body; send them in several requests")]
+    TooManySecrets { limit: usize },
     /// S-54b, X-24.
     #[error("x509: malformed certificate: field \"Cert\" of secret \"{secret}\"")]
     Certificate { secret: String },

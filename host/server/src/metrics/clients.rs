@@ -26,7 +26,7 @@ const METHODS: [(&str, &str); 8] = [
 ];
 
 /// The statuses that are answered, and the one that stands for a client that went away: no answer has it.
-const CODES: [u16; 13] = [200, 400, 401, 403, 404, 405, 410, 413, 429, ABANDONED, 500, 501, 503];
+const CODES: [u16; 11] = [200, 400, 401, 403, 404, 405, 408, 413, ABANDONED, 500, 503];
 const ABANDONED: u16 = 499;
 
 /// Where requests are counted.

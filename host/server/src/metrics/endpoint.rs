@@ -1,8 +1,10 @@
 //! The port for Prometheus: plain HTTP, two paths, no authentication. Nothing that it tells is secret; whoever must not
 //! see it must not reach the port.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,8 +17,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::{IntCounter, IntGauge};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, warn};
 
@@ -59,30 +61,47 @@ pub(crate) async fn listen(
     coordinator: Arc<Coordinator>,
     mut stop: watch::Receiver<()>,
 ) {
-    let places = Arc::new(Semaphore::new(METRICS_CONNECTIONS));
     let mut connections = JoinSet::new();
+    let mut oldest_first = VecDeque::new();
     loop {
         while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
-            accepted = next(&places, &listener) => accepted,
+            accepted = next(&listener) => accepted,
             _ = stop.changed() => return,
         };
-        let Some((stream, place)) = accepted else { continue };
+        let Some(stream) = accepted else { continue };
+        make_room(&mut oldest_first);
         let (metrics, coordinator) = (Arc::clone(&metrics), Arc::clone(&coordinator));
-        connections.spawn(async move {
-            serve(stream, metrics, coordinator).await;
-            drop(place);
-        });
+        let asked = Arc::new(AtomicBool::new(false));
+        let serving = serve(stream, metrics, coordinator, Arc::clone(&asked));
+        oldest_first.push_back(Connection { task: connections.spawn(serving), asked });
     }
 }
 
-async fn next(
-    places: &Arc<Semaphore>,
-    listener: &TcpListener,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
+/// A connection that is being served.
+struct Connection {
+    task: AbortHandle,
+    /// Whether it has sent a request.
+    asked: Arc<AtomicBool>,
+}
+
+/// Forgets the connections that have ended. If there is no place then, it closes the oldest of those that have asked for
+/// nothing yet, or else the oldest.
+fn make_room(oldest_first: &mut VecDeque<Connection>) {
+    oldest_first.retain(|connection| !connection.task.is_finished());
+    if oldest_first.len() < METRICS_CONNECTIONS {
+        return;
+    }
+    let silent = oldest_first.iter().position(|connection| !connection.asked.load(Ordering::Relaxed));
+    if let Some(closed) = oldest_first.remove(silent.unwrap_or(0)) {
+        debug!(limit = METRICS_CONNECTIONS, "a connection to the metrics port made room for another one");
+        closed.task.abort();
+    }
+}
+
+async fn next(listener: &TcpListener) -> Option<TcpStream> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, _)) => Some(stream),
         Err(error) => {
             warn!(%error, "accepting a connection to the metrics port");
             sleep(ACCEPT_PAUSE).await;
@@ -91,8 +110,14 @@ async fn next(
     }
 }
 
-async fn serve(stream: TcpStream, metrics: Arc<Metrics>, coordinator: Arc<Coordinator>) {
+async fn serve(
+    stream: TcpStream,
+    metrics: Arc<Metrics>,
+    coordinator: Arc<Coordinator>,
+    asked: Arc<AtomicBool>,
+) {
     let service = service_fn(move |request| {
+        asked.store(true, Ordering::Relaxed);
         let answer = answer(&request, &metrics, &coordinator);
         async move { Ok::<_, Infallible>(answer) }
     });

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::edge::{App, Edge, Meter};
-use crate::limits::{Limits, METRICS_HEADER_BYTES};
+use crate::limits::{Limits, METRICS_CONNECTIONS, METRICS_HEADER_BYTES, METRICS_HEADER_READ};
 use crate::peer::Peer;
 pub(crate) use crate::testing::coordinator;
 use crate::testing::question;
@@ -217,6 +217,43 @@ async fn a_head_without_end_is_not_read_to_its_end() {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+}
+
+/// Reads until the server closes.
+async fn closed(mut stream: TcpStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    answer
+}
+
+// Whoever holds idle connections keeps no scraper away.
+#[tokio::test]
+async fn with_all_places_taken_a_scrape_is_answered_and_the_oldest_connection_closed() {
+    let port = listening().await;
+    let mut held = Vec::new();
+    for _ in 0..METRICS_CONNECTIONS {
+        held.push(TcpStream::connect(port.address).await.unwrap());
+    }
+    // Before any of them is too slow.
+    let soon = METRICS_HEADER_READ / 2;
+    let scraped = tokio::time::timeout(soon, fetch(port.address, "GET", "/metrics")).await;
+    assert_eq!(scraped.unwrap().0, 200);
+    let oldest = tokio::time::timeout(soon, closed(held.remove(0))).await;
+    assert!(oldest.unwrap().is_empty());
+
+    // Those that have asked go last, but they go.
+    for stream in &mut held {
+        stream.write_all(b"GET /events HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.unwrap();
+    }
+    let silent = TcpStream::connect(port.address).await.unwrap();
+    for _ in 0..2 {
+        let scraped = tokio::time::timeout(soon, fetch(port.address, "GET", "/metrics")).await;
+        assert_eq!(scraped.unwrap().0, 200);
+    }
+    let silent = tokio::time::timeout(soon, closed(silent)).await;
+    assert!(silent.unwrap().is_empty());
 }
 
 // Policy calls and commits are counted where they pass.

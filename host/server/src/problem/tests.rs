@@ -204,7 +204,7 @@ fn a_refused_update_is_400_in_v1_and_500_in_v2() {
         (UpdateManifestError::Pending, pending),
         (UpdateManifestError::Denied("user U is not".to_owned()), "user U is not"),
         (UpdateManifestError::Packages(Cause("x".to_owned())), "checking update manifest: x"),
-        (UpdateManifestError::Policy(policy()), "checking manifest: policy \"rbac\" could not decide"),
+        (UpdateManifestError::Policy(policy()), "policy \"rbac\" could not decide"),
         (UpdateManifestError::NeedsVersion2("use /api/v2/update".to_owned()), "use /api/v2/update"),
         (
             UpdateManifestError::Apply(apply()),

@@ -1,10 +1,14 @@
 //! GET update: the update log, and its signed head.
 
+use std::sync::Arc;
+
 use carrara_core::outcome::LogHead;
 use serde::Serialize;
 
 use super::findings::Base64;
-use super::{Call, Response, Version, query, success};
+use super::{Api, Call, Response, Version, query, success};
+use crate::edge::Mishap;
+use crate::limits::LOG_FEW_LINES;
 use crate::problem::Failure;
 
 #[derive(Serialize)]
@@ -31,11 +35,22 @@ pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
             (query::number(&call.query, "from")?.unwrap_or_default(), limit)
         }
     };
-    let lines = call.api.coordinator.update_log(from, limit).map_err(Failure::Log)?;
+    let lines = lines(&Arc::clone(&call.api), from, limit).await?;
     match call.version {
         Version::V1 => success(joined(&lines)),
         Version::V2 => success(LogV2 { lines }),
     }
+}
+
+/// Reads many lines off the async workers, and few such readings at once.
+async fn lines(api: &Api, from: u64, limit: Option<usize>) -> Result<Vec<String>, Failure> {
+    let coordinator = Arc::clone(&api.coordinator);
+    if limit.is_some_and(|limit| limit <= LOG_FEW_LINES) {
+        return coordinator.update_log(from, limit).map_err(Failure::Log);
+    }
+    let _turn = api.log_readings.acquire().await.map_err(|_| Failure::Mishap(Mishap::Overload))?;
+    let reading = tokio::task::spawn_blocking(move || coordinator.update_log(from, limit)).await;
+    reading.map_err(|_| Failure::Mishap(Mishap::Panic))?.map_err(Failure::Log)
 }
 
 /// `from`: the size of the log that the caller has seen.

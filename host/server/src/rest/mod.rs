@@ -8,6 +8,7 @@ mod body;
 mod counter;
 mod findings;
 mod log;
+mod long_answers;
 mod manifest;
 mod openapi;
 mod pending;
@@ -38,9 +39,10 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 use warp::{Filter, Rejection};
 
+use self::long_answers::LongAnswers;
 use crate::edge::{self, App, Mishap};
 use crate::json;
-use crate::limits::{BODIES_BYTES, Limits, UPLOADS};
+use crate::limits::{ANSWERS_BYTES, BODIES_BYTES, LOG_READINGS, Limits, UPLOADS};
 use crate::peer::Peer;
 use crate::problem::{Envelope, Failure, problem};
 
@@ -60,6 +62,9 @@ pub(crate) struct Api {
     bodies: Arc<Semaphore>,
     /// Bodies that may be read at once.
     uploads: Semaphore,
+    answers: LongAnswers,
+    /// Long readings of the update log at once.
+    log_readings: Semaphore,
     body_read: Duration,
 }
 
@@ -86,7 +91,9 @@ type Endpoint = BoxedFilter<(Response,)>;
 pub(crate) fn app(coordinator: Arc<Coordinator>, limits: &Limits) -> App {
     let bodies = Arc::new(Semaphore::new(BODIES_BYTES >> 10));
     let uploads = Semaphore::new(UPLOADS);
-    let api = Api { coordinator, bodies, uploads, body_read: limits.body_read };
+    let answers = LongAnswers::within(ANSWERS_BYTES);
+    let log_readings = Semaphore::new(LOG_READINGS);
+    let api = Api { coordinator, bodies, uploads, answers, log_readings, body_read: limits.body_read };
     let service = warp::service(filter(&Arc::new(api)));
     let answer = move |request: edge::Question| -> edge::Pending {
         let mut service = service.clone();
@@ -125,7 +132,10 @@ fn filter(api: &Arc<Api>) -> Endpoint {
                     Some(route) => {
                         let version = route.version;
                         let mut call = Call { api, version, peer, query, recovery_signature, body };
-                        let answer = (route.answer)(&mut call).await;
+                        let answer = match (route.answer)(&mut call).await {
+                            Ok(answer) if method == Method::GET => call.api.answers.count(answer).await,
+                            other => other,
+                        };
                         if !answer.as_ref().is_err_and(Failure::is_of_the_body) {
                             read_out(&call.api, &mut call.body).await;
                         }

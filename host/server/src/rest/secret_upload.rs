@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{Call, Response, Version, success};
 use crate::json::body::{BodyError, Fields, Value};
-use crate::limits::SECRETS_JSON_BYTES;
+use crate::limits::{SECRETS_AT_ONCE, SECRETS_JSON_BYTES};
 use crate::problem::Failure;
 
 pub(super) async fn write(call: &mut Call) -> Result<Response, Failure> {
@@ -34,7 +34,10 @@ fn uploads(version: Version, body: &[u8]) -> Result<Vec<SecretUpload>, BodyError
         secrets = secrets.object("secrets")?;
     }
     let mut uploads = BTreeMap::new();
-    for member in secrets.members() {
+    for (index, member) in secrets.members().enumerate() {
+        if index == SECRETS_AT_ONCE {
+            return Err(BodyError::TooManySecrets { limit: SECRETS_AT_ONCE });
+        }
         let (name, value) = member?;
         let upload = upload(name.as_ref(), value)?;
         uploads.insert(name, upload);

@@ -1,9 +1,11 @@
 //! Routes, and what they answer without a manifest.
 
+use futures_util::FutureExt as _;
 use http::StatusCode;
 
 use super::routes::{ROUTES, label};
 use super::*;
+use crate::testing::world::World;
 use crate::testing::{coordinator, question, text_of};
 
 async fn ask(method: &str, uri: &str, body: impl Into<Bytes>) -> edge::Answer {
@@ -203,10 +205,39 @@ async fn a_body_that_does_not_arrive_is_408() {
     assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
 }
 
+// each line is opened by itself; who reads them all leaves the workers to others
+#[tokio::test]
+async fn long_readings_of_the_log_wait_for_each_other_and_nobody_else_for_them() {
+    let world = World::new().await;
+    let api = api_of(Arc::clone(&world.coordinator), Duration::from_secs(1));
+    let reading = api.log_readings.acquire().await.unwrap();
+    let mut service = warp::service(filter(&api));
+    let mut long = Box::pin(service.call(question("GET", "/api/v2/update", "")));
+    assert!((&mut long).now_or_never().is_none());
+    for path in ["/status", "/api/v2/update?limit=100"] {
+        let answer = warp::service(filter(&api)).call(question("GET", path, "")).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    }
+    assert!((&mut long).now_or_never().is_none());
+    drop(reading);
+    assert_eq!(long.await.unwrap().status(), StatusCode::OK);
+}
+
 /// One KiB of bodies, and one at a time.
 async fn api(body_read: Duration) -> Arc<Api> {
+    api_of(coordinator().await, body_read)
+}
+
+fn api_of(coordinator: Arc<Coordinator>, body_read: Duration) -> Arc<Api> {
     let (bodies, uploads) = (Arc::new(Semaphore::new(1)), Semaphore::new(1));
-    Arc::new(Api { coordinator: coordinator().await, bodies, uploads, body_read })
+    Arc::new(Api {
+        coordinator,
+        bodies,
+        uploads,
+        answers: LongAnswers::within(ANSWERS_BYTES),
+        log_readings: Semaphore::new(1),
+        body_read,
+    })
 }
 
 /// A request whose body never comes.

@@ -73,6 +73,18 @@ impl ParsedManifest {
         Ok(manifest)
     }
 
+    /// Whether an update of this form is about packages' versions alone (manifest.md section 5).
+    #[must_use]
+    pub fn is_package_update(&self) -> bool {
+        self.infrastructures.is_empty()
+            && self.marbles.is_empty()
+            && self.users.is_empty()
+            && self.recovery_keys.is_empty()
+            && self.roles.is_empty()
+            && self.secrets.is_empty()
+            && self.tls.is_empty()
+    }
+
     /// The same manifest with canonical field names, no duplicates, defaults left out: what validators read. Bytes are
     /// base64 strings, Files always objects; reading it again gives an equal manifest.
     #[must_use]
@@ -127,4 +139,28 @@ fn refusal(bytes: &[u8], mistake: &Mistake) -> ManifestError {
     };
     let message = format!("{} (at {place}, line {line}, column {column})", mistake.message);
     ManifestError { message, position: Some(position) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // manifest.md section 5
+    #[test]
+    fn each_section_but_packages_and_config_makes_an_update_a_full_one() {
+        let is_package = |text: &str| ParsedManifest::parse(text.as_bytes()).unwrap().is_package_update();
+        for text in [
+            "{}",
+            r#"{"Packages":{"p":{}}}"#,
+            r#"{"Packages":{"p":{}},"Config":{"UpdateThreshold":1}}"#,
+            r#"{"Packages":{"p":{}},"Marbles":{},"Users":null}"#,
+        ] {
+            assert!(is_package(text), "{text}");
+        }
+        for section in ["Infrastructures", "Marbles", "Users", "Roles", "Secrets", "TLS"] {
+            let text = format!(r#"{{"Packages":{{"p":{{}}}},"{section}":{{"x":null}}}}"#);
+            assert!(!is_package(&text), "{section}");
+        }
+        assert!(!is_package(r#"{"RecoveryKeys":{"x":""}}"#));
+    }
 }

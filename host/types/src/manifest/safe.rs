@@ -8,6 +8,7 @@ mod own_names;
 mod references;
 mod secrets;
 mod users;
+mod visible;
 
 use super::position::escape;
 use super::{ParsedManifest, merge};
@@ -51,6 +52,7 @@ pub fn host_findings(manifest: &ParsedManifest, known: &Known<'_>) -> Vec<Findin
     secrets::judge(manifest, &mut found);
     own_names::judge(manifest, known.coordinator_names, &mut found);
     config::judge(manifest, &mut found);
+    visible::judge(manifest, &mut found);
     merge(found.findings)
 }
 

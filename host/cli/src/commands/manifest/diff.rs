@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::get;
 use crate::args::Globals;
-use crate::color::{BAD, DOUBTFUL, NEW};
+use crate::color::{BAD, DOUBTFUL, NEW, OLD};
 use crate::exit::{Ending, ExitCode};
-use crate::manifest_diff::{Change, Kind, diff};
+use crate::manifest_diff::{Change, Kind, diff, lines};
 use crate::manifest_file;
 use crate::output::Output;
 use crate::session::Session;
@@ -21,6 +21,7 @@ use crate::session::Session;
 ///
 /// Names, not text, are compared: order, white space and the case of fields do not matter. Certificates and keys are
 /// shown by their SHA-256. A package update is shown as what the manifest becomes by it. What may harm is marked (!).
+/// Runs of spaces are shown as their number; long values, but those of Marbles' parameters, by their beginning and end.
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
     /// The manifest as it is; with a HOST the one that is proposed
@@ -58,20 +59,25 @@ pub(crate) fn show(changes: &[Change], output: &mut Output) -> Result<()> {
     if changes.is_empty() {
         return output.line("No differences");
     }
-    for change in changes {
-        let style = match change.kind {
-            Kind::Added => NEW,
-            Kind::Removed => BAD,
-            Kind::Changed => DOUBTFUL,
-            Kind::Effect => Style::new(),
-        };
-        let plain = Change { danger: None, ..change.clone() }.to_string();
-        let danger = change.danger.as_ref().map(|danger| format!("  (!) {danger}")).unwrap_or_default();
-        output.styled(&[(&plain, style), (&danger, BAD)])?;
-    }
+    changes.iter().try_for_each(|change| show_one(change, "", output))?;
     let dangers = changes.iter().filter(|change| change.danger.is_some()).count();
     let plural = if changes.len() == 1 { "" } else { "s" };
     output.line(&format!("{} difference{plural}, {dangers} marked (!)", changes.len()))
+}
+
+/// Prints one change behind `indent`: a line, or several where it is long.
+pub(crate) fn show_one(change: &Change, indent: &str, output: &mut Output) -> Result<()> {
+    let style = match change.kind {
+        Kind::Added => NEW,
+        Kind::Removed => OLD,
+        Kind::Changed => DOUBTFUL,
+        Kind::Effect => Style::new(),
+    };
+    let (first, rest) = lines::of(change);
+    let danger = change.danger.as_ref().map(|danger| format!("  (!) {danger}")).unwrap_or_default();
+    output.styled(&[(indent, Style::new()), (&first, style), (&danger, BAD)])?;
+    rest.iter()
+        .try_for_each(|line| output.styled(&[(indent, Style::new()), ("    ", Style::new()), (line, style)]))
 }
 
 fn load(path: &Path) -> Result<Value> {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::is_wrong_state;
 use crate::args::Globals;
 use crate::files;
-use crate::output::Output;
+use crate::output::{Output, escaped};
 use crate::session::Session;
 
 /// Read the log of updates, and verify it
@@ -60,7 +60,7 @@ pub(crate) async fn run(globals: &Globals, command: &Log, output: &mut Output) -
         }
         None => {
             output.line("Update log:")?;
-            lines.iter().try_for_each(|line| output.line(line))?;
+            lines.iter().try_for_each(|line| output.line(&escaped(line)))?;
         }
     }
     let parsed: Vec<Value> =

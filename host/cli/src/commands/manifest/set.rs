@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::is_wrong_state;
 use crate::args::Globals;
-use crate::commands::recovery_data::RecoveryData;
+use crate::commands::recovery_data::Destination;
+use crate::commands::refusal::may_have_been_done;
 use crate::manifest_file;
-use crate::output::{Output, complain};
+use crate::output::{Output, warn};
 use crate::session::Session;
 
 pub(crate) async fn run(
@@ -23,28 +24,34 @@ pub(crate) async fn run(
     let manifest = manifest_file::load(file)?;
     let signature = manifest_file::signature(&manifest);
     let session = Session::new(globals, host);
+    let destination = Destination::open(recovery_data)?;
     let attested = session.attest().await?;
-    output.line("Successfully verified Coordinator, now uploading manifest")?;
+    output.line(match globals.insecure {
+        true => "Coordinator NOT verified (--insecure), now uploading manifest",
+        false => "Successfully verified Coordinator, now uploading manifest",
+    })?;
     let set = session.attested_client(&attested).set_manifest(&manifest).await;
     let set = set.map_err(|error| {
-        let remedy = match is_wrong_state(&error) {
-            true => "; one is set already and cannot be replaced: read it with `carrara manifest get`",
-            false => "",
+        let remedy = if is_wrong_state(&error) {
+            "; one is set already and cannot be replaced: read it with `carrara manifest get`"
+        } else if may_have_been_done(&error) {
+            "; it may have been set all the same, and then its recovery data was lost with the answer: see `carrara status`"
+        } else {
+            ""
         };
         Error::new(error).context(format!("setting the manifest{remedy}"))
     })?;
 
     // From here on the manifest is set: the recovery data is given once only, so it comes before all else.
-    let recovery = RecoveryData::keep(&set.recovery_secrets, recovery_data, output)?;
+    let recovery = destination.keep(&set.recovery_secrets);
+    let cached = session.cache(&attested.chain);
     output.line(&format!("Manifest signature: {signature}"))?;
     output.line("Manifest successfully set")?;
     recovery.tell(output)?;
-    for warning in &set.warnings {
-        complain(&format!("Warning: {warning}"));
-    }
+    set.warnings.iter().for_each(warn);
     output.result(&json!({
         "ManifestSignature": signature, "RecoverySecrets": set.recovery_secrets, "warnings": set.warnings,
     }))?;
     recovery.finish()?;
-    session.cache(&attested.chain)
+    cached
 }

@@ -3,6 +3,7 @@
 mod acknowledge;
 mod apply;
 mod pending;
+mod preview;
 
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use crate::args::{Globals, User};
 use crate::commands::refusal::explain_change;
-use crate::output::Output;
+use crate::output::{Output, escaped};
 use crate::session::Session;
 
 /// Change the manifest in force, alone or together with other users
@@ -27,20 +28,10 @@ pub(crate) enum Update {
     Apply(Apply),
     /// Acknowledge the pending update
     ///
-    /// FILE must be what was proposed, to the byte: `carrara manifest update get -o FILE HOST` fetches it. Read it
-    /// before: `carrara manifest diff` compares it with the manifest in force. The last acknowledgement that is needed
-    /// lets it take effect.
-    Acknowledge {
-        /// The proposed manifest
-        file: PathBuf,
-        /// HOST:PORT
-        host: Address,
-        #[command(flatten)]
-        user: User,
-        /// Save new recovery data instead of printing it
-        #[arg(short, long, alias = "recovery-data", value_name = "FILE")]
-        recoverydata: Option<PathBuf>,
-    },
+    /// FILE must be what was proposed, to the byte: `carrara manifest update get -o FILE HOST` fetches it. What it
+    /// changes is shown first, and what of it may harm; `carrara manifest diff` shows the same and sends nothing. The
+    /// last acknowledgement that is needed lets it take effect.
+    Acknowledge(Acknowledge),
     /// Cancel the pending update
     Cancel {
         /// HOST:PORT
@@ -81,12 +72,27 @@ pub(crate) struct Apply {
     yes: bool,
 }
 
+/// Acknowledge the pending update
+#[derive(Debug, Args)]
+pub(crate) struct Acknowledge {
+    /// The proposed manifest
+    file: PathBuf,
+    /// HOST:PORT
+    host: Address,
+    #[command(flatten)]
+    user: User,
+    /// Save new recovery data instead of printing it
+    #[arg(short, long, alias = "recovery-data", value_name = "FILE")]
+    recoverydata: Option<PathBuf>,
+    /// Answer questions with yes
+    #[arg(short, long)]
+    yes: bool,
+}
+
 pub(crate) async fn run(globals: &Globals, command: &Update, output: &mut Output) -> Result<()> {
     match command {
         Update::Apply(apply) => apply::run(globals, apply, output).await,
-        Update::Acknowledge { file, host, user, recoverydata } => {
-            acknowledge::run(globals, file, host, user, recoverydata.as_deref(), output).await
-        }
+        Update::Acknowledge(acknowledge) => acknowledge::run(globals, acknowledge, output).await,
         Update::Cancel { host, user } => cancel(globals, host, user, output).await,
         Update::Get { host, out_file, missing } => {
             pending::run(globals, host, out_file.as_deref(), *missing, output).await
@@ -108,9 +114,14 @@ fn waiting(progress: &UpdateProgress) -> String {
     let users = if count == 1 { "1 more user" } else { &format!("{count} more users") };
     let names = match progress.missing_users.as_slice() {
         [] => "`carrara manifest update get --missing` lists them".to_owned(),
-        names => names.join(", "),
+        names => listed(names),
     };
     format!("{users} must acknowledge it before it takes effect\nUsers who may acknowledge: {names}")
+}
+
+/// Names in one line, whatever they are.
+fn listed(names: &[String]) -> String {
+    escaped(&names.join(", "))
 }
 
 #[cfg(test)]
@@ -128,6 +139,8 @@ mod tests {
             waiting(&progress(1, &["a", "b"])),
             "1 more user must acknowledge it before it takes effect\nUsers who may acknowledge: a, b"
         );
+        let text = waiting(&progress(1, &["a\nManifest signature: 00", "\u{202e}b"]));
+        assert!(text.ends_with("acknowledge: a\\nManifest signature: 00, \\u{202e}b"), "{text}");
         let text = waiting(&progress(2, &[]));
         assert!(text.starts_with("2 more users must") && text.ends_with("--missing` lists them"), "{text}");
     }

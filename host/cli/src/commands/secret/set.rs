@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use carrara_client::{Address, SecretUploads};
 use serde_json::json;
-use zeroize::Zeroizing;
 
+use super::from_pem;
 use crate::args::{Globals, User};
 use crate::commands::refusal::explain_change;
 use crate::files;
-use crate::output::{Output, complain};
+use crate::output::Output;
 use crate::patience;
 use crate::session::Session;
 
@@ -19,12 +19,12 @@ pub(crate) async fn run(
     file: &Path,
     host: &Address,
     user: &User,
-    from_pem: Option<&str>,
+    pem_name: Option<&str>,
     output: &mut Output,
 ) -> Result<()> {
     let content = files::read(file)?;
-    let uploads = match from_pem {
-        Some(name) => certificate(name, &content),
+    let uploads = match pem_name {
+        Some(name) => from_pem::certificate(name, &content, file),
         None => from_json(&content),
     };
     let uploads = uploads.with_context(|| format!("reading secrets from {}", file.display()))?;
@@ -43,68 +43,12 @@ fn from_json(content: &[u8]) -> Result<SecretUploads> {
     })
 }
 
-/// The first certificate and the first private key of a PEM file.
-fn certificate(name: &str, content: &[u8]) -> Result<SecretUploads> {
-    let (mut certificate, mut private) = (None, None);
-    for block in pem::parse_many(content).context("it is not PEM")? {
-        let tag = block.tag().to_owned();
-        let der = Zeroizing::new(block.into_contents());
-        if tag == "CERTIFICATE" {
-            certificate.get_or_insert(der);
-        } else if tag.contains("PRIVATE") {
-            private.get_or_insert((tag, der));
-        }
-    }
-    let Some(certificate) = certificate else {
-        bail!("it holds no PEM block CERTIFICATE");
-    };
-    match &private {
-        None => complain(&format!(
-            "Warning: the file holds no private key: Marbles that use the key of {name} cannot be activated"
-        )),
-        Some((tag, _)) if tag != "PRIVATE KEY" => complain(&format!(
-            "Warning: Marbles expect a PKCS#8 key in {name}, not {tag}; `openssl pkcs8 -topk8 -nodes` converts it"
-        )),
-        Some(_) => {}
-    }
-    Ok(SecretUploads::certificate(name, &certificate, private.as_ref().map(|(_, der)| der.as_slice())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn block(tag: &str, content: &[u8]) -> String {
         pem::encode(&pem::Pem::new(tag, content))
-    }
-
-    // cli.md `secret set`: the first of each, in any order, with any other blocks between.
-    #[test]
-    fn the_first_certificate_and_the_first_private_key_are_taken() {
-        let text = [
-            "text\n",
-            &block("EC PARAMETERS", &[9]),
-            &block("PRIVATE KEY", &[1]),
-            &block("CERTIFICATE", &[2]),
-        ]
-        .concat()
-            + &block("CERTIFICATE", &[3])
-            + &block("EC PRIVATE KEY", &[4]);
-        let made = certificate("c", text.as_bytes()).unwrap();
-        assert_eq!(format!("{:?}", made.names()), r#"["c"]"#);
-        let expected = SecretUploads::certificate("c", &[2], Some(&[1]));
-        assert_eq!(made.as_json(), expected.as_json());
-        let alone = certificate("c", block("CERTIFICATE", &[2]).as_bytes()).unwrap();
-        assert_eq!(alone.as_json(), SecretUploads::certificate("c", &[2], None).as_json());
-    }
-
-    #[test]
-    fn a_file_without_a_certificate_is_refused() {
-        for text in [String::new(), "text".to_owned(), block("PRIVATE KEY", &[1])] {
-            let error = certificate("c", text.as_bytes()).unwrap_err();
-            assert!(format!("{error:#}").contains("CERTIFICATE"), "{error:#}");
-        }
-        assert!(certificate("c", b"-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n").is_err());
     }
 
     #[test]

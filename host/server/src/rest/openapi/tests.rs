@@ -210,6 +210,7 @@ fn may_fail_so(route: &Route, failure: &Failure) -> bool {
         // To recover, a body that is too long is a malformed one.
         Failure::BodyTooLarge(_) => reads_body && resource(route) != "/recover",
         Failure::BodySlow | Failure::BodyBroken | Failure::BodiesFull => reads_body,
+        Failure::AnswersFull => route.method == Method::GET,
     }
 }
 
@@ -271,6 +272,7 @@ fn failures() -> Vec<Failure> {
         Failure::BodySlow,
         Failure::BodyBroken,
         Failure::BodiesFull,
+        Failure::AnswersFull,
         Failure::Mishap(Mishap::Panic),
         Failure::Mishap(Mishap::Timeout),
         Failure::Mishap(Mishap::Overload),

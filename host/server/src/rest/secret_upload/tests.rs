@@ -41,6 +41,17 @@ fn v1_is_the_map_itself_and_v2_has_it_in_a_field() {
     assert_eq!(refusal(Version::V2, r#"{"secrets":[]}"#), "field \"secrets\" must be an object");
 }
 
+#[test]
+fn an_upload_has_a_greatest_number_of_secrets() {
+    let body = |number: usize| {
+        let secrets: Vec<String> = (0..number).map(|index| format!("\"{index}\":null")).collect();
+        format!("{{{}}}", secrets.join(","))
+    };
+    assert_eq!(read(Version::V1, &body(SECRETS_AT_ONCE)).len(), SECRETS_AT_ONCE);
+    let error = refusal(Version::V1, &body(SECRETS_AT_ONCE + 1));
+    assert!(error.contains("more than 10000 secrets"), "{error}");
+}
+
 // S-50, S-54a, M-9
 #[test]
 fn fields_match_in_any_case_and_bytes_are_base64_or_integers() {

@@ -64,7 +64,7 @@ fn read_current(path: &Path) -> Result<ParsedManifest> {
 fn proposal(source: &Source, current: Option<&ParsedManifest>) -> Proposal {
     let change = match current {
         None => Change::Initial,
-        Some(_) if is_package_update(&source.manifest) => Change::PackageUpdate,
+        Some(_) if source.manifest.is_package_update() => Change::PackageUpdate,
         Some(_) => Change::FullUpdate,
     };
     let versions = current.into_iter().flat_map(|current| &current.packages);
@@ -79,17 +79,6 @@ fn proposal(source: &Source, current: Option<&ParsedManifest>) -> Proposal {
             .collect(),
         proposer: None,
     }
-}
-
-/// Manifest.md section 5.
-fn is_package_update(manifest: &ParsedManifest) -> bool {
-    manifest.infrastructures.is_empty()
-        && manifest.marbles.is_empty()
-        && manifest.users.is_empty()
-        && manifest.recovery_keys.is_empty()
-        && manifest.roles.is_empty()
-        && manifest.secrets.is_empty()
-        && manifest.tls.is_empty()
 }
 
 /// M-101..M-105, and X-35.

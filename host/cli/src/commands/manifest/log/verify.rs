@@ -1,19 +1,19 @@
 //! Verifies the update log: signature, lines, and that it continues what was seen before (RFC 6962).
 
 use std::fmt;
+use std::path::Path;
 
 use anyhow::{Context, Error, Result};
 use carrara_client::checkpoint::{Checkpoint, Contradiction, Progress};
 use carrara_client::{Client, ClientError};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::failed;
 use super::memory::Memory;
 use crate::exit::{Ending, ExitCode};
-use crate::output::Output;
+use crate::output::{Output, complain};
 use crate::patience;
-use crate::session::Session;
+use crate::session::{Session, fingerprint};
 
 /// Lines that are asked for at once: a log has no limit, an answer has.
 const PAGE: usize = 10_000;
@@ -49,23 +49,36 @@ pub(super) async fn run(
 ) -> Result<(Vec<String>, Verified)> {
     let chain = session.cached_chain()?;
     let root = chain.root();
-    let memory = Memory::beside(&session.cache_path()?, &hex::encode(Sha256::digest(root)));
+    let memory = Memory::beside(&session.cache_path()?, &fingerprint(&chain), session.host());
     let before = memory.recall(root)?;
+    if before.is_none() {
+        memory.others()?.iter().for_each(|path| complain(&other_root(path, session)));
+    }
     let now = match head(client, root, before.as_ref()).await? {
         (now, Ok(_)) => now,
         (now, Err(contradiction)) => {
             let before = before.as_ref();
-            return Err(contradicted(&contradiction.to_string(), before, &now, &memory, output)?);
+            return Err(contradicted(&contradiction.to_string(), before, &now, &memory, output));
         }
     };
     let lines = patience::wait("reading the update log", lines(client, now.size())).await;
     let lines = lines.map_err(|error| failed(error, "reading the update log"))?;
     if !now.covers(&lines) {
         let text = "the lines of the log are not those that the coordinator signed";
-        return Err(contradicted(text, before.as_ref(), &now, &memory, output)?);
+        return Err(contradicted(text, before.as_ref(), &now, &memory, output));
     }
     memory.keep(&now, root)?;
     Ok((lines, Verified { before, now }))
+}
+
+fn other_root(kept: &Path, session: &Session<'_>) -> String {
+    format!(
+        "Warning: this begins a new checkpoint, but at {} a coordinator with another root certificate was seen before; \
+         its checkpoint stays in {}. If nobody recovered or reset the coordinator, or put another one there, its state \
+         was rolled back: ask its operator before you trust it",
+        session.host(),
+        kept.display()
+    )
 }
 
 /// The signed head, and what it means after the one seen before.
@@ -116,7 +129,7 @@ fn contradicted(
     now: &Checkpoint,
     memory: &Memory,
     output: &mut Output,
-) -> Result<Error> {
+) -> Error {
     let mut text = what.to_owned();
     if let Some(before) = before {
         let path = memory.path().display();
@@ -131,8 +144,9 @@ fn contradicted(
         "Do not trust this coordinator until you know why. If an operator restored an older state on purpose, delete \
          the kept checkpoint to begin anew.",
     );
-    output.result(&json!({ "contradiction": what, "before": before.map(value), "now": value(now) }))?;
-    Ok(Error::new(Ending::new(ExitCode::Contradiction, text)))
+    // Told on stderr and by the exit code in any case: a closed stdout must not hide it.
+    let _ = output.result(&json!({ "contradiction": what, "before": before.map(value), "now": value(now) }));
+    Error::new(Ending::new(ExitCode::Contradiction, text))
 }
 
 fn told(checkpoint: &Checkpoint) -> String {

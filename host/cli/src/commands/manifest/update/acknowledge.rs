@@ -1,47 +1,39 @@
-//! `manifest update acknowledge FILE HOST`.
+//! `manifest update acknowledge FILE HOST`: shows what changes, asks where nobody could update again, and sends.
 
-use std::path::Path;
-
-use anyhow::Result;
-use carrara_client::Address;
+use anyhow::{Error, Result};
+use carrara_client::{Client, ClientError, UpdateProgress};
 use serde_json::json;
 
-use super::waiting;
-use crate::args::{Globals, User};
-use crate::commands::recovery_data::RecoveryData;
+use super::{Acknowledge, listed, preview, waiting};
+use crate::args::Globals;
+use crate::commands::recovery_data::Destination;
 use crate::commands::refusal::explain_change;
 use crate::manifest_file;
-use crate::output::{Output, complain};
+use crate::output::{Output, escaped, warn};
 use crate::patience;
 use crate::session::Session;
 
-pub(super) async fn run(
-    globals: &Globals,
-    file: &Path,
-    host: &Address,
-    user: &User,
-    recovery_data: Option<&Path>,
-    output: &mut Output,
-) -> Result<()> {
-    let manifest = manifest_file::load(file)?;
-    let client = Session::new(globals, host).user_client(user)?;
+/// How the coordinator refuses other bytes than the pending ones.
+const DIFFERENT: &str = "does not match the pending manifest";
+
+pub(super) async fn run(globals: &Globals, command: &Acknowledge, output: &mut Output) -> Result<()> {
+    let manifest = manifest_file::load(&command.file)?;
+    let client = Session::new(globals, &command.host).user_client(&command.user)?;
+    let changes = preview::changes(&client, &manifest).await?;
+    preview::show(&changes, output)?;
+    let destination = Destination::open(command.recoverydata.as_deref())?;
+    preview::confirm(&changes, command.yes)?;
     let sent = patience::wait("acknowledging the update", client.acknowledge_update(&manifest)).await;
-    let progress = sent.map_err(|error| {
-        let doing = format!("acknowledging the update with the manifest {}", file.display());
-        explain_change(error, &doing, &client)
-    })?;
-    // Given once only.
-    let recovery = RecoveryData::keep(&progress.recovery_secrets, recovery_data, output)?;
-    let status = match progress.message.as_str() {
-        "" if progress.missing_acknowledgments == 0 => "the update took effect".to_owned(),
-        "" => waiting(&progress),
-        message => message.to_owned(),
+    let progress = match sent {
+        Ok(progress) => progress,
+        Err(error) => return Err(refused(error, command, &client).await),
     };
-    output.line(&format!("Acknowledgement successful: {status}"))?;
+    // Given once only.
+    let recovery = destination.keep(&progress.recovery_secrets);
+    let status = status(&progress);
+    output.line(&format!("Acknowledgement successful: {}", shown(&status, &progress.missing_users)))?;
     recovery.tell(output)?;
-    for warning in &progress.warnings {
-        complain(&format!("Warning: {warning}"));
-    }
+    progress.warnings.iter().for_each(warn);
     output.result(&json!({
         "applied": progress.missing_acknowledgments == 0,
         "ManifestSignature": manifest_file::signature(&manifest),
@@ -49,6 +41,48 @@ pub(super) async fn run(
         "missingAcknowledgments": progress.missing_acknowledgments,
         "missingUsers": progress.missing_users,
         "RecoverySecrets": progress.recovery_secrets,
+        "changes": changes,
     }))?;
     recovery.finish()
+}
+
+fn status(progress: &UpdateProgress) -> String {
+    match progress.message.as_str() {
+        "" if progress.missing_acknowledgments == 0 => "the update took effect".to_owned(),
+        "" => waiting(progress),
+        message => message.to_owned(),
+    }
+}
+
+/// The coordinator's words have lines of their own; names in them have none.
+fn shown(status: &str, names: &[String]) -> String {
+    names.iter().fold(status.to_owned(), |text, name| text.replace(name.as_str(), &escaped(name)))
+}
+
+async fn refused(error: ClientError, command: &Acknowledge, client: &Client) -> Error {
+    let doing = format!("acknowledging the update with the manifest {}", command.file.display());
+    let is_another = matches!(&error, ClientError::Api(refusal) if refusal.message.contains(DIFFERENT));
+    if !is_another {
+        return explain_change(error, &doing, client);
+    }
+    let who = match client.pending_update().await {
+        Ok(pending) if !pending.missing_users.is_empty() => {
+            format!("; it still waits for {}", listed(&pending.missing_users))
+        }
+        _ => String::new(),
+    };
+    let fetch = format!("`carrara manifest update get -o FILE {}` fetches the pending one", command.host);
+    Error::new(error).context(format!("{doing}; {fetch}{who}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_the_coordinators_words_has_no_line_of_its_own() {
+        let status = "1 user\nNot yet: a\nAcknowledgement successful, b";
+        let names = ["a\nAcknowledgement successful".to_owned(), "b".to_owned()];
+        assert_eq!(shown(status, &names), "1 user\nNot yet: a\\nAcknowledgement successful, b");
+    }
 }

@@ -10,7 +10,7 @@ use crate::args::Globals;
 use crate::commands::refusal::explain;
 use crate::files;
 use crate::manifest_file;
-use crate::output::Output;
+use crate::output::{Output, escaped};
 use crate::session::Session;
 
 pub(super) async fn run(
@@ -23,7 +23,7 @@ pub(super) async fn run(
     let client = Session::new(globals, host).cached_client()?;
     let pending = client.pending_update().await;
     let pending = pending.map_err(|error| explain(error, "reading the pending update", &client))?;
-    let names: String = pending.missing_users.iter().map(|name| format!("{name}\n")).collect();
+    let names: String = pending.missing_users.iter().map(|name| format!("{}\n", escaped(name))).collect();
     match (out_file, missing) {
         (Some(path), true) => {
             files::write(path, names.as_bytes())?;
@@ -33,7 +33,7 @@ pub(super) async fn run(
             files::write(path, &pending.manifest)?;
             output.line(&format!("Pending manifest written to: {}", path.display()))?;
         }
-        (None, true) => pending.missing_users.iter().try_for_each(|name| output.line(name))?,
+        (None, true) => pending.missing_users.iter().try_for_each(|name| output.line(&escaped(name)))?,
         (None, false) => output.bytes(&pending.manifest)?,
     }
     let manifest: Value =
