@@ -1,6 +1,6 @@
 //! A coordinator process: started on free ports in a folder of its own, ended with the test.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -105,10 +105,24 @@ impl Launch {
     /// Starts it and waits until it ends by itself: for starts that must be refused.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// If it cannot be started, or goes on.
     #[must_use]
     pub fn start_and_end(&self) -> Output {
-        self.command().output().expect("starting the coordinator")
+        let mut child = self.command().stderr(Stdio::piped()).spawn().expect("starting the coordinator");
+        let mut log = child.stderr.take().expect("the log");
+        let (ended, end) = channel();
+        std::thread::spawn(move || {
+            let mut stderr = Vec::new();
+            // The log ends with the process.
+            let read = log.read_to_end(&mut stderr);
+            let _ = ended.send(read.map(|_| stderr));
+        });
+        let Ok(stderr) = end.recv_timeout(START_LIMIT) else {
+            child.kill().expect("ending the coordinator");
+            panic!("the coordinator serves, but was expected to end");
+        };
+        let status = child.wait().expect("the coordinator's end");
+        Output { status, stdout: Vec::new(), stderr: stderr.expect("reading the log") }
     }
 
     fn command(&self) -> Command {
