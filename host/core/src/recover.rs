@@ -133,21 +133,20 @@ impl Coordinator {
         let mut batch = Batch { time_ms: audit::unix_milliseconds(now), ..Batch::default() };
         entry.record(&mut batch);
         let (store, kept) = (Arc::clone(&self.ports.store), Arc::clone(&self.quote));
-        let ephemeral = Arc::clone(&self.recovering.ephemeral);
+        let recovering = self.recovering.clone();
         // On its own: a caller who goes away does not leave it half done.
         let work = async move {
             candidate.adopt().await?;
             kept.store(Arc::new(RootQuote { root, quote }));
             progress.forget();
-            // Whoever makes a key now drops it by herself.
-            if let Ok(mut slot) = ephemeral.try_lock() {
-                *slot = None;
-            }
+            recovering.forget_key();
             Ok(store.commit(batch).await)
         };
         let done = tokio::spawn(work).await;
         let recorded = done.unwrap_or(Err(StoreError::Closed)).map_err(not_stored)?;
-        self.epoch.store(Some(view.epoch));
+        // What was loaded for judging is not put in force by hand: an update may have come since. Reading the state drops
+        // the temporary CA, too.
+        let _ = self.view();
         match recorded {
             Ok(_) => entry.announce(),
             // The state is open: the entry waits with the others.

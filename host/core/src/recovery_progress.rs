@@ -15,7 +15,7 @@ use crate::recovery_data::{RecoveryData, hash};
 use crate::recovery_signatures::SignedSecret;
 
 /// What recovery remembers while the state is locked. Each lock is held by one request at a time, and by no reader.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Recovering {
     pub(crate) progress: Arc<Mutex<Progress>>,
     pub(crate) ephemeral: Arc<Mutex<Option<EphemeralKey>>>,
@@ -24,11 +24,18 @@ pub(crate) struct Recovering {
 impl Recovering {
     /// Once the state is open nothing of it is needed. Does not wait for requests that are at work on it.
     pub(crate) fn forget(&self) {
-        let (progress, ephemeral) = (Arc::clone(&self.progress), Arc::clone(&self.ephemeral));
-        tokio::spawn(async move {
-            progress.lock().await.forget();
-            *ephemeral.lock().await = None;
-        });
+        self.forget_key();
+        let progress = Arc::clone(&self.progress);
+        tokio::spawn(async move { progress.lock().await.forget() });
+    }
+
+    /// At once, unless the key is in use: then as soon as it is not.
+    pub(crate) fn forget_key(&self) {
+        let ephemeral = Arc::clone(&self.ephemeral);
+        match Arc::clone(&ephemeral).try_lock_owned() {
+            Ok(mut slot) => *slot = None,
+            Err(_) => drop(tokio::spawn(async move { *ephemeral.lock().await = None })),
+        }
     }
 }
 

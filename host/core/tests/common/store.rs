@@ -44,9 +44,9 @@ pub struct TestStore {
     pub create_fails: AtomicBool,
     pub commit_fails: AtomicBool,
     pub adopt_fails: Arc<AtomicBool>,
-    /// Told when a state is about to be adopted.
+    /// Told when a state is about to be adopted, or was made.
     pub adopting: Arc<Notify>,
-    /// Without a permit no state is adopted.
+    /// Without a permit no state is adopted, and nobody learns that one was made.
     pub may_adopt: Arc<Semaphore>,
     /// So many commits from now on are in conflict.
     pub conflicts: AtomicUsize,
@@ -153,6 +153,8 @@ impl Store for TestStore {
         let committed = self.inner.create(state, batch).await?;
         *self.created.lock().unwrap() = Some(created);
         self.locked.store(false, Ordering::SeqCst);
+        self.adopting.notify_one();
+        let _go = self.may_adopt.acquire().await.unwrap();
         Ok(committed)
     }
 

@@ -109,6 +109,40 @@ async fn a_new_manifest_in_recovery_archives_the_locked_state_and_ends_the_recov
     test.send(input(&late, test.keys["bob"].sign(&test.secrets["bob"]))).await.unwrap_err();
 }
 
+// L-49a: the temporary CA is not what is shown where the state cannot be read for once
+#[tokio::test]
+async fn no_temporary_authority_is_left_after_a_recovery() {
+    let test = Locked::new(1, 0).await;
+    test.remaining("alice").await;
+    test.world.store.locked.store(true, Ordering::SeqCst);
+    assert_eq!(root(&test.coordinator), test.root);
+}
+
+// L-49b: nothing of the replaced state stays in memory
+#[tokio::test]
+async fn a_caller_who_goes_away_while_a_new_manifest_is_set_leaves_no_recovery_behind() {
+    let test = Locked::new(2, 0).await;
+    let public_key = test.coordinator.recovery_public_key().await.unwrap();
+    let store = &test.world.store;
+    let permit = store.may_adopt.acquire().await.unwrap();
+    let manifest = bytes(&manifest());
+    tokio::select! {
+        _ = test.coordinator.set_manifest(&manifest) => panic!("nobody may learn of it yet"),
+        () = store.adopting.notified() => {}
+    }
+    drop(permit);
+    let late = common::encrypt_to(&public_key, &[1; 32]);
+    let mut text = String::new();
+    for _ in 0..100 {
+        text = common::message(&test.send(input(&late, vec![1])).await.unwrap_err());
+        if text.starts_with("failed to decrypt") {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the key is still there: {text}");
+}
+
 // L-61
 #[tokio::test]
 async fn after_an_update_the_new_recovery_keys_open_the_state_and_the_old_ones_do_not() {
