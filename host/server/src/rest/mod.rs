@@ -30,8 +30,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use carrara_core::Coordinator;
 use futures_util::{Stream, TryStreamExt as _};
+use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tower::Service as _;
@@ -117,8 +117,8 @@ fn filter(api: &Arc<Api>) -> Endpoint {
     let api = Arc::clone(api);
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let body = warp::body::stream().map(parts);
-    let signature =
-        warp::header::headers_cloned().map(|headers: HeaderMap| headers.get(RECOVERY_SIGNATURE).cloned());
+    let none = warp::any().map(|| None);
+    let signature = warp::header::value(RECOVERY_SIGNATURE).map(Some).or(none).unify();
     warp::method()
         .and(warp::path::full())
         .and(warp::ext::get::<Peer>())
