@@ -74,7 +74,7 @@ fn shown(coordinator: &Coordinator, alice: &User) -> Value {
     ])
 }
 
-// L-43, L-48, L-49a, R-42..R-46, X-29: k of n, one secret encrypted on its way; then a kill.
+// L-43, L-48, L-49a, R-42, R-43, R-44, R-46, X-29: k of n, one secret encrypted on its way; then a kill.
 #[test]
 fn two_of_three_holders_bring_the_old_coordinator_back_for_good() {
     let mut stage = Stage::new(2);
