@@ -96,4 +96,36 @@ impl RecoveryKey {
         succeed(&mut openssl);
         std::fs::read(&output).expect("reading the plain text")
     }
+    /// Signs with RSA PKCS#1 v1.5 and SHA-256.
+    ///
+    /// # Panics
+    /// If openssl fails.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let folder = tempfile::tempdir().expect("making a folder");
+        let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+        std::fs::write(&input, message).expect("writing the message");
+        let mut openssl = Command::new("openssl");
+        openssl.args(["dgst", "-sha256", "-sign"]).arg(&self.private_file);
+        succeed(openssl.arg("-out").arg(&output).arg(&input));
+        std::fs::read(&output).expect("reading the signature")
+    }
+}
+
+/// Encrypts with RSA-OAEP, SHA-256 and an empty label to a public key in DER.
+///
+/// # Panics
+/// If openssl fails.
+#[must_use]
+pub fn encrypt_to(public: &[u8], plain: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("making a folder");
+    let [key, input, output] = ["key", "in", "out"].map(|name| folder.path().join(name));
+    std::fs::write(&key, public).expect("writing the key");
+    std::fs::write(&input, plain).expect("writing the plain text");
+    let mut openssl = Command::new("openssl");
+    openssl.args(["pkeyutl", "-encrypt", "-pubin", "-keyform", "DER"]);
+    openssl.args(["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256"]);
+    openssl.arg("-inkey").arg(&key).arg("-in").arg(&input).arg("-out").arg(&output);
+    succeed(&mut openssl);
+    std::fs::read(&output).expect("reading the ciphertext")
 }

@@ -70,14 +70,15 @@ fn every_unknown_path_and_method_is_405_without_a_message() {
     assert_eq!((head.status, head.body.as_str()), (405, ""), "R-21");
 }
 
-// The routes that exist later answer like unknown ones until then.
+//
 #[test]
-fn routes_that_do_not_exist_yet_are_405() {
+fn without_a_locked_state_there_is_nothing_to_recover() {
     let coordinator = Coordinator::start();
-    for path in ["/recover", "/api/v2/recover"] {
-        assert_eq!(Request::post(&coordinator.url(path), "{}").send().status, 405, "POST {path}");
-    }
-    assert_eq!(get(&coordinator, "/api/v2/recover/public-key").status, 405);
+    let secret = json!({ "recoverySecret": "AQEBAQEBAQEBAQEBAQEBAQ==", "recoverySecretSignature": "AQ==" });
+    let answer = Request::post(&coordinator.url("/api/v2/recover"), secret.to_string()).send();
+    assert_eq!((answer.status, answer.message().as_str()), (500, "server is not in expected state"));
+    let answer = get(&coordinator, "/api/v2/recover/public-key");
+    assert_eq!((answer.status, answer.message().as_str()), (500, "server is not in expected state"));
 }
 
 //

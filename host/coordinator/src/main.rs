@@ -80,8 +80,8 @@ async fn run(config: &Config) -> Result<()> {
         warn!(
             directory = %config.seal_dir.display(),
             "the state cannot be opened: its sealed_key is missing, damaged, not the one of this state, or was sealed \
-             elsewhere; restore sealed_key and state.redb from one copy and start again, or set a new manifest (the \
-             old state is kept in the folder archive)"
+             elsewhere; send the recovery secrets, or restore sealed_key and state.redb from one copy and start again, \
+             or set a new manifest (the old state is kept in the folder archive)"
         );
     }
     let audit = audit::Writing::start(Arc::clone(&coordinator));

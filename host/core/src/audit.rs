@@ -52,6 +52,8 @@ pub(crate) enum Action {
     /// A full update took effect, or failed to.
     ApplyUpdate,
     ReadAudit,
+    /// A locked state was opened with recovery secrets.
+    Recover,
 }
 
 impl Action {
@@ -66,6 +68,7 @@ impl Action {
             Self::CancelUpdate => "CancelUpdate",
             Self::ApplyUpdate => "ApplyUpdate",
             Self::ReadAudit => "ReadAudit",
+            Self::Recover => "Recover",
         }
     }
 }

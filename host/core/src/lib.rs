@@ -36,7 +36,11 @@ mod phase;
 pub mod ports;
 mod read_secrets;
 mod records;
+mod recover;
+mod recovery_data;
+mod recovery_progress;
 pub mod recovery_shares;
+mod recovery_signatures;
 mod render;
 mod set_manifest;
 pub mod shamir;
@@ -105,10 +109,12 @@ pub struct Coordinator {
     epoch: ArcSwapOption<Epoch>,
     /// Held while an epoch is read, so that the requests after an update do not all do the same work.
     reading: std::sync::Mutex<()>,
-    quote: ArcSwap<RootQuote>,
+    quote: Arc<ArcSwap<RootQuote>>,
     setting: Arc<tokio::sync::Mutex<()>>,
     /// One update at a time: what is made for it is expensive, and two would be in conflict anyway.
     updating: Arc<tokio::sync::Mutex<()>>,
+    /// What recovery remembers between two secrets.
+    recovering: recovery_progress::Recovering,
     turns: turns::Turns,
     /// Audit entries that wait to be stored.
     trail: audit::Trail,
@@ -143,9 +149,10 @@ impl Coordinator {
             newest_live: ArcSwap::new(live),
             epoch: ArcSwapOption::new(epoch),
             reading: std::sync::Mutex::default(),
-            quote: ArcSwap::from_pointee(RootQuote { root, quote }),
+            quote: Arc::new(ArcSwap::from_pointee(RootQuote { root, quote })),
             setting: Arc::default(),
             updating: Arc::default(),
+            recovering: recovery_progress::Recovering::default(),
             turns: turns::Turns::default(),
             trail: audit::Trail::default(),
             checkpoints: checkpoint::Checkpoints::default(),

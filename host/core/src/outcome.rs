@@ -218,3 +218,32 @@ impl Feature {
         }
     }
 }
+
+/// A recovery secret as its holder sends it.
+#[derive(Debug)]
+pub struct RecoveryInput {
+    /// 16, 32 or 33 bytes in the clear; any other length is encrypted with the coordinator's recovery public key.
+    pub secret: SecretBytes,
+    /// RSA PKCS#1 v1.5 with SHA-256 over the secret in the clear. `None` is accepted in simulation only.
+    pub signature: Option<Vec<u8>>,
+}
+
+/// Where a recovery stands after a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecoveryStep {
+    /// How many more secrets are needed; 0 once the state is open.
+    pub remaining: usize,
+}
+
+impl RecoveryStep {
+    /// R-41's text.
+    #[must_use]
+    pub fn message(self) -> String {
+        match self.remaining {
+            0 => "Recovery successful.".to_owned(),
+            remaining => format!(
+                "Secret was processed successfully. Upload the next secret. Remaining secrets: {remaining}"
+            ),
+        }
+    }
+}

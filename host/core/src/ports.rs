@@ -23,6 +23,9 @@ pub enum StoreError {
     /// There is no open state.
     #[error("the state is not open")]
     NotOpen,
+    /// There is no locked state: it was recovered or replaced meanwhile.
+    #[error("there is no locked state")]
+    NotLocked,
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -135,7 +138,7 @@ pub trait Snapshot: Send + Sync {
 /// The sealed state. Readers never wait for writers.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// What the start found, or what the last `create` made of it.
+    /// What the start found, or what the last `create` or [`Candidate::adopt`] made of it.
     fn found(&self) -> Found;
     /// The newest committed state; an empty one unless [`Found::Open`].
     fn snapshot(&self) -> Arc<dyn Snapshot>;
@@ -144,6 +147,29 @@ pub trait Store: Send + Sync {
     /// Makes a new state of the batch and archives whatever state there was. Afterwards the store is open.
     /// `CommitError::Conflict` if the store is open already.
     async fn create(&self, state: NewState, batch: Batch) -> Result<Committed, CommitError>;
+    /// The clear recovery data of a locked state: unproved until a data key opens the state. `None` if the state is not
+    /// locked, or if its recovery data is lost.
+    fn recovery_data(&self) -> Option<Vec<u8>>;
+    /// Tries a data key on the locked state; `None` if it does not open the state. What it opens is verified as a whole,
+    /// as at a start, the clear recovery data included. Wrong keys cost next to nothing. The store stays locked.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLocked`]; or the key is right, but the state is damaged or was sealed by the other kind of key.
+    async fn try_data_key(&self, data_key: &SecretBytes) -> Result<Option<Box<dyn Candidate>>, StoreError>;
+}
+
+/// A locked state that a data key opened and that was verified as a whole. Not in force yet.
+#[async_trait]
+pub trait Candidate: Send + Sync {
+    /// What is in it.
+    fn snapshot(&self) -> Arc<dyn Snapshot>;
+    /// Wraps the data key with this machine's sealing key, durably, and opens the store with the state. A crash anywhere
+    /// leaves the state locked or open.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLocked`] if the state was recovered or replaced meanwhile; or the key could not be written, and
+    /// the state is locked as before.
+    async fn adopt(self: Box<Self>) -> Result<(), StoreError>;
 }
 
 /// What a sealing key is bound to; marked in every sealed file so that one kind never opens the other's.

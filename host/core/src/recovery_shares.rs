@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
 use carrara_types::secret::SecretBytes;
 use der::asn1::ObjectIdentifier;
 use der::{Decode, pem::PemLabel};
@@ -18,13 +17,14 @@ use zeroize::Zeroizing;
 
 use crate::error::Cause;
 use crate::ports::Entropy;
+use crate::recovery_data::RecoveryData;
 use crate::shamir;
 
 /// Bytes of a data key and of an XOR share.
 const KEY_LEN: usize = 32;
 
 /// The largest recovery key: encrypting with a larger one would only cost time.
-const MAX_RSA_BITS: usize = 16_384;
+pub(crate) const MAX_RSA_BITS: usize = 16_384;
 
 /// rsaEncryption (RFC 8017 appendix A.1).
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -34,7 +34,7 @@ const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.1
 pub struct Recovery {
     /// 32 bytes that open the state.
     pub data_key: SecretBytes,
-    /// `null`, or a JSON map of the lower-case hex SHA-256 of each share to `true`. Not secret.
+    /// How many secrets are needed, and the SHA-256 of each share. Not secret.
     pub recovery_data: Vec<u8>,
     /// By the recovery key's name: the data key or a share of it, encrypted by RSA-OAEP with SHA-256 and no label.
     pub secrets: BTreeMap<String, Vec<u8>>,
@@ -74,11 +74,12 @@ pub fn make_recovery(
         let blob = encrypt(key, share).map_err(|why| Cause(format!("recovery key {name:?}: {why}")))?;
         secrets.insert((*name).clone(), blob);
     }
-    Ok(Recovery { data_key, recovery_data: recovery_data(&shares)?, secrets })
+    let recovery_data = RecoveryData::new(threshold, &shares).encode()?;
+    Ok(Recovery { data_key, recovery_data, secrets })
 }
 
 /// How many of `keys` recovery keys are needed: 0 means all of them.
-fn effective_threshold(keys: usize, threshold: u64) -> Result<usize, Cause> {
+pub(crate) fn effective_threshold(keys: usize, threshold: u64) -> Result<usize, Cause> {
     let too_many = || {
         Cause(format!(
             "not enough recovery keys ({keys}) defined to meet the recovery threshold of {threshold}"
@@ -113,18 +114,8 @@ fn xor_shares(count: usize, entropy: &dyn Entropy) -> (SecretBytes, Vec<SecretBy
     (SecretBytes::new("data key", std::mem::take(&mut *data_key)), shares)
 }
 
-/// With one key, or none, there is nothing to tell shares by (L-40, L-41).
-fn recovery_data(shares: &[SecretBytes]) -> Result<Vec<u8>, Cause> {
-    let hashes: BTreeMap<String, bool> = shares
-        .iter()
-        .map(|share| (hex::encode(digest::digest(&digest::SHA256, share.expose())), true))
-        .collect();
-    let hashes = (shares.len() > 1).then_some(hashes);
-    serde_json::to_vec(&hashes).map_err(|_| Cause("encoding recovery data".to_owned()))
-}
-
 /// The first PEM block: label `PUBLIC KEY`, SubjectPublicKeyInfo, RSA (M-79).
-fn read_key(text: &str) -> Result<RsaPublicKey, &'static str> {
+pub(crate) fn read_key(text: &str) -> Result<RsaPublicKey, &'static str> {
     let not_a_key = "given PEM data is not a public key";
     let block = pem::parse(text).map_err(|_| not_a_key)?;
     if block.tag() != SubjectPublicKeyInfoRef::PEM_LABEL {
@@ -192,13 +183,17 @@ mod tests {
         make_recovery(&owners.public, threshold, &Random).unwrap()
     }
 
-    fn hashes(shares: &[SecretBytes]) -> serde_json::Value {
-        let hash = |share: &SecretBytes| hex::encode(digest::digest(&digest::SHA256, share.expose()));
-        shares
-            .iter()
-            .map(|share| (hash(share), serde_json::Value::Bool(true)))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+    /// The recovery data of shares, by another implementation of SHA-256.
+    fn known_by(threshold: u64, shares: &[SecretBytes]) -> serde_json::Value {
+        use sha2::Digest;
+        let hash = |share: &SecretBytes| hex::encode(Sha256::digest(share.expose()));
+        let shares: serde_json::Map<_, _> =
+            shares.iter().map(|share| (hash(share), serde_json::Value::Bool(true))).collect();
+        serde_json::json!({ "format": 1, "threshold": threshold, "shares": shares })
+    }
+
+    fn data(recovery: &Recovery) -> serde_json::Value {
+        serde_json::from_slice(&recovery.recovery_data).unwrap()
     }
 
     fn refusal(pem: &str) -> String {
@@ -212,7 +207,7 @@ mod tests {
         let recovery = make(&owners(&[]), 0);
         assert_eq!(recovery.data_key.len(), 32);
         assert!(recovery.secrets.is_empty());
-        assert_eq!(recovery.recovery_data, b"null");
+        assert_eq!(data(&recovery), known_by(0, &[]));
         assert!(!make(&owners(&[]), 0).data_key.equals(recovery.data_key.expose()));
     }
 
@@ -222,7 +217,7 @@ mod tests {
         let owners = owners(&["a"]);
         let recovery = make(&owners, 0);
         assert!(owners.decrypt(&recovery)[0].equals(recovery.data_key.expose()));
-        assert_eq!(recovery.recovery_data, b"null");
+        assert_eq!(data(&recovery), known_by(1, &[]));
     }
 
     // L-42
@@ -239,8 +234,7 @@ mod tests {
             assert!(
                 shares.iter().all(|share| share.len() == 32 && !recovery.data_key.equals(share.expose()))
             );
-            let data: serde_json::Value = serde_json::from_slice(&recovery.recovery_data).unwrap();
-            assert_eq!(data, hashes(&shares));
+            assert_eq!(data(&recovery), known_by(3, &shares));
         }
     }
 
@@ -255,8 +249,7 @@ mod tests {
             let key = shamir::combine(&[&shares[one], &shares[other]]).unwrap();
             assert!(key.equals(recovery.data_key.expose()));
         }
-        let data: serde_json::Value = serde_json::from_slice(&recovery.recovery_data).unwrap();
-        assert_eq!(data, hashes(&shares));
+        assert_eq!(data(&recovery), known_by(2, &shares));
     }
 
     // M-76, M-77

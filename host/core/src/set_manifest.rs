@@ -18,7 +18,7 @@ use crate::generate::{self, SecretValue, Source};
 use crate::log;
 use crate::outcome::ManifestSet;
 use crate::phase::Phase;
-use crate::ports::{Batch, CommitError, Entropy, NewState};
+use crate::ports::{Batch, CommitError, Committed, Entropy, NewState, StoreError};
 use crate::records;
 use crate::recovery_shares::{self, Recovery};
 use crate::view::{self, Live};
@@ -60,7 +60,7 @@ impl Coordinator {
         let mut batch = initial_batch(bytes, material, phase, now);
         let entry = Entry::done(now, None, Action::SetManifest, [hex::encode(Sha256::digest(bytes))]);
         entry.record(&mut batch);
-        match self.ports.store.create(NewState { data_key, recovery_data }, batch).await {
+        match self.create(NewState { data_key, recovery_data }, batch).await {
             Ok(_) => {
                 entry.announce();
                 Ok(ManifestSet { recovery_secrets: secrets, warnings: manifest.warnings().to_vec() })
@@ -68,6 +68,19 @@ impl Coordinator {
             Err(CommitError::Conflict) => Err(SetManifestError::WrongState),
             Err(CommitError::Store(error)) => Err(SetManifestError::Store(error)),
         }
+    }
+
+    /// Makes the state, and drops what recovery of the one before remembers: also where the caller goes away meanwhile.
+    async fn create(&self, state: NewState, batch: Batch) -> Result<Committed, CommitError> {
+        let (store, recovering) = (Arc::clone(&self.ports.store), self.recovering.clone());
+        let work = async move {
+            let made = store.create(state, batch).await;
+            if made.is_ok() {
+                recovering.forget();
+            }
+            made
+        };
+        tokio::spawn(work).await.unwrap_or(Err(CommitError::Store(StoreError::Closed)))
     }
 
     /// The host's own list and the validators both judge; their findings are reported together.

@@ -66,6 +66,9 @@ pub(crate) const SECRETS_AT_ONCE: usize = 10_000;
 /// The body of a small request (a counter). Names are short.
 pub(crate) const SMALL_JSON_BYTES: usize = 64 << 10;
 
+/// A recovery secret with its signature.
+pub(crate) const RECOVERY_BYTES: usize = 20_480;
+
 /// A quote as JSON. With its certificates one has some 5 KiB; Open Enclave adds 16 bytes.
 pub(crate) const QUOTE_JSON_BYTES: usize = 256 << 10;
 

@@ -6,8 +6,8 @@ use std::error::Error;
 
 use carrara_core::error::{
     CounterError, FeatureError, LogHeadError, ManifestReadError, PendingUpdateError, QuoteError,
-    ReadAuditError, ReadLogError, ReadSecretsError, SetManifestError, SignQuoteError, Unauthorized,
-    UpdateManifestError, WriteSecretsError, public_message,
+    ReadAuditError, ReadLogError, ReadSecretsError, RecoverError, RecoveryPublicKeyError, SetManifestError,
+    SignQuoteError, Unauthorized, UpdateManifestError, WriteSecretsError, public_message,
 };
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
@@ -17,6 +17,10 @@ use crate::edge::Mishap;
 use crate::json::{self, body::BodyError};
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::rest::{Response, Version};
+
+/// R-40.
+const RECOVER_V1_IS_GONE: &str = "Recovering the Coordinator using the /recover API endpoint has been disabled. Use the \
+                                  /api/v2/recover endpoint instead.";
 
 /// Why a request gets no data.
 #[derive(Debug)]
@@ -57,6 +61,12 @@ pub(crate) enum Failure {
     LogHead(LogHeadError),
     /// The audit trail.
     Audit(ReadAuditError),
+    /// R-40..R-44.
+    Recover(RecoverError),
+    /// R-41: the header.
+    RecoverySignature,
+    /// R-46.
+    RecoveryPublicKey(RecoveryPublicKeyError),
     /// R-37, R-50: the whole text.
     Query(String),
     /// R-24, R-34.
@@ -164,7 +174,10 @@ fn classify(version: Version, failure: &Failure) -> (StatusCode, Kind) {
             (StatusCode::FORBIDDEN, fail)
         }
         Failure::Audit(ReadAuditError::Store(_)) => internal,
-        Failure::Query(_) | Failure::Body(_) => bad_request,
+        Failure::Recover(RecoverError::Unsigned) => (StatusCode::GONE, Kind::Error),
+        Failure::Recover(RecoverError::Decrypt(_)) if version == Version::V2 => bad_request,
+        Failure::Recover(_) | Failure::RecoveryPublicKey(_) => internal,
+        Failure::Query(_) | Failure::Body(_) | Failure::RecoverySignature => bad_request,
         Failure::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Kind::Error),
         Failure::BodySlow => (StatusCode::REQUEST_TIMEOUT, Kind::Error),
         Failure::BodyBroken => (StatusCode::BAD_REQUEST, Kind::Error),
@@ -200,6 +213,12 @@ fn message(version: Version, failure: &Failure) -> String {
         Failure::LogHead(LogHeadError::Sign(_)) => Mishap::Panic.message().to_owned(),
         Failure::LogHead(error) => public_message(error),
         Failure::Audit(error) => public_message(error),
+        Failure::Recover(RecoverError::Unsigned) => RECOVER_V1_IS_GONE.to_owned(),
+        Failure::Recover(error) => public_message(error),
+        Failure::RecoverySignature => {
+            "the header Recovery-Signature must be standard base64 with padding".to_owned()
+        }
+        Failure::RecoveryPublicKey(error) => public_message(error),
         Failure::Query(text) => text.clone(),
         Failure::BodyTooLarge(limit) => {
             format!("the request's body is longer than the limit of {limit} bytes")
@@ -229,6 +248,7 @@ fn cause(failure: &Failure) -> Option<String> {
         Failure::WriteSecrets(error) => error.internal(),
         Failure::Update(error) => error.internal(),
         Failure::NoUpdate(error) | Failure::Pending(error) => error.internal(),
+        Failure::Recover(error) => error.internal(),
         Failure::Feature(FeatureError::Store(error))
         | Failure::Manifest(ManifestReadError::Store(error))
         | Failure::Secrets(ReadSecretsError::Store(error))

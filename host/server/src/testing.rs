@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carrara_core::outcome::TlsIdentity;
 use carrara_core::ports::{
-    Batch, Clock, CommitError, Committed, Entropy, Evidence, EvidenceError, Found, NewState, Policies,
-    PolicyDecision, PolicyFailure, RenderFailure, SecretCatalog, Snapshot, Store, StoreError,
+    Batch, Candidate, Clock, CommitError, Committed, Entropy, Evidence, EvidenceError, Found, NewState,
+    Policies, PolicyDecision, PolicyFailure, RenderFailure, SecretCatalog, Snapshot, Store, StoreError,
 };
 use carrara_core::{Coordinator, Ports, Settings};
 use carrara_types::claims::Claims;
@@ -68,6 +68,14 @@ impl Store for Nothing {
 
     async fn create(&self, _state: NewState, _batch: Batch) -> Result<Committed, CommitError> {
         Err(StoreError::Write("no space left".to_owned()).into())
+    }
+
+    fn recovery_data(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    async fn try_data_key(&self, _data_key: &SecretBytes) -> Result<Option<Box<dyn Candidate>>, StoreError> {
+        Err(StoreError::NotLocked)
     }
 }
 

@@ -18,8 +18,10 @@ use tokio::sync::oneshot;
 use crate::common::{Random, copy_all, depending, lines, new_state, put, rekeying, sealing};
 use crate::error::OpenError;
 use crate::key_file::KeyFile;
+use crate::load::Stored;
 use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
 use crate::memory::Memory;
+use crate::sealed::Sealed;
 use crate::start::start;
 use crate::state::Change;
 use crate::view::View;
@@ -350,12 +352,20 @@ impl Medium for Failing {
     fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError> {
         self.memory.replace(birth)
     }
+
+    fn read_locked(&mut self, head: &Sealed) -> Result<Stored, StoreError> {
+        self.memory.read_locked(head)
+    }
+
+    fn adopt(&mut self, head: &Sealed, key_file: &[u8]) -> Result<(), StoreError> {
+        self.memory.adopt(head, key_file)
+    }
 }
 
 fn failing_writer() -> (Writer, Arc<Mutex<Plan>>) {
     let medium = Failing::default();
     let plan = medium.plan.clone();
-    let mut writer = writer(medium, View::closed(Found::Empty));
+    let mut writer = writer(medium, View::empty());
     writer.create(&new_state(), &put("a", "0")).unwrap();
     (writer, plan)
 }
@@ -490,4 +500,50 @@ fn while_the_backend_stays_broken_readers_go_on_and_writers_hear_of_it() {
     }
     plan.lock().unwrap().fail = None;
     assert!(commit(&mut writer, vec![put("a", "1")])[0].is_ok());
+}
+
+// L-49a, X-25
+#[test]
+fn a_crash_while_a_recovered_state_is_adopted_leaves_it_locked_or_open() {
+    let folder = TempDir::new().unwrap();
+    let (redb, view) = start(folder.path(), CACHE, &*sealing()).unwrap();
+    let state = new_state();
+    let data_key = state.data_key.duplicate();
+    writer(redb, view).create(&state, &put("a", "old")).unwrap();
+    let lost = std::fs::read(folder.path().join("sealed_key")).unwrap();
+    // A key file of another machine, and none at all.
+    for other_key in [true, false] {
+        std::fs::remove_file(folder.path().join("sealed_key")).unwrap();
+        if other_key {
+            let mut other = lost.clone();
+            *other.last_mut().unwrap() ^= 1;
+            std::fs::write(folder.path().join("sealed_key"), other).unwrap();
+        }
+        let copies = Arc::new(Mutex::new(Vec::new()));
+        let (mut redb, view) = start(folder.path(), CACHE, &*sealing()).unwrap();
+        assert_eq!(view.found, Found::Locked);
+        let (kept, from) = (copies.clone(), PathBuf::from(folder.path()));
+        redb.observer = Some(Box::new(move |step| {
+            let copy = TempDir::new().unwrap();
+            copy_all(&from, copy.path());
+            kept.lock().unwrap().push((step, copy));
+        }));
+        let mut writer = writer(redb, view);
+        let opened = writer.try_data_key(&data_key).unwrap().unwrap();
+        writer.adopt(opened).unwrap();
+        drop(writer);
+        let copies = std::mem::take(&mut *copies.lock().unwrap());
+        let steps: Vec<_> = copies.iter().map(|(step, _)| *step).collect();
+        assert_eq!(steps, ["recovered key written", "recovered key renamed"]);
+        for (step, copy) in &copies {
+            let open = *step == "recovered key renamed";
+            let expected = if open { (Found::Open, Some(b"old".to_vec())) } else { (Found::Locked, None) };
+            // Twice: the first start leaves nothing undone.
+            for _ in 0..2 {
+                assert_eq!(found(copy.path()), expected, "{step}");
+                assert!(!copy.path().join("sealed_key.new").exists(), "{step}");
+            }
+        }
+        assert_eq!(found(folder.path()), (Found::Open, Some(b"old".to_vec())));
+    }
 }

@@ -14,6 +14,7 @@ mod mark;
 mod medium;
 mod memory;
 mod merkle;
+mod recover;
 mod redb;
 mod rekey;
 mod sealed;
@@ -35,12 +36,14 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use carrara_core::ports::{
-    Batch, CommitError, Committed, Entropy, Found, NewState, Sealing, Snapshot, Store, StoreError,
+    Batch, Candidate, CommitError, Committed, Entropy, Found, NewState, Sealing, Snapshot, Store, StoreError,
 };
+use carrara_types::secret::SecretBytes;
 pub use error::OpenError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::memory::Memory;
+use crate::recover::OpenedState;
 use crate::view::View;
 use crate::writer::{Command, QUEUE, Waiting, Writer};
 
@@ -103,9 +106,7 @@ fn start_writer(options: Options) -> Result<Writer, OpenError> {
             let (redb, view) = start::start(&dir, cache_bytes, &*sealing)?;
             Ok(Writer::new(Box::new(redb), view, sealing, entropy))
         }
-        Backend::Memory => {
-            Ok(Writer::new(Box::new(Memory::default()), View::closed(Found::Empty), sealing, entropy))
-        }
+        Backend::Memory => Ok(Writer::new(Box::new(Memory::default()), View::empty(), sealing, entropy)),
     }
 }
 
@@ -146,6 +147,19 @@ impl Store for SealedStore {
 
     async fn create(&self, state: NewState, batch: Batch) -> Result<Committed, CommitError> {
         self.send(batch, |waiting| Command::Create(state, waiting)).await
+    }
+
+    fn recovery_data(&self) -> Option<Vec<u8>> {
+        self.current.load().locked.as_ref()?.recovery_data.clone()
+    }
+
+    async fn try_data_key(&self, data_key: &SecretBytes) -> Result<Option<Box<dyn Candidate>>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let commands = self.commands.as_ref().ok_or(StoreError::Closed)?;
+        let command = Command::TryDataKey(data_key.duplicate(), reply);
+        commands.send(command).await.map_err(|_| StoreError::Closed)?;
+        let Some(view) = answer.await.map_err(|_| StoreError::Closed)?? else { return Ok(None) };
+        Ok(Some(Box::new(OpenedState::new(view, commands.downgrade()))))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use carrara_core::ports::StoreError;
 
+use crate::load::Stored;
 use crate::mark::Mark;
+use crate::sealed::Sealed;
 use crate::state::Change;
 
 /// Where sealed records are kept. Only the writer's thread calls it.
@@ -31,6 +33,19 @@ pub(crate) trait Medium: Send {
     /// # Errors
     /// See [`ReplaceError`].
     fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError>;
+
+    /// Everything of the locked state, whose head the start has read, but mark and head.
+    ///
+    /// # Errors
+    /// It cannot be read, or has another head now.
+    fn read_locked(&mut self, head: &Sealed) -> Result<Stored, StoreError>;
+
+    /// Opens the locked state with this head for writing, and puts the encoded key file in the place of whatever there
+    /// was. A crash leaves the state locked or open.
+    ///
+    /// # Errors
+    /// The state is locked as before, in this process at least.
+    fn adopt(&mut self, head: &Sealed, key_file: &[u8]) -> Result<(), StoreError>;
 }
 
 /// All of a new state.

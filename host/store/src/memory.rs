@@ -2,7 +2,9 @@
 
 use carrara_core::ports::StoreError;
 
+use crate::load::Stored;
 use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
+use crate::sealed::Sealed;
 use crate::state::Change;
 
 /// Records are kept, sealed, by the snapshots above; only the head is kept here.
@@ -27,5 +29,14 @@ impl Medium for Memory {
 
     fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError> {
         self.apply(&birth.change).map_err(ReplaceError::Unchanged)
+    }
+
+    /// A state in memory ends with its process, so that none is ever found locked.
+    fn read_locked(&mut self, _head: &Sealed) -> Result<Stored, StoreError> {
+        Err(StoreError::NotLocked)
+    }
+
+    fn adopt(&mut self, _head: &Sealed, _key_file: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::NotLocked)
     }
 }

@@ -73,6 +73,17 @@ impl Redb {
         Ok(database)
     }
 
+    /// The file of a locked state, which is closed while it is locked.
+    fn open_locked(&self, head: &Sealed) -> Result<Database, StoreError> {
+        let database = open_file(&self.directory.state(), self.cache_bytes)
+            .map_err(|error| StoreError::Read(error.to_string()))?;
+        match read_head(&database) {
+            Ok(stored) if stored == *head => Ok(database),
+            Ok(_) => Err(StoreError::Read("the locked state was changed meanwhile: restart".into())),
+            Err(Fault(text)) => Err(StoreError::Read(text)),
+        }
+    }
+
     #[cfg(test)]
     fn reached(&mut self, step: &'static str) {
         if let Some(observer) = &mut self.observer {
@@ -150,6 +161,21 @@ impl Medium for Redb {
         }
         Ok(())
     }
+
+    fn read_locked(&mut self, head: &Sealed) -> Result<Stored, StoreError> {
+        let database = self.open_locked(head)?;
+        read_all(&database).map_err(|Fault(text)| StoreError::Read(text))
+    }
+
+    fn adopt(&mut self, head: &Sealed, key_file: &[u8]) -> Result<(), StoreError> {
+        let database = self.open_locked(head)?;
+        self.directory.write_new_key(key_file).map_err(not_written)?;
+        self.reached("recovered key written");
+        self.directory.rename_key_durably().map_err(not_written)?;
+        self.reached("recovered key renamed");
+        self.database = Some(database);
+        Ok(())
+    }
 }
 
 /// Opens an existing file and checks it; never makes one of an empty or missing file.
@@ -165,6 +191,11 @@ pub(crate) fn read_mark(database: &Database) -> Result<Result<Mark, MarkError>, 
 /// The sealed head of an open file.
 pub(crate) fn read_head(database: &Database) -> Result<Sealed, Fault> {
     Sealed::parse(&read_meta(database, HEAD)?).ok_or_else(|| Fault::new("its head is no sealed record"))
+}
+
+/// The clear recovery data of an open file; `None` if there is none.
+pub(crate) fn read_recovery_data(database: &Database) -> Option<Vec<u8>> {
+    read_meta(database, RECOVERY).ok()
 }
 
 /// Everything else in an open file.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::redb::{Database, DatabaseError};
-use carrara_core::ports::{Found, Sealing, SealingKind};
+use carrara_core::ports::{Sealing, SealingKind};
 use carrara_types::secret::SecretBytes;
 
 use crate::error::OpenError;
@@ -16,9 +16,9 @@ use crate::head::Head;
 use crate::key_file::KeyFile;
 use crate::load::{Fault, load, open_head};
 use crate::mark::{Mark, MarkError};
-use crate::redb::{Redb, open_file, read_all, read_head, read_mark};
+use crate::redb::{Redb, open_file, read_all, read_head, read_mark, read_recovery_data};
 use crate::sealed::{Keyring, Sealed};
-use crate::view::View;
+use crate::view::{Locked, View};
 
 /// Opens the state directory.
 pub(crate) fn start(
@@ -35,7 +35,7 @@ pub(crate) fn start(
         if directory.key().exists() {
             return Err(OpenError::KeyAlone { path: directory.key() });
         }
-        return Ok((Redb::new(directory, cache_bytes, None, None), View::closed(Found::Empty)));
+        return Ok((Redb::new(directory, cache_bytes, None, None), View::empty()));
     }
     let file = StateFile::open(directory.state(), cache_bytes)?;
     if file.mark.kind != sealing.kind() {
@@ -47,8 +47,8 @@ pub(crate) fn start(
     };
     let Some(Unlocked { keys, head, key_file: own }) = unlocked else {
         let previous = Some(file.mark.state_id);
-        drop(file);
-        return Ok((Redb::new(directory, cache_bytes, None, previous), View::closed(Found::Locked)));
+        let view = View::locked(file.locked());
+        return Ok((Redb::new(directory, cache_bytes, None, previous), view));
     };
     if head.kind != sealing.kind() {
         return Err(other_kind(file.path, head.kind, sealing.kind()));
@@ -150,7 +150,13 @@ impl StateFile {
         Ok(None)
     }
 
-    /// Verifies the whole state. Recovery comes here with keys of its own.
+    /// What recovery starts from. Closes the file.
+    fn locked(self) -> Locked {
+        let recovery_data = read_recovery_data(&self.database);
+        Locked { mark: self.mark, head: self.head, recovery_data }
+    }
+
+    /// Verifies the whole state.
     fn load(self, keys: Keyring, head: &Head, key_file: KeyFile) -> Result<(Database, View), OpenError> {
         let stored = read_all(&self.database);
         let loaded = stored.and_then(|stored| load(&keys, head, stored));

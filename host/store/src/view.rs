@@ -8,6 +8,7 @@ use carrara_types::secret::SecretBytes;
 use imbl::Vector;
 
 use crate::key_file::KeyFile;
+use crate::mark::Mark;
 use crate::merkle::Tree;
 use crate::sealed::{Keyring, Sealed};
 use crate::state::{State, audit_name, line_name};
@@ -16,6 +17,16 @@ use crate::state::{State, audit_name, line_name};
 pub(crate) struct View {
     pub(crate) found: Found,
     pub(crate) open: Option<OpenState>,
+    /// Where it is locked, what a key is tried on.
+    pub(crate) locked: Option<Locked>,
+}
+
+/// What is read of a state without its key. None of it is proved yet.
+pub(crate) struct Locked {
+    pub(crate) mark: Mark,
+    pub(crate) head: Sealed,
+    /// `None` if it is lost.
+    pub(crate) recovery_data: Option<Vec<u8>>,
 }
 
 /// A state with its keys, the head that the backend holds, and the file that wraps the data key.
@@ -27,14 +38,20 @@ pub(crate) struct OpenState {
 }
 
 impl View {
-    /// Of a store without an open state.
-    pub(crate) fn closed(found: Found) -> Self {
-        Self { found, open: None }
+    /// Of a store without a state.
+    pub(crate) fn empty() -> Self {
+        Self { found: Found::Empty, open: None, locked: None }
+    }
+
+    /// Of a state that no key there opens.
+    pub(crate) fn locked(locked: Locked) -> Self {
+        Self { found: Found::Locked, open: None, locked: Some(locked) }
     }
 
     /// Of an open state.
     pub(crate) fn open(state: State, keys: Arc<Keyring>, head: Sealed, key_file: Arc<KeyFile>) -> Self {
-        Self { found: Found::Open, open: Some(OpenState { state, keys, head, key_file }) }
+        let open = Some(OpenState { state, keys, head, key_file });
+        Self { found: Found::Open, open, locked: None }
     }
 
     fn state(&self) -> Option<&State> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use carrara_core::ports::{Batch, CommitError, Committed, Entropy, Found, NewState, Sealing, StoreError};
+use carrara_types::secret::SecretBytes;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
@@ -27,6 +28,9 @@ const MAX_GROUP: usize = QUEUE;
 pub(crate) enum Command {
     Commit(Waiting),
     Create(NewState, Waiting),
+    TryDataKey(SecretBytes, oneshot::Sender<Result<Option<Arc<View>>, StoreError>>),
+    /// With what a tried key opened.
+    Adopt(Arc<View>, oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// A batch and who waits for it.
@@ -37,14 +41,14 @@ pub(crate) struct Waiting {
 
 /// The writer's side of the store.
 pub(crate) struct Writer {
-    medium: Box<dyn Medium>,
-    current: Arc<ArcSwap<View>>,
-    sealing: Arc<dyn Sealing>,
-    entropy: Arc<dyn Entropy>,
+    pub(crate) medium: Box<dyn Medium>,
+    pub(crate) current: Arc<ArcSwap<View>>,
+    pub(crate) sealing: Arc<dyn Sealing>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     /// What a failed transaction would have made: it may be durable nonetheless.
     uncertain: Option<Arc<View>>,
     /// A replacement ended halfway: only a new start can tell what is stored.
-    broken: bool,
+    pub(crate) broken: bool,
 }
 
 impl Writer {
@@ -73,13 +77,15 @@ impl Writer {
                     // A caller that went away does not undo its commit.
                     let _ = waiting.reply.send(result);
                 }
+                Command::TryDataKey(data_key, reply) => drop(reply.send(self.try_data_key(&data_key))),
+                Command::Adopt(opened, reply) => drop(reply.send(self.adopt(opened))),
                 Command::Commit(first) => {
                     let mut group = vec![first];
                     while group.len() < MAX_GROUP {
                         match commands.try_recv() {
                             Ok(Command::Commit(next)) => group.push(next),
-                            Ok(create) => {
-                                held = Some(create);
+                            Ok(other) => {
+                                held = Some(other);
                                 break;
                             }
                             Err(_) => break,
@@ -226,14 +232,15 @@ fn same(error: &StoreError) -> StoreError {
         StoreError::Write(text) => StoreError::Write(text.clone()),
         StoreError::Read(text) => StoreError::Read(text.clone()),
         StoreError::NotOpen => StoreError::NotOpen,
+        StoreError::NotLocked => StoreError::NotLocked,
         StoreError::Closed => StoreError::Closed,
     }
 }
 
-fn halfway() -> StoreError {
+pub(crate) fn halfway() -> StoreError {
     StoreError::Write("an earlier change of the state's files ended halfway: restart the coordinator".into())
 }
 
-fn not_sealed(_: SealError) -> StoreError {
+pub(crate) fn not_sealed(_: SealError) -> StoreError {
     StoreError::Write("the data key could not be sealed".into())
 }

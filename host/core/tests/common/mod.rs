@@ -19,7 +19,7 @@ use carrara_core::{Coordinator, Ports, Settings};
 use serde_json::{Value, json};
 
 pub use fakes::{FakeEvidence, HandClock, NOW, Random};
-pub use keys::{RecoveryKey, csr, user_certificate};
+pub use keys::{RecoveryKey, csr, encrypt_to, user_certificate};
 pub use policies::{FakePolicies, RENDER_FAULT, Verdict, finding};
 pub use store::{INTERNAL, TestStore};
 
@@ -55,6 +55,12 @@ impl World {
             policies: Arc::new(FakePolicies::default()),
             clock: Arc::new(HandClock::default()),
         }
+    }
+
+    /// The same with a store in a directory, on the machine with this sealing key.
+    pub async fn on(dir: &std::path::Path, machine: u8) -> Self {
+        let store = Arc::new(TestStore::open_in(dir, machine).await);
+        Self { store, ..Self::new().await }
     }
 
     /// A coordinator on this world; the second one is a restart.

@@ -1,14 +1,17 @@
 //! The real store in memory, with failures on demand.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use carrara_core::ports::{
-    Batch, CommitError, Committed, Found, NewState, Sealing, SealingKind, Snapshot, Store, StoreError,
+    Batch, Candidate, CommitError, Committed, Found, NewState, Sealing, SealingKind, Snapshot, Store,
+    StoreError,
 };
 use carrara_store::{Backend, Options};
 use carrara_types::secret::SecretBytes;
+use tokio::sync::{Notify, Semaphore};
 
 use super::snapshot::{Counted, Opened};
 
@@ -16,7 +19,7 @@ use super::snapshot::{Counted, Opened};
 pub const INTERNAL: &str = "sector 4711 of /dev/internal";
 
 /// Wraps the data key.
-struct FixedKey;
+struct FixedKey(u8);
 
 impl Sealing for FixedKey {
     fn kind(&self) -> SealingKind {
@@ -24,7 +27,7 @@ impl Sealing for FixedKey {
     }
 
     fn key(&self) -> Result<SecretBytes, String> {
-        Ok(SecretBytes::new("sealing key", vec![1; 32]))
+        Ok(SecretBytes::new("sealing key", vec![self.0; 32]))
     }
 }
 
@@ -40,6 +43,11 @@ pub struct TestStore {
     pub locked: AtomicBool,
     pub create_fails: AtomicBool,
     pub commit_fails: AtomicBool,
+    pub adopt_fails: Arc<AtomicBool>,
+    /// Told when a state is about to be adopted, or was made.
+    pub adopting: Arc<Notify>,
+    /// Without a permit no state is adopted, and nobody learns that one was made.
+    pub may_adopt: Arc<Semaphore>,
     /// So many commits from now on are in conflict.
     pub conflicts: AtomicUsize,
     pub commits: AtomicUsize,
@@ -54,16 +62,25 @@ pub struct TestStore {
 
 impl TestStore {
     pub async fn open() -> Self {
-        let options = Options {
-            backend: Backend::Memory,
-            sealing: Arc::new(FixedKey),
-            entropy: Arc::new(super::Random),
-        };
+        Self::open_on(Backend::Memory, 1).await
+    }
+
+    /// In a directory, on the machine with this sealing key.
+    pub async fn open_in(dir: &Path, machine: u8) -> Self {
+        Self::open_on(Backend::Redb { dir: dir.to_owned(), cache_bytes: 1 << 20 }, machine).await
+    }
+
+    async fn open_on(backend: Backend, machine: u8) -> Self {
+        let options =
+            Options { backend, sealing: Arc::new(FixedKey(machine)), entropy: Arc::new(super::Random) };
         Self {
             inner: carrara_store::open(options).await.unwrap(),
             locked: AtomicBool::new(false),
             create_fails: AtomicBool::new(false),
             commit_fails: AtomicBool::new(false),
+            adopt_fails: Arc::default(),
+            adopting: Arc::default(),
+            may_adopt: Arc::new(Semaphore::new(1)),
             conflicts: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
             slow: AtomicBool::new(false),
@@ -136,6 +153,43 @@ impl Store for TestStore {
         let committed = self.inner.create(state, batch).await?;
         *self.created.lock().unwrap() = Some(created);
         self.locked.store(false, Ordering::SeqCst);
+        self.adopting.notify_one();
+        let _go = self.may_adopt.acquire().await.unwrap();
         Ok(committed)
+    }
+
+    fn recovery_data(&self) -> Option<Vec<u8>> {
+        self.inner.recovery_data()
+    }
+
+    async fn try_data_key(&self, data_key: &SecretBytes) -> Result<Option<Box<dyn Candidate>>, StoreError> {
+        let Some(candidate) = self.inner.try_data_key(data_key).await? else { return Ok(None) };
+        let fails = Arc::clone(&self.adopt_fails);
+        let (adopting, go) = (Arc::clone(&self.adopting), Arc::clone(&self.may_adopt));
+        Ok(Some(Box::new(TestCandidate { candidate, fails, adopting, go })))
+    }
+}
+
+/// A candidate that can fail.
+struct TestCandidate {
+    candidate: Box<dyn Candidate>,
+    fails: Arc<AtomicBool>,
+    adopting: Arc<Notify>,
+    go: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Candidate for TestCandidate {
+    fn snapshot(&self) -> Arc<dyn Snapshot> {
+        self.candidate.snapshot()
+    }
+
+    async fn adopt(self: Box<Self>) -> Result<(), StoreError> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(StoreError::Write(INTERNAL.to_owned()));
+        }
+        self.adopting.notify_one();
+        let _go = self.go.acquire().await.unwrap();
+        self.candidate.adopt().await
     }
 }

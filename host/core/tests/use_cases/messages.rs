@@ -1,8 +1,8 @@
 //! The public text of every error: a change of one must be meant. What stores and policies say of themselves stays out.
 
 use carrara_core::error::{
-    ActivateError, Cause, ManifestReadError, QuoteError, ReadLogError, ReadSecretsError, Refused,
-    SetManifestError, StartError, StartupManifestError,
+    ActivateError, Cause, ManifestReadError, QuoteError, ReadLogError, ReadSecretsError, RecoverError,
+    RecoveryPublicKeyError, Refused, SetManifestError, StartError, StartupManifestError,
 };
 use carrara_core::ports::{EvidenceError, PolicyFailure, StoreError};
 use carrara_types::decision::Severity;
@@ -14,9 +14,10 @@ fn cause() -> Cause {
     Cause("why".to_owned())
 }
 
-fn stores() -> [StoreError; 4] {
+fn stores() -> [StoreError; 5] {
     let internal = || INTERNAL.to_owned();
-    [StoreError::Write(internal()), StoreError::Read(internal()), StoreError::NotOpen, StoreError::Closed]
+    let (write, read) = (StoreError::Write(internal()), StoreError::Read(internal()));
+    [write, read, StoreError::NotOpen, StoreError::NotLocked, StoreError::Closed]
 }
 
 fn policy() -> PolicyFailure {
@@ -117,6 +118,7 @@ fn reading() {
             StoreError::Write(text) => StoreError::Write(text.clone()),
             StoreError::Read(text) => StoreError::Read(text.clone()),
             StoreError::NotOpen => StoreError::NotOpen,
+            StoreError::NotLocked => StoreError::NotLocked,
             StoreError::Closed => StoreError::Closed,
         };
         let secrets = message(&E::Store(again()));
@@ -126,6 +128,59 @@ fn reading() {
         let manifest = message(&ManifestReadError::Store(again()));
         assert_eq!(manifest, "the manifest could not be read; see the coordinator's log");
     }
+}
+
+// lifecycle.md section 7
+#[test]
+fn recovering() {
+    use RecoverError as E;
+    for (error, text, drops) in [
+        (E::WrongState, "server is not in expected state", false),
+        (
+            E::Unsigned,
+            "the recovery secret is not signed: sign it with the recovery key that it was encrypted for",
+            false,
+        ),
+        (E::SignatureTooLong(9), "the signature of the recovery secret is longer than 9 bytes", false),
+        (E::Decrypt(cause()), "failed to decrypt recovery secret: why", false),
+        (
+            E::NoKeys,
+            "the state cannot be recovered, since its manifest has no recovery keys: set a new manifest",
+            false,
+        ),
+        (
+            E::WrongSecret,
+            "the recovery secret does not open the state: send what the holder of the newest manifest's recovery key \
+             decrypts",
+            false,
+        ),
+        (E::NotExpected, "uploaded an invalid or already used secret", false),
+        (E::DoNotOpen, "the recovery secrets do not open the state: upload all of them again", true),
+        (
+            E::Signatures(cause()),
+            "verifying the signatures of the recovery secrets, which must all be uploaded again: why",
+            true,
+        ),
+        (
+            E::DataLost,
+            "the recovery data of the state is lost or damaged: restore state.redb from a copy, or set a new manifest",
+            false,
+        ),
+    ] {
+        assert_eq!(message(&error), text);
+        assert_eq!((error.internal(), error.drops_progress()), (None, drops), "{text}");
+    }
+    let quote = E::Quote(EvidenceError(INTERNAL.to_owned()));
+    assert_eq!(message(&quote), "no quote could be obtained; see the coordinator's log");
+    assert!(quote.internal().unwrap().contains(INTERNAL) && !quote.drops_progress());
+    for store in stores() {
+        let (internal, error) = (store.to_string(), E::Store(store));
+        assert_eq!(message(&error), "the state could not be recovered; see the coordinator's log");
+        assert_eq!((error.internal(), error.drops_progress()), (Some(internal), false));
+    }
+    use RecoveryPublicKeyError as K;
+    assert_eq!(message(&K::WrongState), "server is not in expected state");
+    assert_eq!(message(&K::Generate(cause())), "making the recovery public key: why");
 }
 
 // marble-api.md section 3

@@ -46,11 +46,11 @@ async fn outcome(keys: usize, threshold: u64) -> Outcome {
 }
 
 impl Outcome {
-    /// L-42, L-43: "JSON map hex(SHA-256(share)) -> true"
-    fn expect_hashes(&self) {
+    /// L-42, L-43: "JSON map hex(SHA-256(share)) -> true", with the threshold
+    fn expect_hashes(&self, threshold: usize) {
         let hashes: serde_json::Map<String, Value> =
             self.shares.values().map(|share| (hex::encode(Sha256::digest(share)), json!(true))).collect();
-        assert_eq!(self.recovery_data, Value::Object(hashes));
+        assert_eq!(self.recovery_data, json!({ "format": 1, "threshold": threshold, "shares": hashes }));
     }
 }
 
@@ -58,7 +58,8 @@ impl Outcome {
 #[tokio::test]
 async fn without_recovery_keys_there_is_nothing_to_return() {
     let outcome = outcome(0, 0).await;
-    assert_eq!((outcome.data_key.len(), outcome.recovery_data), (32, Value::Null));
+    assert_eq!(outcome.data_key.len(), 32);
+    assert_eq!(outcome.recovery_data, json!({ "format": 1, "threshold": 0, "shares": {} }));
 }
 
 // L-41
@@ -66,7 +67,7 @@ async fn without_recovery_keys_there_is_nothing_to_return() {
 async fn the_holder_of_the_only_key_gets_the_data_key() {
     let outcome = outcome(1, 0).await;
     assert!(outcome.data_key.equals(&outcome.shares["alice"]));
-    assert_eq!(outcome.recovery_data, Value::Null);
+    assert_eq!(outcome.recovery_data, json!({ "format": 1, "threshold": 1, "shares": {} }));
 }
 
 // L-42: threshold 0 and n are the same
@@ -81,7 +82,7 @@ async fn all_holders_together_get_the_data_key_by_exclusive_or() {
             sum.iter_mut().zip(share).for_each(|(sum, byte)| *sum ^= byte);
         }
         assert!(outcome.data_key.equals(&sum), "{keys} keys, threshold {threshold}");
-        outcome.expect_hashes();
+        outcome.expect_hashes(keys);
     }
 }
 
@@ -89,7 +90,7 @@ async fn all_holders_together_get_the_data_key_by_exclusive_or() {
 #[tokio::test]
 async fn any_two_of_three_holders_get_the_data_key_and_one_alone_does_not() {
     let outcome = outcome(3, 2).await;
-    outcome.expect_hashes();
+    outcome.expect_hashes(2);
     let shares: Vec<SecretBytes> =
         outcome.shares.values().map(|share| SecretBytes::new("share", share.clone())).collect();
     for (first, second) in [(0, 1), (0, 2), (1, 2)] {

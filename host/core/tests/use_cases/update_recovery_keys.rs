@@ -38,7 +38,7 @@ async fn a_changed_recovery_key_gets_the_new_data_key_and_the_state_is_sealed_wi
         let rekeyed = test.world.store.rekeyed.lock().unwrap();
         let rekeyed = rekeyed.as_ref().unwrap();
         assert!(rekeyed.data_key.equals(&data_key));
-        assert_eq!(rekeyed.recovery_data, b"null");
+        assert_eq!(rekeyed.recovery_data, br#"{"format":1,"threshold":1,"shares":{}}"#);
         let first = test.world.store.created.lock().unwrap();
         assert!(!first.as_ref().unwrap().data_key.equals(&data_key));
     }

@@ -31,6 +31,8 @@ pub(crate) enum BodyError {
     Truncated,
     #[error("the body is not a JSON object: {0}")]
     Syntax(String),
+    #[error("the body is longer than the limit of {0} bytes")]
+    TooLong(usize),
     #[error("field \"{field}\" must be {expected}")]
     Field { field: &'static str, expected: &'static str },
     #[error("secret \"{secret}\" must be an object")]
@@ -169,6 +171,12 @@ impl<'a> Value<'a> {
     fn inside_string(self) -> Option<&'a str> {
         self.0.strip_prefix('"')?.strip_suffix('"')
     }
+}
+
+/// The bytes of a body that is a JSON array of integers from 0 to 255; `None` if it is something else.
+pub(crate) fn list_of_bytes(body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    serde_json::from_slice::<IgnoredAny>(body).ok()?;
+    Value(std::str::from_utf8(body).ok()?.trim_matches(SPACE)).list_of_bytes()
 }
 
 /// Takes the next name, value or element from what is inside an object or list.

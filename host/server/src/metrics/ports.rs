@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use carrara_core::ports::{
-    Batch, CommitError, Committed, Found, NewState, Policies, PolicyDecision, PolicyFailure, RenderFailure,
-    SecretCatalog, Snapshot, Store,
+    Batch, Candidate, CommitError, Committed, Found, NewState, Policies, PolicyDecision, PolicyFailure,
+    RenderFailure, SecretCatalog, Snapshot, Store, StoreError,
 };
 use carrara_types::decision::{
     AdmissionRequest, AuthorizationRequest, Chunk, Context, Decision, Finding, Proposal, Severity, Template,
 };
+use carrara_types::secret::SecretBytes;
 use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::{Family, Lasting};
@@ -206,5 +207,13 @@ impl Store for CountedStore {
 
     async fn create(&self, state: NewState, batch: Batch) -> Result<Committed, CommitError> {
         self.commits.count(self.store.create(state, batch)).await
+    }
+
+    fn recovery_data(&self) -> Option<Vec<u8>> {
+        self.store.recovery_data()
+    }
+
+    async fn try_data_key(&self, data_key: &SecretBytes) -> Result<Option<Box<dyn Candidate>>, StoreError> {
+        self.store.try_data_key(data_key).await
     }
 }

@@ -80,6 +80,36 @@ fn a_refused_manifest_is_400_in_v1_and_500_in_v2() {
     }
 }
 
+// R-40, R-41, R-43, R-44, R-46
+#[test]
+fn of_recovery_only_what_does_not_decrypt_is_the_callers_fault() {
+    let gone = "Recovering the Coordinator using the /recover API endpoint has been disabled. Use the /api/v2/recover \
+                endpoint instead.";
+    let used = "uploaded an invalid or already used secret";
+    let (error, fail, internal) = ((500, Kind::Error), (400, Kind::Fail), (500, Kind::Error));
+    let cause = || Cause("x".to_owned());
+    assert_both(&Failure::Recover(RecoverError::Unsigned), (410, Kind::Error), (410, Kind::Error), gone);
+    assert_both(&Failure::Recover(RecoverError::NotExpected), error, internal, used);
+    assert_both(&Failure::Recover(RecoverError::WrongState), error, internal, WRONG_STATE);
+    let decrypt = Failure::Recover(RecoverError::Decrypt(cause()));
+    assert_both(&decrypt, error, fail, "failed to decrypt recovery secret: x");
+    let header = "the header Recovery-Signature must be standard base64 with padding";
+    assert_both(&Failure::RecoverySignature, (400, Kind::Error), fail, header);
+    let key = Failure::RecoveryPublicKey(RecoveryPublicKeyError::WrongState);
+    assert_both(&key, error, internal, WRONG_STATE);
+    let store = Failure::Recover(RecoverError::Store(store()));
+    assert_both(&store, error, internal, "the state could not be recovered; see the coordinator's log");
+    assert!(problem(V2, &store).cause.unwrap().contains("disk full"));
+}
+
+// R-45
+#[test]
+fn a_body_that_is_too_long_for_recovery_is_malformed() {
+    let failure = Failure::Body(BodyError::TooLong(20_480));
+    let message = "the body is longer than the limit of 20480 bytes";
+    assert_both(&failure, (400, Kind::Error), (400, Kind::Fail), message);
+}
+
 // R-31
 #[test]
 fn no_manifest_is_500_in_v2() {

@@ -37,6 +37,10 @@ const ACCESS: &[(&str, [u16; 5])] = &[
     ("POST /api/v2/update-cancel", [401, 401, 500, 401, 200]),
     ("POST /api/v2/sign-quote", [200; 5]),
     ("POST /api/v2/monotonic-counter", [401, 401, 401, 200, 401]),
+    // The state is open; without a signature, version 1 is gone.
+    ("POST /recover", [410; 5]),
+    ("POST /api/v2/recover", [500; 5]),
+    ("GET /api/v2/recover/public-key", [500; 5]),
     ("GET /api/v2/audit?from=0&limit=5", [401, 401, 403, 401, 200]),
     ("GET /api/v2/openapi.json", [200; 5]),
 ];
@@ -67,6 +71,10 @@ fn body(world: &World, path: &str) -> Vec<u8> {
         "/api/v2/update" => wrapped(&packages),
         "/update-manifest" => proposed(world),
         "/api/v2/update-manifest" => wrapped(&proposed(world)),
+        "/recover" => json!(vec![1; 32]),
+        "/api/v2/recover" => {
+            json!({ "recoverySecret": STANDARD.encode([1; 32]), "recoverySecretSignature": "AQ==" })
+        }
         "/api/v2/sign-quote" => json!({ "sgxQuote": "AQID" }),
         "/api/v2/monotonic-counter" => json!({ "name": "n", "value": 3 }),
         _ => return Vec::new(),

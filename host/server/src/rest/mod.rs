@@ -14,6 +14,7 @@ mod openapi;
 mod pending;
 mod query;
 mod quote;
+mod recover;
 pub(crate) mod routes;
 mod secret_upload;
 mod secrets;
@@ -74,8 +75,13 @@ pub(crate) struct Call {
     pub(crate) peer: Peer,
     /// As sent, without the question mark.
     pub(crate) query: String,
+    /// Of version 1's recover alone.
+    recovery_signature: Option<HeaderValue>,
     body: BodyStream,
 }
+
+/// In version 1's recover: the signature of R-42, in base64.
+const RECOVERY_SIGNATURE: &str = "recovery-signature";
 
 type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
 
@@ -111,17 +117,21 @@ fn filter(api: &Arc<Api>) -> Endpoint {
     let api = Arc::clone(api);
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let body = warp::body::stream().map(parts);
+    let none = warp::any().map(|| None);
+    let signature = warp::header::value(RECOVERY_SIGNATURE).map(Some).or(none).unify();
     warp::method()
         .and(warp::path::full())
         .and(warp::ext::get::<Peer>())
         .and(query)
+        .and(signature)
         .and(body)
-        .then(move |method: Method, path: FullPath, peer, query, body| {
+        .then(move |method: Method, path: FullPath, peer, query, recovery_signature, body| {
             let api = Arc::clone(&api);
             async move {
                 match routes::find(&method, path.as_str()) {
                     Some(route) => {
-                        let mut call = Call { api, version: route.version, peer, query, body };
+                        let version = route.version;
+                        let mut call = Call { api, version, peer, query, recovery_signature, body };
                         let answer = match (route.answer)(&mut call).await {
                             Ok(answer) if method == Method::GET => call.api.answers.count(answer).await,
                             other => other,
@@ -129,7 +139,7 @@ fn filter(api: &Arc<Api>) -> Endpoint {
                         if !answer.as_ref().is_err_and(Failure::is_of_the_body) {
                             read_out(&call.api, &mut call.body).await;
                         }
-                        answer.unwrap_or_else(|failure| refusal(route.version, &failure))
+                        answer.unwrap_or_else(|failure| refusal(version, &failure))
                     }
                     None => unmatched(&api, body).await,
                 }
@@ -195,6 +205,8 @@ pub(crate) fn json_response(body: Bytes) -> Response {
 mod access_tests;
 #[cfg(test)]
 mod feature_tests;
+#[cfg(test)]
+mod recover_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

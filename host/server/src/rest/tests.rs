@@ -19,7 +19,7 @@ async fn get(uri: &str) -> (StatusCode, String) {
 }
 
 /// What there is; everything else is 405. Written down once more, so that nothing is there, or gone, by accident.
-const ENDPOINTS: [(&str, &str); 27] = [
+const ENDPOINTS: [(&str, &str); 30] = [
     ("GET", "/status"),
     ("GET", "/api/v2/status"),
     ("GET", "/manifest"),
@@ -46,10 +46,13 @@ const ENDPOINTS: [(&str, &str); 27] = [
     ("POST", "/api/v2/sign-quote"),
     ("POST", "/api/v2/monotonic-counter"),
     ("GET", "/api/v2/audit"),
+    ("POST", "/recover"),
+    ("POST", "/api/v2/recover"),
+    ("GET", "/api/v2/recover/public-key"),
     ("GET", "/api/v2/openapi.json"),
 ];
 
-const OTHER_PATHS: [&str; 22] = [
+const OTHER_PATHS: [&str; 21] = [
     "/",
     "/manifest/",
     "/api/v2/manifest/",
@@ -62,9 +65,8 @@ const OTHER_PATHS: [&str; 22] = [
     "/api/v2/",
     "/api/v1/status",
     "/api/v2/nothing",
-    "/recover",
-    "/api/v2/recover",
-    "/api/v2/recover/public-key",
+    "/recover/public-key",
+    "/api/v2/recover/",
     "/update/head",
     "/sign-quote",
     "/monotonic-counter",

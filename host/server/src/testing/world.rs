@@ -53,8 +53,13 @@ impl World {
     }
 
     pub(crate) async fn without_manifest() -> Self {
-        let options =
-            Options { backend: Backend::Memory, sealing: Arc::new(FixedKey), entropy: Arc::new(Nothing) };
+        Self::on(Backend::Memory, 1).await
+    }
+
+    /// With what is in the backend, on the machine with this sealing key.
+    pub(crate) async fn on(backend: Backend, machine: u8) -> Self {
+        let sealing = Arc::new(FixedKey(machine));
+        let options = Options { backend, sealing, entropy: Arc::new(Nothing) };
         let ports = Ports {
             store: carrara_store::open(options).await.unwrap(),
             evidence: Arc::new(Believer),
@@ -104,9 +109,25 @@ impl World {
         uri: &str,
         body: impl Into<Bytes>,
     ) -> Answer {
+        self.ask_with(caller, method, uri, body, None).await
+    }
+
+    /// With a header.
+    pub(crate) async fn ask_with(
+        &self,
+        caller: Caller,
+        method: &str,
+        uri: &str,
+        body: impl Into<Bytes>,
+        header: Option<(&'static str, &str)>,
+    ) -> Answer {
         let peer =
             Peer { address: SocketAddr::from(([127, 0, 0, 1], 1)), certificate: self.certificate(caller) };
-        self.edge.serve(peer, question(method, uri, body)).await.unwrap()
+        let mut question = question(method, uri, body);
+        if let Some((name, value)) = header {
+            question.headers_mut().insert(name, value.parse().unwrap());
+        }
+        self.edge.serve(peer, question).await.unwrap()
     }
 
     pub(crate) fn certificate(&self, caller: Caller) -> Option<CertificateDer<'static>> {
@@ -137,7 +158,7 @@ impl World {
     }
 }
 
-struct FixedKey;
+struct FixedKey(u8);
 
 impl Sealing for FixedKey {
     fn kind(&self) -> SealingKind {
@@ -145,7 +166,7 @@ impl Sealing for FixedKey {
     }
 
     fn key(&self) -> Result<SecretBytes, String> {
-        Ok(SecretBytes::new("sealing key", vec![1; 32]))
+        Ok(SecretBytes::new("sealing key", vec![self.0; 32]))
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use carrara_core::error::{
     Cause, CounterError, FeatureError, LogHeadError, ManifestReadError, PendingUpdateError, QuoteError,
-    ReadAuditError, ReadLogError, ReadSecretsError, SetManifestError, SignQuoteError, Unauthorized,
-    UpdateManifestError, WriteSecretsError,
+    ReadAuditError, ReadLogError, ReadSecretsError, RecoverError, RecoveryPublicKeyError, SetManifestError,
+    SignQuoteError, Unauthorized, UpdateManifestError, WriteSecretsError,
 };
 use carrara_core::outcome::Feature;
 use carrara_core::ports::{EvidenceError, StoreError};
@@ -197,13 +197,19 @@ fn may_fail_so(route: &Route, failure: &Failure) -> bool {
                 || (v2 && route.method == Method::GET)
                     && matches!(resource(route), "/quote" | "/update" | "/update/head")
         }
+        Failure::Recover(RecoverError::Unsigned) | Failure::RecoverySignature => {
+            !v2 && is(Method::POST, "/recover")
+        }
+        Failure::Recover(_) => is(Method::POST, "/recover"),
+        Failure::RecoveryPublicKey(_) => is(Method::GET, "/recover/public-key"),
         // Version 1 has JSON in one body only, and sign-quote its own word for it.
+        Failure::Body(BodyError::TooLong(_)) => is(Method::POST, "/recover"),
         Failure::Body(_) => {
             reads_body && resource(route) != "/sign-quote" && (v2 || resource(route) == "/secrets")
         }
-        Failure::BodyTooLarge(_) | Failure::BodySlow | Failure::BodyBroken | Failure::BodiesFull => {
-            reads_body
-        }
+        // To recover, a body that is too long is a malformed one.
+        Failure::BodyTooLarge(_) => reads_body && resource(route) != "/recover",
+        Failure::BodySlow | Failure::BodyBroken | Failure::BodiesFull => reads_body,
         Failure::AnswersFull => route.method == Method::GET,
     }
 }
@@ -254,6 +260,12 @@ fn failures() -> Vec<Failure> {
         Failure::Audit(ReadAuditError::Unauthorized),
         Failure::Audit(ReadAuditError::Denied("x".to_owned())),
         Failure::Audit(ReadAuditError::Store(store())),
+        Failure::Recover(RecoverError::Unsigned),
+        Failure::Recover(RecoverError::NotExpected),
+        Failure::Recover(RecoverError::Decrypt(cause())),
+        Failure::RecoverySignature,
+        Failure::RecoveryPublicKey(RecoveryPublicKeyError::WrongState),
+        Failure::Body(BodyError::TooLong(1)),
         Failure::Query("x".to_owned()),
         Failure::Body(BodyError::Empty),
         Failure::BodyTooLarge(1),
