@@ -42,6 +42,8 @@ fn complain(error: &anyhow::Error) {
 
 #[tokio::main]
 async fn run(config: &Config) -> Result<()> {
+    #[cfg(feature = "failpoints")]
+    let _points = fail::FailScenario::setup();
     telemetry::start(&config.logging)?;
     no_core_dumps()?;
     // First of all, so that a signal during the start is not lost.

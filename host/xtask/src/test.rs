@@ -31,7 +31,7 @@ struct Counts {
 }
 
 /// What builds of the tests' binaries have in common, so that everything is built once.
-pub(crate) const FEATURES: &str = "carrara-coordinator/simulation";
+pub(crate) const FEATURES: &str = "carrara-coordinator/failpoints";
 
 /// Runs everything; an error if anything failed.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
