@@ -7,7 +7,6 @@ use std::sync::Arc;
 use carrara_core::ports::{Entropy, StoreError};
 
 use crate::head::Multiset;
-use crate::merkle::Hash;
 use crate::sealed::{Keyring, SealError, Sealed};
 use crate::state::{Change, State, audit_name, line_name};
 
@@ -15,8 +14,8 @@ use crate::state::{Change, State, audit_name, line_name};
 pub(crate) struct Rekey<'a> {
     pub(crate) old: &'a Keyring,
     pub(crate) new: &'a Keyring,
-    /// SHA-256 of the new clear recovery data.
-    pub(crate) recovery_hash: Hash,
+    /// Clear.
+    pub(crate) recovery_data: &'a [u8],
     pub(crate) entropy: &'a dyn Entropy,
 }
 
@@ -46,7 +45,7 @@ impl Rekey<'_> {
         change.log = (0..).zip(state.log.iter().cloned()).collect();
         change.audit.extend((state.audit_first..).zip(state.audit.iter().cloned().map(Some)));
         state.sum = sum;
-        state.recovery_hash = self.recovery_hash;
+        state.set_recovery_data(self.recovery_data);
         change.head = state.seal_head(self.new, self.entropy).map_err(|_| not_resealed("head"))?;
         Ok((state, change))
     }

@@ -11,7 +11,7 @@ use imbl::{OrdMap, Vector};
 
 use crate::head::{HEAD_NAME, Head, Multiset};
 use crate::mark::{Mark, StateId};
-use crate::merkle::{Hash, Tree};
+use crate::merkle::{Hash, Tree, sha256};
 use crate::sealed::{Keyring, Place, SealError, Sealed};
 
 /// Names come from manifests, whose size the server limits; a longer one is a fault of the caller.
@@ -33,12 +33,14 @@ pub(crate) struct State {
     pub(crate) audit_first: u64,
     pub(crate) last_time_ms: i64,
     pub(crate) sum: Multiset,
-    pub(crate) recovery_hash: Hash,
+    /// Clear. The head holds its hash.
+    recovery_data: Arc<[u8]>,
+    recovery_hash: Hash,
 }
 
 impl State {
     /// A state before its first batch.
-    pub(crate) fn new(kind: SealingKind, state_id: StateId, recovery_hash: Hash) -> Self {
+    pub(crate) fn new(kind: SealingKind, state_id: StateId, recovery_data: &[u8]) -> Self {
         Self {
             mark: Mark { kind, state_id },
             revision: 0,
@@ -49,8 +51,19 @@ impl State {
             audit_first: 0,
             last_time_ms: 0,
             sum: Multiset::default(),
-            recovery_hash,
+            recovery_data: recovery_data.into(),
+            recovery_hash: sha256(recovery_data),
         }
+    }
+
+    /// The clear recovery data.
+    pub(crate) fn recovery_data(&self) -> &[u8] {
+        &self.recovery_data
+    }
+
+    pub(crate) fn set_recovery_data(&mut self, recovery_data: &[u8]) {
+        self.recovery_data = recovery_data.into();
+        self.recovery_hash = sha256(recovery_data);
     }
 
     /// The revision that wrote a record.

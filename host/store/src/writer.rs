@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 
 use crate::key_file::KeyFile;
 use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
-use crate::merkle::sha256;
 use crate::rekey::Rekey;
 use crate::sealed::{Keyring, SealError};
 use crate::state::{Draft, State};
@@ -143,7 +142,7 @@ impl Writer {
         let key_file = KeyFile::wrap(kind, state_id, &new.data_key, &sealing_key, &*self.entropy);
         let key_file = key_file.map_err(not_sealed)?;
 
-        let empty = State::new(kind, state_id, sha256(&new.recovery_data));
+        let empty = State::new(kind, state_id, &new.recovery_data);
         let mut draft = Draft::new(empty, &keys, &*self.entropy);
         let committed = draft.add(batch)?;
         let Some((state, change)) = draft.finish()? else { return Err(CommitError::Conflict) };
@@ -176,8 +175,12 @@ impl Writer {
         let mut draft = Draft::new(open.state.clone(), &open.keys, &*self.entropy);
         let committed = draft.add(batch)?;
         let Some((state, change)) = draft.finish()? else { return Err(CommitError::Conflict) };
-        let recovery_hash = sha256(&new.recovery_data);
-        let rekey = Rekey { old: &open.keys, new: &keys, recovery_hash, entropy: &*self.entropy };
+        let rekey = Rekey {
+            old: &open.keys,
+            new: &keys,
+            recovery_data: &new.recovery_data,
+            entropy: &*self.entropy,
+        };
         let (state, change) = rekey.apply(state, change)?;
         let head = change.head.clone();
         let rekeying = Rekeying {
