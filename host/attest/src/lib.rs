@@ -10,6 +10,7 @@ mod simulated;
 use std::path::Path;
 
 use carrara_types::claims::Claims;
+use carrara_types::seal_mode::KeyPolicy;
 use carrara_types::secret::SecretBytes;
 
 #[cfg(feature = "simulation")]
@@ -125,14 +126,15 @@ impl Attestation {
         }
     }
 
-    /// 32 bytes that only this code on this machine can get; in simulation a constant.
+    /// 32 bytes that only this code, or code of its signer, on this machine can get; in simulation constants.
     ///
     /// # Errors
     /// The TEE gives none.
-    pub fn sealing_key(&self) -> Result<SecretBytes, EvidenceError> {
+    #[cfg_attr(not(feature = "simulation"), allow(unused_variables))]
+    pub fn sealing_key(&self, policy: KeyPolicy) -> Result<SecretBytes, EvidenceError> {
         match *self {
             #[cfg(feature = "simulation")]
-            Self::Simulated(ref simulated) => Ok(simulated.sealing_key()),
+            Self::Simulated(ref simulated) => Ok(simulated.sealing_key(policy)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The absence of a TEE, for development and tests. Proves nothing and keeps nothing secret: its sealing key is public.
 
 use carrara_types::claims::Claims;
+use carrara_types::seal_mode::KeyPolicy;
 use carrara_types::secret::SecretBytes;
 use sha2::{Digest as _, Sha256};
 
@@ -19,9 +20,13 @@ impl Simulated {
         Err(EvidenceError::Simulated)
     }
 
-    /// The same on every machine, so that a simulated state can be moved.
-    pub(crate) fn sealing_key(self) -> SecretBytes {
-        let key = Sha256::digest(b"carrara: the sealing key of simulation is public");
+    /// The same on every machine, so that a simulated state can be moved. They never change: there are states.
+    pub(crate) fn sealing_key(self, policy: KeyPolicy) -> SecretBytes {
+        let text: &[u8] = match policy {
+            KeyPolicy::Product => b"carrara: the sealing key of simulation is public",
+            KeyPolicy::Unique => b"carrara: the unique sealing key of simulation is public",
+        };
+        let key = Sha256::digest(text);
         SecretBytes::new("simulated sealing key", key.to_vec())
     }
 }
@@ -31,6 +36,8 @@ mod tests {
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
+
+    use carrara_types::seal_mode::KeyPolicy;
 
     use crate::{EvidenceError, Expected, open};
 
@@ -61,10 +68,12 @@ mod tests {
 
     // lifecycle.md section 12
     #[test]
-    fn the_sealing_key_of_simulation_is_a_constant() {
-        let first = open(Expected::Simulation).unwrap().sealing_key().unwrap();
-        let second = open(Expected::Simulation).unwrap().sealing_key().unwrap();
-        assert_eq!(first.len(), 32);
-        assert!(first.equals(second.expose()));
+    fn the_sealing_keys_of_simulation_are_constants() {
+        let attestation = open(Expected::Simulation).unwrap();
+        let shown = |policy| hex::encode(attestation.sealing_key(policy).unwrap().expose());
+        let product = "31b05b0c21026e518e715abbbf6a482b74fc6e48e499f8aa07959beefe79e70a";
+        let unique = "c76151d8dbebb0a288550f358f40cf84b260581020838d036a278e492982c040";
+        assert_eq!(shown(KeyPolicy::Product), product);
+        assert_eq!(shown(KeyPolicy::Unique), unique);
     }
 }

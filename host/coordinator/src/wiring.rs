@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use carrara_attest::{Attestation, Expected};
-use carrara_core::ports::{Clock, Entropy, Evidence, EvidenceError, Sealing, SealingKind};
+use carrara_core::ports::{Clock, Entropy, Evidence, EvidenceError, KeyPolicy, Sealing, SealingKind};
 use carrara_core::{Coordinator, Ports, Settings};
 use carrara_server::{Build, Metrics};
 use carrara_store::{Backend, Options};
@@ -74,8 +74,8 @@ impl Sealing for Tee {
         if self.0.simulated() { SealingKind::Simulation } else { SealingKind::Tee }
     }
 
-    fn key(&self) -> Result<SecretBytes, String> {
-        self.0.sealing_key().map_err(|error| error.to_string())
+    fn key(&self, policy: KeyPolicy) -> Result<SecretBytes, String> {
+        self.0.sealing_key(policy).map_err(|error| error.to_string())
     }
 }
 
@@ -119,6 +119,6 @@ mod tests {
         let tee = Tee(Arc::new(carrara_attest::open(Expected::Simulation).unwrap()));
         assert_eq!(tee.kind(), SealingKind::Simulation);
         assert!(tee.simulated());
-        assert_eq!(tee.key().unwrap().len(), 32);
+        assert_eq!(tee.key(KeyPolicy::Product).unwrap().len(), 32);
     }
 }

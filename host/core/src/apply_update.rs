@@ -100,14 +100,17 @@ fn applied(
     batch.deletes.extend(view.snapshot.keys(&records::package_version("")));
     batch.deletes.push(records::PENDING_UPDATE.to_owned());
 
+    let seal_mode = manifest.seal_mode();
     let recovery_secrets = if changes_recovery(&view.epoch.manifest, manifest) {
         let (keys, threshold) = (&manifest.recovery_keys, manifest.config.recovery_threshold);
         let made = recovery_shares::make_recovery(keys, threshold, entropy)
             .map_err(SetManifestError::RecoveryKeys)?;
-        let state = NewState { data_key: made.data_key, recovery_data: made.recovery_data };
-        batch.rekey = Some(Box::new(state));
+        let (data_key, recovery_data) = (made.data_key, made.recovery_data);
+        batch.rekey = Some(Box::new(NewState { data_key, recovery_data, seal_mode }));
         Some(made.secrets)
     } else {
+        // also where nothing else changes.
+        batch.seal_mode = Some(seal_mode);
         None
     };
     Ok(Applied { batch, recovery_secrets })

@@ -8,6 +8,7 @@ use carrara_types::decision::{
     AdmissionRequest, AuthorizationRequest, Chunk, Context, Decision, Finding, Proposal, RenderError, Scope,
     SecretInfo, Template,
 };
+pub use carrara_types::seal_mode::{KeyPolicy, SealMode};
 use carrara_types::secret::SecretBytes;
 use time::OffsetDateTime;
 
@@ -75,6 +76,8 @@ pub struct Batch {
     pub rekey: Option<Box<NewState>>,
 }
 
+    /// How the state is kept from this commit on; `None` keeps it as it is. [`Batch::rekey`] says it itself.
+    pub seal_mode: Option<SealMode>,
 /// Entries of the audit trail that the state keeps: about 3 MB; at most 60 MB, where users fill it with long refusals.
 pub const AUDIT_KEPT: u64 = 10_000;
 
@@ -89,6 +92,8 @@ pub struct NewState {
 
 /// What a commit did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    /// How the state is kept from now on.
+    pub seal_mode: SealMode,
 pub struct Committed {
     /// The revision of the state that includes the batch.
     pub revision: u64,
@@ -104,6 +109,8 @@ pub trait Snapshot: Send + Sync {
     fn record_revision(&self, key: &str) -> Option<u64>;
     /// Opens a record.
     ///
+    /// How the state is kept; `None` while there is no state.
+    fn seal_mode(&self) -> Option<SealMode>;
     /// # Errors
     /// [`StoreError::Read`] if the record does not open.
     fn open(&self, key: &str) -> Result<Option<SecretBytes>, StoreError>;
@@ -163,13 +170,13 @@ pub trait Store: Send + Sync {
 pub trait Candidate: Send + Sync {
     /// What is in it.
     fn snapshot(&self) -> Arc<dyn Snapshot>;
-    /// Wraps the data key with this machine's sealing key, durably, and opens the store with the state. A crash anywhere
-    /// leaves the state locked or open.
+    /// Keeps the state in this mode from now on: wraps the data key with this machine's sealing key, durably, and opens
+    /// the store with the state. A crash anywhere leaves the state locked or open.
     ///
     /// # Errors
     /// [`StoreError::NotLocked`] if the state was recovered or replaced meanwhile; or the key could not be written, and
     /// the state is locked as before.
-    async fn adopt(self: Box<Self>) -> Result<(), StoreError>;
+    async fn adopt(self: Box<Self>, mode: SealMode) -> Result<(), StoreError>;
 }
 
 /// What a sealing key is bound to; marked in every sealed file so that one kind never opens the other's.
@@ -185,11 +192,11 @@ pub enum SealingKind {
 pub trait Sealing: Send + Sync {
     /// Which kind of key [`Sealing::key`] gives.
     fn kind(&self) -> SealingKind;
-    /// 32 bytes that only this code (or its signer) on this machine can get.
+    /// 32 bytes that only this code, or code of its signer, on this machine can get.
     ///
     /// # Errors
     /// Text for the log if the TEE gives none.
-    fn key(&self) -> Result<SecretBytes, String>;
+    fn key(&self, policy: KeyPolicy) -> Result<SecretBytes, String>;
 }
 
 /// Why evidence was not issued or does not verify. `Display` is the cause for the log and the caller.

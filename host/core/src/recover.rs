@@ -125,6 +125,7 @@ impl Coordinator {
         view: View,
         mut progress: OwnedMutexGuard<Progress>,
     ) -> Result<(), RecoverError> {
+        let mode = view.epoch.manifest.seal_mode();
         let root = view.epoch.live.authority.root_der().to_vec();
         let quote =
             status::issue(self.ports.evidence.as_ref(), &root, &[]).await.map_err(RecoverError::Quote)?;
@@ -136,7 +137,7 @@ impl Coordinator {
         let recovering = self.recovering.clone();
         // On its own: a caller who goes away does not leave it half done.
         let work = async move {
-            candidate.adopt().await?;
+            candidate.adopt(mode).await?;
             kept.store(Arc::new(RootQuote { root, quote }));
             progress.forget();
             recovering.forget_key();

@@ -60,7 +60,7 @@ impl Coordinator {
         let mut batch = initial_batch(bytes, material, phase, now);
         let entry = Entry::done(now, None, Action::SetManifest, [hex::encode(Sha256::digest(bytes))]);
         entry.record(&mut batch);
-        match self.create(NewState { data_key, recovery_data }, batch).await {
+        match self.create(grant, NewState { data_key, recovery_data, seal_mode: manifest.seal_mode() }, batch).await {
             Ok(_) => {
                 entry.announce();
                 Ok(ManifestSet { recovery_secrets: secrets, warnings: manifest.warnings().to_vec() })

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carrara_core::outcome::TlsIdentity;
 use carrara_core::ports::{
-    Batch, Candidate, Clock, CommitError, Committed, Entropy, Evidence, EvidenceError, Found, NewState,
-    Policies, PolicyDecision, PolicyFailure, RenderFailure, SecretCatalog, Snapshot, Store, StoreError,
+    Backup, Batch, Candidate, Clock, CommitError, Committed, Entropy, Evidence, EvidenceError, Found, NewState,
+    Policies, PolicyDecision, PolicyFailure, RenderFailure, SealMode, SecretCatalog, Snapshot, Store, StoreError,
 };
 use carrara_core::{Coordinator, Ports, Settings};
 use carrara_types::claims::Claims;
@@ -89,6 +89,10 @@ impl Snapshot for Nothing {
     }
 
     fn record_revision(&self, _key: &str) -> Option<u64> {
+        None
+    }
+
+    fn seal_mode(&self) -> Option<SealMode> {
         None
     }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use carrara_core::ports::{Candidate, Snapshot, StoreError};
+use carrara_core::ports::{Candidate, KeyPolicy, SealMode, Snapshot, StoreError};
 use carrara_types::secret::SecretBytes;
 use tokio::sync::mpsc::WeakSender;
 use tokio::sync::oneshot;
@@ -37,7 +37,7 @@ impl Candidate for OpenedState {
         Arc::<View>::clone(&self.view)
     }
 
-    async fn adopt(self: Box<Self>) -> Result<(), StoreError> {
+    async fn adopt(self: Box<Self>, _mode: SealMode) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
         let commands = self.commands.upgrade().ok_or(StoreError::Closed)?;
         commands.send(Command::Adopt(self.view, reply)).await.map_err(|_| StoreError::Closed)?;
@@ -69,7 +69,7 @@ impl Writer {
                 "it is damaged ({fault}): restore it from a copy, or set a new manifest"
             ))
         })?;
-        let sealing_key = self.sealing.key().map_err(StoreError::Write)?;
+        let sealing_key = self.sealing.key(KeyPolicy::Product).map_err(StoreError::Write)?;
         let key_file = KeyFile::wrap(kind, head.state_id, data_key, &sealing_key, &*self.entropy);
         let key_file = Arc::new(key_file.map_err(not_sealed)?);
         Ok(Some(Arc::new(View::open(state, Arc::new(keys), locked.head.clone(), key_file))))

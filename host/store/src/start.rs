@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::redb::{Database, DatabaseError};
-use carrara_core::ports::{Sealing, SealingKind};
+use carrara_core::ports::{KeyPolicy, Sealing, SealingKind};
 use carrara_types::secret::SecretBytes;
 
 use crate::error::OpenError;
@@ -28,7 +28,7 @@ pub(crate) fn start(
 ) -> Result<(Redb, View), OpenError> {
     let directory = Directory::open(path)?;
     // Also where nothing is sealed yet: better now than when the first manifest is set.
-    let sealing_key = sealing.key().map_err(OpenError::SealingKey)?;
+    let sealing_key = sealing.key(KeyPolicy::Product).map_err(OpenError::SealingKey)?;
     let key_file = read_key_file(&directory, sealing.kind())?;
     finish_replacement(&directory, key_file.as_ref(), cache_bytes)?;
     if !directory.state().exists() {

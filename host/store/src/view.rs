@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use carrara_core::ports::{Found, Snapshot, StoreError};
+use carrara_core::ports::{Found, SealMode, Snapshot, StoreError};
 use carrara_types::secret::SecretBytes;
 use imbl::Vector;
 
@@ -80,6 +80,10 @@ impl Snapshot for View {
 
     fn state_id(&self) -> Option<[u8; 16]> {
         self.state().map(|state| state.mark.state_id)
+    }
+
+    fn seal_mode(&self) -> Option<SealMode> {
+        self.state().map(|_| SealMode::ProductKey)
     }
 
     fn record_revision(&self, key: &str) -> Option<u64> {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use carrara_core::ports::{Batch, CommitError, Committed, Entropy, Found, NewState, Sealing, StoreError};
+use carrara_core::ports::{Batch, CommitError, Committed, Entropy, Found, KeyPolicy, NewState, Sealing, StoreError};
 use carrara_types::secret::SecretBytes;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
@@ -134,7 +134,7 @@ impl Writer {
         if self.current.load().found == Found::Open {
             return Err(CommitError::Conflict);
         }
-        let sealing_key = self.sealing.key().map_err(StoreError::Write)?;
+        let sealing_key = self.sealing.key(KeyPolicy::Product).map_err(StoreError::Write)?;
         let keys = Arc::new(Keyring::new(&new.data_key).map_err(not_sealed)?);
         let mut state_id = [0; 16];
         self.entropy.fill(&mut state_id);
@@ -166,7 +166,7 @@ impl Writer {
         self.settle()?;
         let current = self.current.load_full();
         let Some(open) = &current.open else { return Err(StoreError::NotOpen.into()) };
-        let sealing_key = self.sealing.key().map_err(StoreError::Write)?;
+        let sealing_key = self.sealing.key(KeyPolicy::Product).map_err(StoreError::Write)?;
         let keys = Arc::new(Keyring::new(&new.data_key).map_err(not_sealed)?);
         let mark = open.state.mark;
         let key_file = KeyFile::wrap(mark.kind, mark.state_id, &new.data_key, &sealing_key, &*self.entropy);

@@ -265,7 +265,7 @@ for_every_backend! {
     }
 
     async fn a_data_key_of_another_length_makes_no_state(store) {
-        let short = NewState { data_key: SecretBytes::new("k", vec![0; 16]), recovery_data: Vec::new() };
+        let short = NewState { data_key: SecretBytes::new("k", vec![0; 16]), ..new_state() };
         assert!(matches!(store.create(short, put("a", "1")).await, Err(CommitError::Store(_))));
         assert_eq!(store.found(), Found::Empty);
         store.create(new_state(), put("a", "1")).await.unwrap();

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use carrara_core::ports::{Found, Sealing, SealingKind, Store};
+use carrara_core::ports::{Found, KeyPolicy, Sealing, SealingKind, Store};
 use carrara_store::{Backend, OpenError, Options, open};
 use carrara_types::secret::SecretBytes;
 use common::{FixedKey, Random, copy_all, entries, lines, new_state, put, sealing};
@@ -215,7 +215,7 @@ async fn a_tee_without_a_sealing_key_is_refused() {
         fn kind(&self) -> SealingKind {
             SealingKind::Tee
         }
-        fn key(&self) -> Result<SecretBytes, String> {
+        fn key(&self, _: KeyPolicy) -> Result<SecretBytes, String> {
             Err("no device".into())
         }
     }

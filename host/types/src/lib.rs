@@ -8,3 +8,4 @@ pub mod decision;
 pub mod encoding;
 pub mod manifest;
 pub mod secret;
+pub mod seal_mode;

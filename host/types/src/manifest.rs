@@ -128,7 +128,7 @@ pub struct TlsEntry {
 /// Coordinator options (manifest.md 2.7).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
-    /// `""` = ProductKey.
+    /// Read by [`crate::seal_mode::SealMode::parse`]; `""` = ProductKey.
     pub seal_mode: String,
     /// Optional endpoints.
     pub feature_gates: Vec<String>,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use carrara_core::ports::{Snapshot, StoreError};
+use carrara_core::ports::{SealMode, Snapshot, StoreError};
 use carrara_types::secret::SecretBytes;
 
 /// How often each record was opened.
@@ -22,6 +22,10 @@ impl Snapshot for Counted {
 
     fn state_id(&self) -> Option<[u8; 16]> {
         self.inner.state_id()
+    }
+
+    fn seal_mode(&self) -> Option<SealMode> {
+        self.inner.seal_mode()
     }
 
     fn record_revision(&self, key: &str) -> Option<u64> {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use carrara_core::ports::{
-    Batch, Candidate, CommitError, Committed, Found, NewState, Sealing, SealingKind, Snapshot, Store,
-    StoreError,
+    Backup, Batch, Candidate, CommitError, Committed, Found, KeyPolicy, NewState, SealMode, Sealing, SealingKind,
+    Snapshot, Store, StoreError,
 };
 use carrara_store::{Backend, Options};
 use carrara_types::secret::SecretBytes;
@@ -26,8 +26,9 @@ impl Sealing for FixedKey {
         SealingKind::Tee
     }
 
-    fn key(&self) -> Result<SecretBytes, String> {
-        Ok(SecretBytes::new("sealing key", vec![self.0; 32]))
+    fn key(&self, policy: KeyPolicy) -> Result<SecretBytes, String> {
+        let bound_to = if policy == KeyPolicy::Product { 0 } else { 0x80 };
+        Ok(SecretBytes::new("sealing key", vec![self.0 ^ bound_to; 32]))
     }
 }
 
@@ -184,12 +185,12 @@ impl Candidate for TestCandidate {
         self.candidate.snapshot()
     }
 
-    async fn adopt(self: Box<Self>) -> Result<(), StoreError> {
+    async fn adopt(self: Box<Self>, mode: SealMode) -> Result<(), StoreError> {
         if self.fails.load(Ordering::SeqCst) {
             return Err(StoreError::Write(INTERNAL.to_owned()));
         }
         self.adopting.notify_one();
         let _go = self.go.acquire().await.unwrap();
-        self.candidate.adopt().await
+        self.candidate.adopt(mode).await
     }
 }

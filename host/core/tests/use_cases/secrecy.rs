@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use carrara_core::outcome::TlsPort;
-use carrara_core::ports::{Batch, NewState};
+use carrara_core::ports::{Batch, NewState, SealMode};
 use carrara_types::secret::SecretBytes;
 use serde_json::json;
 
@@ -70,7 +70,7 @@ async fn no_outcome_prints_a_secret() {
 #[test]
 fn what_goes_to_the_store_prints_no_secret() {
     let secret = || SecretBytes::new("record", b"hunter2hunter2".to_vec());
-    hides(&NewState { data_key: secret(), recovery_data: Vec::new() }, b"hunter2hunter2");
+    hides(&NewState { data_key: secret(), recovery_data: Vec::new(), seal_mode: SealMode::ProductKey }, b"hunter2hunter2");
     hides(&Batch { puts: vec![("k".to_owned(), secret())], ..Batch::default() }, b"hunter2hunter2");
 }
 

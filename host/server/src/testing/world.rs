@@ -1,7 +1,7 @@
 //! A coordinator with a manifest, its callers, and the whole way that a request takes but for TLS.
 
 use carrara_core::outcome::ActivationRequest;
-use carrara_core::ports::{Sealing, SealingKind};
+use carrara_core::ports::{KeyPolicy, Sealing, SealingKind};
 use carrara_store::{Backend, Options};
 use carrara_types::claims::{Identity, Platform, SgxIdentity, Tee};
 use carrara_types::decision::{Decision, Denial};
@@ -165,7 +165,7 @@ impl Sealing for FixedKey {
         SealingKind::Tee
     }
 
-    fn key(&self) -> Result<SecretBytes, String> {
+    fn key(&self, _policy: KeyPolicy) -> Result<SecretBytes, String> {
         Ok(SecretBytes::new("sealing key", vec![self.0; 32]))
     }
 }

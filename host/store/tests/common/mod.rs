@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use carrara_core::ports::{Batch, Entropy, NewState, Sealing, SealingKind};
+use carrara_core::ports::{Batch, Entropy, KeyPolicy, NewState, SealMode, Sealing, SealingKind};
 use carrara_types::secret::SecretBytes;
 
 /// A sealing key of 32 equal bytes.
@@ -17,8 +17,9 @@ impl Sealing for FixedKey {
         self.0
     }
 
-    fn key(&self) -> Result<SecretBytes, String> {
-        Ok(SecretBytes::new("sealing key", vec![self.1; 32]))
+    fn key(&self, policy: KeyPolicy) -> Result<SecretBytes, String> {
+        let bound_to = if policy == KeyPolicy::Product { 0 } else { 0x80 };
+        Ok(SecretBytes::new("sealing key", vec![self.1 ^ bound_to; 32]))
     }
 }
 
@@ -40,7 +41,7 @@ impl Entropy for Random {
 pub fn new_state() -> NewState {
     let mut key = vec![0; 32];
     Random.fill(&mut key);
-    NewState { data_key: SecretBytes::new("data key", key), recovery_data: b"recovery data".to_vec() }
+    NewState { data_key: SecretBytes::new("data key", key), recovery_data: b"recovery data".to_vec(), seal_mode: SealMode::ProductKey }
 }
 
 /// A batch that writes one record.

@@ -13,6 +13,7 @@ mod visible;
 use super::position::escape;
 use super::{ParsedManifest, merge};
 use crate::decision::{Finding, Severity};
+use crate::seal_mode::SealMode;
 
 /// What the host knows beyond the manifest.
 #[derive(Debug, Clone, Copy, Default)]
@@ -99,6 +100,12 @@ impl AcceptedManifest {
     /// The host's findings, if one of them is an error.
     pub fn restore(manifest: ParsedManifest, known: &Known<'_>) -> Result<Self, Refusal> {
         Self::judge(manifest, Vec::new(), known)
+    }
+
+    /// How the state is kept. The host's list has refused any other word.
+    #[must_use]
+    pub fn seal_mode(&self) -> SealMode {
+        SealMode::parse(&self.config.seal_mode).unwrap_or_default()
     }
 
     /// What to tell the caller.
