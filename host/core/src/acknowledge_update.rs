@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use crate::Coordinator;
 use crate::apply_update::{Applied, changes_recovery};
 use crate::audit::{Action, Entry};
-use crate::error::{PendingUpdateError, SetManifestError, public_message};
+use crate::error::{PendingUpdateError, SetManifestError, public_message, told};
 use crate::log;
 use crate::outcome::{Reporting, UpdateProgress};
 use crate::pending::{Acknowledged, Pending};
@@ -136,8 +136,11 @@ impl Coordinator {
             };
         batch.log_lines = vec![acknowledgement.line(), log::manifest_updated(now, &fingerprint)];
         log::check_lengths(&batch.log_lines).map_err(PendingUpdateError::Log)?;
-        let stored = is_stored(self.commit(batch, now, &[acknowledgement.entry(), applied]).await)
-            .map_err(PendingUpdateError::Store)?;
+        let committed = self.commit(batch, now, &[acknowledgement.entry(), applied]).await;
+        let stored = match is_stored(committed) {
+            Ok(stored) => stored,
+            Err(cause) => return Err(told(cause, fingerprint, recovery_secrets, PendingUpdateError::Store)),
+        };
         Ok(stored.then(|| UpdateProgress { recovery_secrets, ..UpdateProgress::default() }))
     }
 

@@ -4,11 +4,16 @@
 //! the chain joined with `: ` (see [`public_message`]). Variants that hold internals ([`StoreError`], policy failures)
 //! keep them out of the chain: they are for the log.
 
+mod unknown;
+
 use std::error::Error;
 
 use carrara_types::manifest::{ManifestError, Refusal};
 
 use crate::ports::{EvidenceError, PolicyFailure, StoreError};
+pub use unknown::Unknown;
+use unknown::not_stored;
+pub(crate) use unknown::told;
 
 /// The text of a wrong state (rest-api.md section 4).
 pub const WRONG_STATE: &str = "server is not in expected state";
@@ -73,6 +78,9 @@ pub enum StartError {
 /// Setting a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum SetManifestError {
+    /// X-1: an owner is configured, and the caller is somebody else. 401.
+    #[error("{}", Unauthorized)]
+    Unauthorized,
     /// Not in state 1 or 2.
     #[error("{WRONG_STATE}")]
     WrongState,
@@ -105,9 +113,12 @@ pub enum SetManifestError {
     /// A policy trapped or ran out of its limits. Its `Display` is public, its reason is not.
     #[error("checking manifest: {0}")]
     Policy(PolicyFailure),
-    /// The state could not be written; nothing was changed.
-    #[error("the manifest could not be stored; see the coordinator's log")]
+    /// The state could not be written; nothing was changed, unless that is not known.
+    #[error("{}", not_stored("the manifest", .0))]
     Store(StoreError),
+    /// Of a manifest with new recovery secrets.
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
 }
 
 impl SetManifestError {
@@ -116,6 +127,7 @@ impl SetManifestError {
     pub fn internal(&self) -> Option<String> {
         match self {
             Self::Store(error) => Some(error.to_string()),
+            Self::Unknown(error) => Some(error.cause.to_string()),
             Self::Policy(failure) | Self::DryRunPolicy { failure, .. } => Some(failure.internal()),
             _ => None,
         }
@@ -125,6 +137,12 @@ impl SetManifestError {
 /// Setting the manifest that the start names (X-26).
 #[derive(Debug, thiserror::Error)]
 pub enum StartupManifestError {
+    /// X-1, X-26.
+    #[error(
+        "an owner certificate is configured, and only its holder sets the manifest: remove the startup manifest, and set it \
+         over the REST API"
+    )]
+    Owner,
     /// A manifest is set, and it is another one.
     #[error(
         "the state holds another manifest (fingerprint {0}): remove the startup manifest, or update the manifest over \
@@ -220,8 +238,8 @@ pub enum WriteSecretsError {
     /// A line of the update log would be too long.
     #[error("updating secrets")]
     Log(#[source] Cause),
-    /// The state could not be read or written; nothing was changed.
-    #[error("the secrets could not be stored; see the coordinator's log")]
+    /// The state could not be read or written; nothing was changed, unless that is not known.
+    #[error("{}", not_stored("the secrets", .0))]
     Store(StoreError),
     /// Eight conflicts in a row: 503.
     #[error("{BUSY}")]
@@ -276,9 +294,12 @@ pub enum UpdateManifestError {
     /// A line of the update log would be too long.
     #[error("updating the manifest")]
     Log(#[source] Cause),
-    /// The state could not be read or written; nothing was changed.
-    #[error("the update could not be stored; see the coordinator's log")]
+    /// The state could not be read or written; nothing was changed, unless that is not known.
+    #[error("{}", not_stored("the update", .0))]
     Store(StoreError),
+    /// Of a manifest with new recovery secrets.
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
     /// Eight conflicts in a row: 503.
     #[error("{BUSY}")]
     Busy,
@@ -290,6 +311,7 @@ impl UpdateManifestError {
     pub fn internal(&self) -> Option<String> {
         match self {
             Self::Store(error) => Some(error.to_string()),
+            Self::Unknown(error) => Some(error.cause.to_string()),
             Self::Policy(failure) => Some(failure.internal()),
             Self::Apply(error) => error.internal(),
             _ => None,
@@ -324,9 +346,12 @@ pub enum PendingUpdateError {
     /// A line of the update log would be too long.
     #[error("updating the manifest")]
     Log(#[source] Cause),
-    /// The state could not be read or written; nothing was changed.
-    #[error("the update could not be stored; see the coordinator's log")]
+    /// The state could not be read or written; nothing was changed, unless that is not known.
+    #[error("{}", not_stored("the update", .0))]
     Store(StoreError),
+    /// Of a manifest with new recovery secrets.
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
     /// Eight conflicts in a row: 503.
     #[error("{BUSY}")]
     Busy,
@@ -338,6 +363,7 @@ impl PendingUpdateError {
     pub fn internal(&self) -> Option<String> {
         match self {
             Self::Store(error) => Some(error.to_string()),
+            Self::Unknown(error) => Some(error.cause.to_string()),
             Self::Policy(failure) => Some(failure.internal()),
             Self::Apply(error) => error.internal(),
             _ => None,
@@ -376,8 +402,8 @@ pub enum CounterError {
     /// A name that is too long: 400.
     #[error("{0}")]
     Invalid(String),
-    /// The state could not be read or written; nothing was changed.
-    #[error("the counter could not be stored; see the coordinator's log")]
+    /// The state could not be read or written; nothing was changed, unless that is not known.
+    #[error("{}", not_stored("the counter", .0))]
     Store(StoreError),
     /// Eight conflicts in a row: 503.
     #[error("{BUSY}")]
@@ -420,6 +446,29 @@ pub enum ReadAuditError {
     Policy(PolicyFailure),
     /// The state could not be read.
     #[error("the audit trail could not be read; see the coordinator's log")]
+    Store(StoreError),
+}
+
+/// Backing the sealed state up.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// 401.
+    #[error("{UNAUTHORIZED}")]
+    Unauthorized,
+    /// 403; the whole text.
+    #[error("{0}")]
+    Denied(String),
+    /// A policy trapped or ran out of its limits: 403.
+    #[error("{0}")]
+    Policy(PolicyFailure),
+    /// The seal mode keeps the state in memory only.
+    #[error(
+        "the manifest's SealMode is Disabled: the state is never written, so that there is nothing to back up; change \
+         SealMode with an update of the manifest first"
+    )]
+    NotKept,
+    /// The copy could not be made.
+    #[error("the state could not be copied; see the coordinator's log")]
     Store(StoreError),
 }
 
@@ -534,7 +583,7 @@ pub enum ActivateError {
         failure: PolicyFailure,
     },
     /// G-22: INTERNAL; the state could not be read or written.
-    #[error("the activation could not be stored; see the coordinator's log")]
+    #[error("{}", not_stored("the activation", .0))]
     Store(StoreError),
     /// Eight conflicts in a row: UNAVAILABLE.
     #[error("{BUSY}")]

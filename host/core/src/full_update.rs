@@ -12,7 +12,7 @@ use crate::Coordinator;
 use crate::access;
 use crate::apply_update::{Applied, changes_recovery};
 use crate::audit::{Action, Entry};
-use crate::error::{Refused, SetManifestError, UpdateManifestError, public_message};
+use crate::error::{Refused, SetManifestError, UpdateManifestError, public_message, told};
 use crate::log;
 use crate::outcome::{Reporting, UpdateProgress};
 use crate::pending::Pending;
@@ -153,8 +153,11 @@ impl Coordinator {
         };
         batch.log_lines = vec![initiated, log::manifest_updated(now, &fingerprint)];
         log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
-        let stored = is_stored(self.commit(batch, now, &[proposed.entry(), applied]).await)
-            .map_err(UpdateManifestError::Store)?;
+        let committed = self.commit(batch, now, &[proposed.entry(), applied]).await;
+        let stored = match is_stored(committed) {
+            Ok(stored) => stored,
+            Err(cause) => return Err(told(cause, fingerprint, recovery_secrets, UpdateManifestError::Store)),
+        };
         Ok(stored.then(|| UpdateProgress { recovery_secrets, ..UpdateProgress::default() }))
     }
 }

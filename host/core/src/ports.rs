@@ -18,6 +18,10 @@ pub enum StoreError {
     /// The backend failed: disk full, I/O error.
     #[error("writing the state: {0}")]
     Write(String),
+    /// A write failed, and the disk does not say whether it is there nonetheless. Reads go on; no other write is taken
+    /// until the disk answers, and then the change is in force or it is not.
+    #[error("writing the state: it is not known whether the change is stored: {0}")]
+    Unknown(String),
     /// A record does not open or does not read.
     #[error("reading the state: {0}")]
     Read(String),
@@ -38,7 +42,7 @@ pub enum CommitError {
     /// A record that the batch depends on has changed: compute the batch again from a new snapshot.
     #[error("the state has changed meanwhile")]
     Conflict,
-    /// It could not be stored; nothing was changed.
+    /// It could not be stored; nothing was changed, unless it is [`StoreError::Unknown`].
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -72,12 +76,12 @@ pub struct Batch {
     /// When the batch was computed, Unix milliseconds. The state keeps the highest of all batches, so that time never
     /// runs below it, whatever order concurrent batches are committed in.
     pub time_ms: i64,
+    /// How the state is kept from this commit on; `None` keeps it as it is. [`Batch::rekey`] says it itself.
+    pub seal_mode: Option<SealMode>,
     /// A new data key with new recovery data (L-61): every record is sealed anew in the same transaction. Boxed: rare.
     pub rekey: Option<Box<NewState>>,
 }
 
-    /// How the state is kept from this commit on; `None` keeps it as it is. [`Batch::rekey`] says it itself.
-    pub seal_mode: Option<SealMode>,
 /// Entries of the audit trail that the state keeps: about 3 MB; at most 60 MB, where users fill it with long refusals.
 pub const AUDIT_KEPT: u64 = 10_000;
 
@@ -88,12 +92,12 @@ pub struct NewState {
     pub data_key: SecretBytes,
     /// The clear recovery data (L-40..L-43), bound by the head.
     pub recovery_data: Vec<u8>,
+    /// How the state is kept from now on.
+    pub seal_mode: SealMode,
 }
 
 /// What a commit did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    /// How the state is kept from now on.
-    pub seal_mode: SealMode,
 pub struct Committed {
     /// The revision of the state that includes the batch.
     pub revision: u64,
@@ -105,12 +109,12 @@ pub trait Snapshot: Send + Sync {
     fn revision(&self) -> u64;
     /// 16 random bytes chosen when the state was made; `None` while there is no state.
     fn state_id(&self) -> Option<[u8; 16]>;
+    /// How the state is kept; `None` while there is no state.
+    fn seal_mode(&self) -> Option<SealMode>;
     /// The revision that wrote the record, `None` if there is no such record.
     fn record_revision(&self, key: &str) -> Option<u64>;
     /// Opens a record.
     ///
-    /// How the state is kept; `None` while there is no state.
-    fn seal_mode(&self) -> Option<SealMode>;
     /// # Errors
     /// [`StoreError::Read`] if the record does not open.
     fn open(&self, key: &str) -> Result<Option<SecretBytes>, StoreError>;
@@ -142,6 +146,16 @@ pub trait Snapshot: Send + Sync {
     fn last_time_ms(&self) -> i64;
 }
 
+/// A sealed copy of a whole state at one revision, in the form of [`carrara_types::backup`].
+pub struct Backup {
+    /// The commit that it is a copy of.
+    pub revision: u64,
+    /// Its bytes.
+    pub length: u64,
+    /// The bytes. Reading may block.
+    pub content: Box<dyn std::io::Read + Send>,
+}
+
 /// The sealed state. Readers never wait for writers.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -150,6 +164,7 @@ pub trait Store: Send + Sync {
     /// The newest committed state; an empty one unless [`Found::Open`].
     fn snapshot(&self) -> Arc<dyn Snapshot>;
     /// Applies the batch if all its dependencies are unchanged, together with other waiting batches, with one fsync.
+    /// A caller who stops waiting does not undo it.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
     /// Makes a new state of the batch and archives whatever state there was. Afterwards the store is open.
     /// `CommitError::Conflict` if the store is open already.
@@ -163,6 +178,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::NotLocked`]; or the key is right, but the state is damaged or was sealed by the other kind of key.
     async fn try_data_key(&self, data_key: &SecretBytes) -> Result<Option<Box<dyn Candidate>>, StoreError>;
+    /// Copies the newest committed state. Neither readers nor writers wait for it, and it is complete when this returns:
+    /// who reads the copy slowly holds nothing but disk space.
+    ///
+    /// # Errors
+    /// [`StoreError::NotOpen`]; or there is no place for the copy.
+    async fn backup(&self) -> Result<Backup, StoreError>;
 }
 
 /// A locked state that a data key opened and that was verified as a whole. Not in force yet.

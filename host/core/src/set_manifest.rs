@@ -11,9 +11,10 @@ use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::Coordinator;
+use crate::access::{self, ClaimGrant};
 use crate::audit::{self, Action, Entry};
 use crate::authority::{Authority, AuthorityRecords};
-use crate::error::{Cause, Refused, SetManifestError};
+use crate::error::{Cause, Refused, SetManifestError, Unauthorized, told};
 use crate::generate::{self, SecretValue, Source};
 use crate::log;
 use crate::outcome::ManifestSet;
@@ -38,11 +39,30 @@ struct Material {
 }
 
 impl Coordinator {
-    /// Sets the first manifest, or a new one in recovery, which archives the old state.
+    /// Whether the certificate (DER) may set a manifest: the 401 that comes before any other answer. Who may not
+    /// is noted in the log alone: before the first manifest there is nothing to store an entry in.
     ///
     /// # Errors
-    /// The manifest is refused, the state is wrong, or it cannot be stored. Nothing was changed.
-    pub async fn set_manifest(&self, bytes: &[u8]) -> Result<ManifestSet, SetManifestError> {
+    /// [`Unauthorized`] if an owner is configured and this is not her certificate.
+    pub fn authenticate_owner(&self, peer: Option<&[u8]>) -> Result<(), Unauthorized> {
+        access::may_set_manifest(self.owner.as_ref(), peer).map(|_| ()).inspect_err(|refusal| {
+            let entry = Entry::done(self.ports.clock.now(), None, Action::SetManifest, []);
+            entry.refused(&refusal.to_string()).announce();
+        })
+    }
+
+    /// Sets the first manifest, or a new one in recovery, which archives the old state. `peer` is the certificate (DER)
+    /// that the connection proved.
+    ///
+    /// # Errors
+    /// The caller is not the owner, the manifest is refused, the state is wrong, or it cannot be stored. Nothing was changed.
+    pub async fn set_manifest(
+        &self,
+        peer: Option<&[u8]>,
+        bytes: &[u8],
+    ) -> Result<ManifestSet, SetManifestError> {
+        let grant = access::may_set_manifest(self.owner.as_ref(), peer)
+            .map_err(|Unauthorized| SetManifestError::Unauthorized)?;
         // One at a time: the work below is unauthenticated and expensive. The turn goes along with it, so that a caller
         // who goes away does not make room for a second one.
         let turn = Arc::clone(&self.setting).lock_owned().await;
@@ -66,12 +86,20 @@ impl Coordinator {
                 Ok(ManifestSet { recovery_secrets: secrets, warnings: manifest.warnings().to_vec() })
             }
             Err(CommitError::Conflict) => Err(SetManifestError::WrongState),
-            Err(CommitError::Store(error)) => Err(SetManifestError::Store(error)),
+            Err(CommitError::Store(cause)) => {
+                let fingerprint = hex::encode(Sha256::digest(bytes));
+                Err(told(cause, fingerprint, Some(secrets), SetManifestError::Store))
+            }
         }
     }
 
     /// Makes the state, and drops what recovery of the one before remembers: also where the caller goes away meanwhile.
-    async fn create(&self, state: NewState, batch: Batch) -> Result<Committed, CommitError> {
+    async fn create(
+        &self,
+        _grant: ClaimGrant,
+        state: NewState,
+        batch: Batch,
+    ) -> Result<Committed, CommitError> {
         let (store, recovering) = (Arc::clone(&self.ports.store), self.recovering.clone());
         let work = async move {
             let made = store.create(state, batch).await;

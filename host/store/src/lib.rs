@@ -5,8 +5,12 @@
 //! recovery and never makes a set-up coordinator look empty. An old copy of the *whole* directory cannot be told from
 //! the newest one: see the threat model.
 
+mod backup;
 mod error;
 mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod key_file;
 mod load;
@@ -17,10 +21,15 @@ mod merkle;
 mod recover;
 mod redb;
 mod rekey;
+mod remedy;
 mod sealed;
 mod start;
 mod state;
+mod step;
 mod view;
+#[cfg(feature = "failpoints")]
+mod watched;
+mod write_again;
 mod writer;
 
 #[cfg(test)]
@@ -36,7 +45,7 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use carrara_core::ports::{
-    Batch, Candidate, CommitError, Committed, Entropy, Found, NewState, Sealing, Snapshot, Store, StoreError,
+    Backup, Batch, Candidate, CommitError, Committed, Entropy, Found, NewState, Sealing, Snapshot, Store, StoreError,
 };
 use carrara_types::secret::SecretBytes;
 pub use error::OpenError;
@@ -78,10 +87,11 @@ pub struct Options {
 /// # Errors
 /// [`OpenError`]: there is something, but not a state that could be opened or recovered.
 pub async fn open(options: Options) -> Result<Arc<dyn Store>, OpenError> {
-    let path = match &options.backend {
-        Backend::Redb { dir, .. } => dir.clone(),
-        Backend::Memory => PathBuf::new(),
+    let directory = match &options.backend {
+        Backend::Redb { dir, .. } => Some(dir.clone()),
+        Backend::Memory => None,
     };
+    let path = directory.clone().unwrap_or_default();
     let (commands, queue) = mpsc::channel(QUEUE);
     let (report, started) = oneshot::channel();
     let work = move || match start_writer(options) {
@@ -96,7 +106,7 @@ pub async fn open(options: Options) -> Result<Arc<dyn Store>, OpenError> {
     let thread = thread.map_err(|_| OpenError::Stopped { path: path.clone() })?;
     // The channel closes without an answer if the thread panics over a file that redb cannot cope with.
     let current = started.await.map_err(|_| OpenError::Stopped { path })??;
-    Ok(Arc::new(SealedStore { current, commands: Some(commands), thread: Some(thread) }))
+    Ok(Arc::new(SealedStore { current, directory, commands: Some(commands), thread: Some(thread) }))
 }
 
 fn start_writer(options: Options) -> Result<Writer, OpenError> {
@@ -110,9 +120,16 @@ fn start_writer(options: Options) -> Result<Writer, OpenError> {
     }
 }
 
+/// Of a batch that the writer took and did not answer.
+fn ended() -> StoreError {
+    StoreError::Unknown("the thread that keeps the state ended; see the log, and restart the coordinator".into())
+}
+
 /// The readers' and callers' side; the writer is a thread.
 struct SealedStore {
     current: Arc<ArcSwap<View>>,
+    /// Where the state is kept; `None` in memory.
+    directory: Option<PathBuf>,
     /// `None` only while dropping.
     commands: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
@@ -127,7 +144,7 @@ impl SealedStore {
         let (reply, answer) = oneshot::channel();
         let commands = self.commands.as_ref().ok_or(StoreError::Closed)?;
         commands.send(command(Waiting { batch, reply })).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        answer.await.map_err(|_| ended())?
     }
 }
 
@@ -160,6 +177,12 @@ impl Store for SealedStore {
         commands.send(command).await.map_err(|_| StoreError::Closed)?;
         let Some(view) = answer.await.map_err(|_| StoreError::Closed)?? else { return Ok(None) };
         Ok(Some(Box::new(OpenedState::new(view, commands.downgrade()))))
+    }
+
+    async fn backup(&self) -> Result<Backup, StoreError> {
+        let (view, directory) = (self.current.load_full(), self.directory.clone());
+        let work = move || backup::copy(&view, directory.as_deref());
+        tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
     }
 }
 

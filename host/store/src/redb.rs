@@ -1,18 +1,26 @@
 //! The default backend: one redb file, with sealed records, log lines and audit entries, the sealed head and the clear mark and
 //! recovery data.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use ::redb::backends::FileBackend;
-use ::redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use ::redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use carrara_core::ports::StoreError;
 
 use crate::files::{Directory, create_private};
 use crate::load::{Fault, Stored};
 use crate::mark::{Mark, MarkError, StateId};
 use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
+use crate::remedy::remedy;
 use crate::sealed::Sealed;
 use crate::state::Change;
+use crate::step;
+use crate::view::OpenState;
+use crate::write_again::write_again;
 
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
@@ -29,6 +37,8 @@ pub(crate) struct Redb {
     cache_bytes: usize,
     /// `None` before there is a state, while it is locked, and after a failed transaction.
     database: Option<Database>,
+    /// Device and inode of the file that is open.
+    place: Option<(u64, u64)>,
     /// Whose files lie in the directory, for their place in the archive.
     previous: Option<StateId>,
     #[cfg(test)]
@@ -43,14 +53,50 @@ impl Redb {
         database: Option<Database>,
         previous: Option<StateId>,
     ) -> Self {
+        let place = database.as_ref().and_then(|_| place(&directory.state()).ok());
         Self {
             directory,
             cache_bytes,
             database,
+            place,
             previous,
             #[cfg(test)]
             observer: None,
         }
+    }
+
+    /// One transaction. After a failure the database is closed: redb refuses all further writes until the file is opened
+    /// anew.
+    fn transact(&mut self, change: &Change, clear: &Clear<'_>) -> Result<(), StoreError> {
+        step::reach("commit.begin").map_err(|error| self.failed(&error))?;
+        self.check_place()?;
+        let Some(database) = self.database.take() else { return Err(StoreError::NotOpen) };
+        write(&database, change, clear).map_err(|error| match error {
+            ::redb::Error::Io(error) => self.failed(&error),
+            error => not_written(error),
+        })?;
+        step::reach("commit.end").map_err(|error| self.failed(&error))?;
+        self.database = Some(database);
+        Ok(())
+    }
+
+    /// Whether the file that is open is the one that a start would find: what is written to a removed file is lost.
+    fn check_place(&self) -> Result<(), StoreError> {
+        let path = self.directory.state();
+        let found = place(&path).map_err(|error| self.failed(&error))?;
+        if self.place.is_none_or(|place| place == found) {
+            return Ok(());
+        }
+        let path = path.display();
+        Err(StoreError::Write(format!(
+            "{path} was replaced while the coordinator runs: put the file that was there back, or restart the \
+             coordinator to go on with the other one"
+        )))
+    }
+
+    fn failed(&self, error: &io::Error) -> StoreError {
+        let path = self.directory.path().display();
+        StoreError::Write(format!("the state directory {path}: {error}: {}", remedy(error)))
     }
 
     /// All that can fail while the old state still counts.
@@ -58,7 +104,7 @@ impl Redb {
         self.directory.discard_new().map_err(not_written)?;
         let path = self.directory.new_state();
         let file = create_private(&path).map_err(not_written)?;
-        let backend = FileBackend::new(file).map_err(not_written)?;
+        let backend = backend(file).map_err(not_written)?;
         let database = builder(self.cache_bytes).create_with_backend(backend).map_err(not_written)?;
         let clear = Clear { mark: Some(&birth.mark), recovery_data: Some(&birth.recovery_data) };
         write(&database, &birth.change, &clear).map_err(not_written)?;
@@ -98,13 +144,7 @@ impl Redb {
 
 impl Medium for Redb {
     fn apply(&mut self, change: &Change) -> Result<(), StoreError> {
-        let Some(database) = &self.database else { return Err(StoreError::NotOpen) };
-        let result = write(database, change, &Clear::default());
-        if result.is_err() {
-            // redb refuses all further writes until the file is opened anew.
-            self.database = None;
-        }
-        result.map_err(not_written)
+        self.transact(change, &Clear::default())
     }
 
     fn rekey(&mut self, rekeying: &Rekeying) -> Result<(), StoreError> {
@@ -112,13 +152,8 @@ impl Medium for Redb {
         self.reached("both keys written");
         self.directory.rename_key_durably().map_err(not_written)?;
         self.reached("both keys renamed");
-        let Some(database) = &self.database else { return Err(StoreError::NotOpen) };
         let clear = Clear { recovery_data: Some(&rekeying.recovery_data), ..Clear::default() };
-        let result = write(database, &rekeying.change, &clear);
-        if result.is_err() {
-            self.database = None;
-        }
-        result.map_err(not_written)?;
+        self.transact(&rekeying.change, &clear)?;
         self.reached("state written");
         let trimmed = self.directory.write_new_key(&rekeying.key_file).and_then(|()| {
             self.reached("new key written");
@@ -133,9 +168,13 @@ impl Medium for Redb {
     }
 
     fn stored_head(&mut self) -> Result<Vec<u8>, StoreError> {
+        self.check_place()?;
         let database = match self.database.take() {
             Some(database) => database,
-            None => open_file(&self.directory.state(), self.cache_bytes).map_err(not_written)?,
+            None => {
+                write_again(&self.directory.state()).map_err(|error| self.failed(&error))?;
+                open_file(&self.directory.state(), self.cache_bytes).map_err(not_written)?
+            }
         };
         let database = self.database.insert(database);
         read_meta(database, HEAD).map_err(|Fault(text)| StoreError::Read(text))
@@ -155,6 +194,7 @@ impl Medium for Redb {
         self.directory.rename_state().map_err(|error| ReplaceError::Unknown(not_written(error)))?;
         self.reached("state renamed");
         self.database = Some(database);
+        self.place = place(&self.directory.state()).ok();
         self.previous = Some(birth.mark.state_id);
         if let Err(error) = self.directory.prune_archive() {
             tracing::warn!(%error, "old archived states could not be removed");
@@ -174,13 +214,35 @@ impl Medium for Redb {
         self.directory.rename_key_durably().map_err(not_written)?;
         self.reached("recovered key renamed");
         self.database = Some(database);
+        self.place = place(&self.directory.state()).ok();
         Ok(())
     }
 }
 
 /// Opens an existing file and checks it; never makes one of an empty or missing file.
 pub(crate) fn open_file(path: &Path, cache_bytes: usize) -> Result<Database, DatabaseError> {
-    builder(cache_bytes).set_check_integrity_on_open(true).open(path)
+    let mut builder = builder(cache_bytes);
+    builder.set_check_integrity_on_open(true);
+    #[cfg(feature = "failpoints")]
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(path)?;
+        return builder.create_with_backend(backend(file)?);
+    }
+    builder.open(path)
+}
+
+/// What redb writes a file through.
+fn backend(file: File) -> Result<impl StorageBackend, DatabaseError> {
+    let backend = FileBackend::new(file)?;
+    #[cfg(feature = "failpoints")]
+    let backend = crate::watched::Watched(backend);
+    Ok(backend)
+}
+
+/// Which file lies there.
+fn place(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = std::fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// The clear mark of an open file.
@@ -283,6 +345,25 @@ fn write(database: &Database, change: &Change, clear: &Clear<'_>) -> Result<(), 
     Ok(())
 }
 
+/// Writes a whole state into an empty file.
+pub(crate) fn write_copy(
+    file: impl StorageBackend,
+    cache_bytes: usize,
+    open: &OpenState,
+) -> Result<(), ::redb::Error> {
+    let OpenState { state, head, .. } = open;
+    let database = builder(cache_bytes).create_with_backend(file)?;
+    let written = |(name, record): (&Arc<str>, &Sealed)| (Arc::clone(name), Some(record.clone()));
+    let change = Change {
+        records: state.records.iter().map(written).collect(),
+        log: (0..).zip(state.log.iter().cloned()).collect(),
+        audit: (state.audit_first..).zip(state.audit.iter().cloned().map(Some)).collect(),
+        head: head.clone(),
+    };
+    let clear = Clear { mark: Some(&state.mark), recovery_data: Some(state.recovery_data()) };
+    write(&database, &change, &clear)
+}
+
 fn read_meta(database: &Database, name: &str) -> Result<Vec<u8>, Fault> {
     let read = database.begin_read().map_err(unreadable)?;
     let table = read.open_table(META).map_err(unreadable)?;
@@ -301,7 +382,6 @@ fn not_written(error: impl std::fmt::Display) -> StoreError {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use carrara_core::ports::SealingKind;
 

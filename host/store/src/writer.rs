@@ -190,11 +190,10 @@ impl Writer {
             change,
         };
         let next = Arc::new(View::open(state, keys, head, Arc::new(key_file)));
-        if let Err(error) = self.medium.rekey(&rekeying) {
-            self.uncertain = Some(next);
-            return Err(error.into());
+        match self.medium.rekey(&rekeying) {
+            Ok(()) => self.current.store(next),
+            Err(error) => self.find_out(next, error)?,
         }
-        self.current.store(next);
         Ok(committed)
     }
 
@@ -206,25 +205,42 @@ impl Writer {
         let Some((state, change)) = draft.finish()? else { return Ok(results) };
         let next = View::open(state, open.keys.clone(), change.head.clone(), open.key_file.clone());
         let next = Arc::new(next);
-        if let Err(error) = self.medium.apply(&change) {
-            self.uncertain = Some(next);
-            return Err(error);
+        match self.medium.apply(&change) {
+            Ok(()) => self.current.store(next),
+            Err(error) => self.find_out(next, error)?,
         }
-        self.current.store(next);
         Ok(results)
     }
 
-    /// After a failed transaction: finds out whether it is durable, and goes on from what is stored.
-    fn settle(&mut self) -> Result<(), StoreError> {
+    /// After a failed transaction: `Ok` if it is durable nonetheless.
+    ///
+    /// # Errors
+    /// The transaction's own error if nothing was changed, [`StoreError::Unknown`] if the disk does not say.
+    fn find_out(&mut self, next: Arc<View>, error: StoreError) -> Result<(), StoreError> {
+        tracing::error!(%error, "a write failed; reading back what is stored");
+        self.uncertain = Some(Arc::clone(&next));
+        if let Err(unreadable) = self.settle() {
+            return Err(StoreError::Unknown(format!("{error}; reading it back: {unreadable}")));
+        }
+        if Arc::ptr_eq(&self.current.load_full(), &next) { Ok(()) } else { Err(error) }
+    }
+
+    /// Goes on from what is stored if that is not known; to be called before every write.
+    ///
+    /// # Errors
+    /// The disk does not answer. Nothing was written.
+    pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
         let Some(next) = &self.uncertain else { return Ok(()) };
         let stored = self.medium.stored_head()?;
         let is_stored = |view: &View| view.open.as_ref().is_some_and(|open| open.head.bytes() == stored);
-        if is_stored(next) {
-            self.current.store(next.clone());
+        let committed = is_stored(next);
+        if committed {
+            self.current.store(Arc::clone(next));
         } else if !is_stored(&self.current.load()) {
             return Err(StoreError::Read("the stored state is not what was written: restart".into()));
         }
         self.uncertain = None;
+        tracing::warn!(committed, "the state is readable and writable again after a write that failed");
         Ok(())
     }
 }
@@ -233,6 +249,7 @@ impl Writer {
 fn same(error: &StoreError) -> StoreError {
     match error {
         StoreError::Write(text) => StoreError::Write(text.clone()),
+        StoreError::Unknown(text) => StoreError::Unknown(text.clone()),
         StoreError::Read(text) => StoreError::Read(text.clone()),
         StoreError::NotOpen => StoreError::NotOpen,
         StoreError::NotLocked => StoreError::NotLocked,

@@ -1,8 +1,11 @@
 //! The public text of every error: a change of one must be meant. What stores and policies say of themselves stays out.
 
+use std::collections::BTreeMap;
+
 use carrara_core::error::{
-    ActivateError, Cause, ManifestReadError, QuoteError, ReadLogError, ReadSecretsError, RecoverError,
-    RecoveryPublicKeyError, Refused, SetManifestError, StartError, StartupManifestError,
+    ActivateError, Cause, CounterError, ManifestReadError, PendingUpdateError, QuoteError, ReadLogError,
+    ReadSecretsError, RecoverError, RecoveryPublicKeyError, Refused, SetManifestError, StartError,
+    StartupManifestError, Unknown, UpdateManifestError, WriteSecretsError,
 };
 use carrara_core::ports::{EvidenceError, PolicyFailure, StoreError};
 use carrara_types::decision::Severity;
@@ -115,7 +118,7 @@ fn reading() {
     assert_eq!(message(&issue), "no quote could be obtained; see the coordinator's log");
     for store in stores() {
         let again = || match &store {
-            StoreError::Write(text) => StoreError::Write(text.clone()),
+            StoreError::Write(text) | StoreError::Unknown(text) => StoreError::Write(text.clone()),
             StoreError::Read(text) => StoreError::Read(text.clone()),
             StoreError::NotOpen => StoreError::NotOpen,
             StoreError::NotLocked => StoreError::NotLocked,
@@ -229,4 +232,35 @@ fn what_is_kept_back_is_told_to_the_log() {
     }
     assert_eq!(SetManifestError::DryRun(cause()).internal(), None);
     assert_eq!(ActivateError::Verification(cause()).internal(), None);
+}
+
+// Who asked must not lose the recovery secrets of a manifest that may be in force.
+#[test]
+fn a_change_that_may_be_stored_is_not_called_undone_and_its_recovery_secrets_are_told() {
+    let unknown = || StoreError::Unknown(INTERNAL.to_owned());
+    let expected = "was stored, since the coordinator's disk failed meanwhile: when it works again, read back what is in \
+                    force before you repeat the request; see the coordinator's log";
+    for (error, what) in [
+        (message(&SetManifestError::Store(unknown())), "the manifest"),
+        (message(&WriteSecretsError::Store(unknown())), "the secrets"),
+        (message(&UpdateManifestError::Store(unknown())), "the update"),
+        (message(&PendingUpdateError::Store(unknown())), "the update"),
+        (message(&CounterError::Store(unknown())), "the counter"),
+        (message(&ActivateError::Store(unknown())), "the activation"),
+    ] {
+        assert_eq!(error, format!("it is not known whether {what} {expected}"));
+    }
+    let secrets = BTreeMap::from([("one".to_owned(), vec![255])]);
+    let make = || Unknown { fingerprint: "ab12".to_owned(), recovery_secrets: secrets.clone(), cause: unknown() };
+    let kept = r#". Keep its recovery secrets, which are shown only here; they hold if the manifest in force then has the fingerprint ab12: {"RecoverySecrets":{"one":"/w=="}}"#;
+    let (set, update, last) = (
+        SetManifestError::Unknown(make()),
+        UpdateManifestError::Unknown(make()),
+        PendingUpdateError::Unknown(make()),
+    );
+    let internals = [set.internal(), update.internal(), last.internal()];
+    for (text, internal) in [message(&set), message(&update), message(&last)].into_iter().zip(internals) {
+        assert_eq!(text, format!("it is not known whether the manifest {expected}{kept}"));
+        assert!(internal.unwrap().contains(INTERNAL));
+    }
 }

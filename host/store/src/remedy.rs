@@ -1,0 +1,46 @@
+//! What to do about an I/O error, for messages.
+
+use std::io::{Error, ErrorKind};
+
+/// EMFILE and ENFILE have no kind of their own.
+const TOO_MANY_FILES: [i32; 2] = [24, 23];
+
+/// The remedy, without the cause.
+pub(crate) fn remedy(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull => "free space on its file system",
+        ErrorKind::QuotaExceeded => "free space, or raise the quota of the coordinator's user",
+        ErrorKind::FileTooLarge => {
+            "raise the limit of file sizes (ulimit -f) and start the coordinator again"
+        }
+        ErrorKind::ReadOnlyFilesystem => "mount its file system writable",
+        ErrorKind::PermissionDenied => "make it writable for the coordinator, or choose another one",
+        ErrorKind::NotFound => "put it back where it was",
+        _ if error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)) => {
+            "raise the limit of open files (ulimit -n), or wait until connections end"
+        }
+        _ => "check the disk and the file system, or choose another directory",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_failures_of_a_disk_have_a_remedy_of_their_own() {
+        for (code, word) in [
+            (28, "free space"),
+            (122, "quota"),
+            (27, "ulimit -f"),
+            (30, "writable"),
+            (13, "writable"),
+            (2, "put it back"),
+            (24, "ulimit -n"),
+            (5, "check the disk"),
+        ] {
+            let text = remedy(&Error::from_raw_os_error(code));
+            assert!(text.contains(word), "{code}: {text}");
+        }
+    }
+}
