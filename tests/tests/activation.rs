@@ -104,7 +104,7 @@ fn a_marble_gets_files_environment_and_arguments_through_premain() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
-// S-16, S-20, S-26
+// X-7, S-16, S-20, S-26
 #[test]
 fn a_private_key_is_the_same_for_the_same_uuid_and_type_only() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];

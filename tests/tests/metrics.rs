@@ -63,6 +63,7 @@ fn busy() -> (tempfile::TempDir, Coordinator) {
     (folder, coordinator)
 }
 
+//
 // rest-api.md section 7, X-16
 #[test]
 fn what_happened_is_counted_under_the_specified_names() {

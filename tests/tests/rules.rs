@@ -1,13 +1,14 @@
-//! The table of `tests/README.md` is true: every rule of the behaviour specification stands in it once, and every test
-//! that it names exists and names the rule itself. What it cannot see is whether a test looks at the right thing.
+//! The tables of `tests/README.md` are true: every rule of the behaviour specification stands in them once, every
+//! improvement on the original has its row, and every test that they name exists and names the rule itself. The threat
+//! model names tests, too, which exist. What this cannot see is whether a test looks at the right thing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use carrara_tests::root;
 
-/// Every rule of the manifest (M-), of secrets and templates (S-), of the Marble API (G-), of the Client API (R-) and of the
-/// command-line tool (C-).
+/// Every rule of the manifest (M-), of secrets and templates (S-), of the Marble API (G-), of the Client API (R-), of the
+/// command-line tool (C-), of the life cycle (L-, but distributed operation) and every trap and weakness (X-).
 const RULES: &str = "
 G-1 G-2 G-3 G-10 G-11 G-12 G-13 G-20 G-21 G-22 G-23 G-24 G-25 G-26 G-27 G-28 G-29 G-30 G-31 G-32 G-33 G-40
 G-41 G-42 G-43 G-44 G-45 G-46 G-47 G-48 M-1 M-2 M-3 M-4 M-5 M-6 M-6a M-7 M-8 M-9 M-10 M-11 M-12 M-13 M-14
@@ -19,7 +20,24 @@ R-36 R-37 R-38 R-40 R-41 R-42 R-43 R-44 R-45 R-46 R-50 R-51 R-52 R-53 R-54 R-55 
 R-60a S-1 S-2 S-3 S-4 S-10 S-11 S-12 S-13 S-14 S-15 S-16 S-17 S-20 S-21 S-22 S-23 S-24 S-25 S-26 S-30 S-31
 S-32 S-33 S-34 S-35 S-40 S-41 S-41a S-42 S-43 S-50 S-51 S-52 S-53 S-54 S-54a S-54b S-55 S-56 S-57 S-60 S-61
 S-62 S-63 S-64 S-65 S-70 S-71 S-71a S-72 S-73 S-74 S-75 S-76 S-77 S-80 S-81 S-82 S-83 S-84
-C-1 C-2 C-3 C-4 C-5 C-6 C-10 C-11 C-12 C-13 C-14";
+C-1 C-2 C-3 C-4 C-5 C-6 C-10 C-11 C-12 C-13 C-14
+L-10 L-11 L-12 L-13 L-14 L-15 L-16 L-17 L-18 L-19 L-20 L-30 L-31 L-32 L-33 L-34 L-35 L-36 L-37 L-40 L-41 L-42
+L-43 L-44 L-45 L-46 L-47 L-48 L-49 L-49a L-49b L-50 L-51 L-52 L-53 L-54 L-55 L-56 L-60 L-61
+X-1 X-2 X-3 X-4 X-5 X-6 X-7 X-8 X-9 X-10 X-11 X-11a X-12 X-13 X-14 X-15 X-16 X-17 X-18 X-19 X-20 X-21 X-22 X-23
+X-24 X-25 X-26 X-27 X-28 X-29 X-30 X-31 X-32 X-33 X-34 X-35 X-36 X-37 X-38 X-50 X-51 X-52 X-53 X-54 X-55 X-56
+X-57 X-58 X-59 X-60 X-61 X-62 X-63 X-64 X-65 X-66 X-67 X-68 X-69 X-70 X-71";
+
+/// The rules that we follow otherwise than the original, on purpose: each has a row in the section [`BETTER`].
+const IMPROVED: &str = "
+2.8 L-19 L-20 L-32 L-37 L-46 L-47 L-48 L-49 L-51 L-70 M-2 M-3 M-5 M-33 M-34 M-36 M-52 M-62 M-72 M-75 R-22 R-41
+S-35 S-55 S-74 S-81 X-1 X-2 X-3 X-4 X-5 X-6 X-7 X-8 X-9 X-10 X-11 X-11a X-12 X-13 X-14 X-15 X-16 X-17 X-18 X-19
+X-20 X-21 X-22 X-23 X-24 X-25 X-26 X-27 X-28 X-29 X-30 X-31 X-32 X-33 X-34 X-35 X-36 X-37 X-38 X-63 X-67 X-70";
+
+/// The heading of the section with what we do better.
+const BETTER: &str = "## Where Carrara does better";
+
+/// Documents whose back-quoted `path::test` must exist.
+const DOCUMENTS: [&str; 2] = ["SECURITY.md", "host/docs/threat-model.md"];
 
 /// The commands of the command-line tool's specification but those of Kubernetes, recovery and attestation.
 const COMMANDS: [&str; 17] = [
@@ -61,6 +79,116 @@ fn the_table_of_rules_is_complete_and_every_test_in_it_exists_and_names_its_rule
     assert!(found.is_empty(), "tests/README.md has {} problems:\n{}", found.len(), found.join("\n"));
 }
 
+#[test]
+fn every_improvement_has_a_test_that_exists_and_names_what_it_improves() {
+    let readme =
+        std::fs::read_to_string(root().join("tests/README.md")).expect("tests/README.md is readable");
+    let improved: Vec<&str> = IMPROVED.split_whitespace().collect();
+    let found =
+        better_problems(&readme, &improved, &mut |path| std::fs::read_to_string(root().join(path)).ok());
+    assert!(found.is_empty(), "`{BETTER}` has {} problems:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    for document in DOCUMENTS {
+        let text = std::fs::read_to_string(root().join(document)).expect("the document is readable");
+        let found = named_tests(&text, &mut |path| std::fs::read_to_string(root().join(path)).ok());
+        assert!(found.is_empty(), "{document}:\n{}", found.join("\n"));
+    }
+    let model = std::fs::read_to_string(root().join(DOCUMENTS[1])).expect("the threat model is readable");
+    assert!(tests_in(&model).count() >= 20, "the threat model names the test of each mitigation");
+}
+
+/// What is wrong with the tests that a document names.
+fn named_tests(text: &str, read: &mut dyn FnMut(&str) -> Option<String>) -> Vec<String> {
+    tests_in(text)
+        .filter_map(|test| {
+            let problem = found_test(test, read).err()?;
+            Some(format!("`{test}` {problem}"))
+        })
+        .collect()
+}
+
+/// The tests between back quotes: `path.rs::test`.
+fn tests_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2).filter(|quoted| quoted.contains(".rs::"))
+}
+
+/// Everything that is wrong with the section of improvements.
+fn better_problems(
+    readme: &str,
+    improved: &[&str],
+    read: &mut dyn FnMut(&str) -> Option<String>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut listed = Vec::new();
+    for line in sections(readme, |heading| heading == BETTER) {
+        let Some(mut cells) = line.strip_prefix("| ").map(|row| row.split('|').map(str::trim)) else {
+            continue;
+        };
+        let (Some(rules), Some(_what), Some(covers)) = (cells.next(), cells.next(), cells.next()) else {
+            continue;
+        };
+        if rules == "Rules" {
+            continue;
+        }
+        let rules: Vec<&str> = rules.split(", ").collect();
+        listed.extend(rules.iter().map(|rule| (*rule).to_owned()));
+        if covers.strip_prefix("not yet:").is_some_and(|reason| !reason.trim().is_empty()) {
+            continue;
+        }
+        problems.extend(improvement_problems(&rules, covers, read));
+    }
+    let missing = improved.iter().filter(|rule| !listed.iter().any(|listed| listed == *rule));
+    problems.extend(missing.map(|rule| format!("{rule}: is improved and not listed")));
+    problems
+}
+
+/// What is wrong with one improvement: each test names one of its rules, each rule is named by one of its tests.
+fn improvement_problems(
+    rules: &[&str],
+    covers: &str,
+    read: &mut dyn FnMut(&str) -> Option<String>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut unnamed = rules.to_vec();
+    let mut tests = 0;
+    for test in tests_in(covers) {
+        tests += 1;
+        match found_test(test, read) {
+            Err(problem) => problems.push(format!("{}: `{test}` {problem}", rules.join(", "))),
+            Ok((name, text)) => {
+                // Also a section's number, such as 2.8.
+                let names = |rule: &str| has_word(&text, rule) || names_rule(&text, name, rule);
+                unnamed.retain(|rule| !names(rule));
+                if !rules.iter().any(|rule| names(rule)) {
+                    problems.push(format!("{}: `{test}` does not name the rule", rules.join(", ")));
+                }
+            }
+        }
+    }
+    if tests == 0 {
+        problems.push(format!("{}: neither a test nor `not yet: reason`", rules.join(", ")));
+    }
+    problems.extend(unnamed.iter().map(|rule| format!("{rule}: no test of its row names it")));
+    problems
+}
+
+/// The lines of the sections whose heading `wanted` accepts.
+fn sections<'text>(
+    readme: &'text str,
+    wanted: impl Fn(&str) -> bool + 'text,
+) -> impl Iterator<Item = &'text str> {
+    let mut inside = wanted("");
+    readme.lines().filter(move |line| {
+        if line.starts_with("## ") {
+            inside = wanted(line);
+        }
+        inside
+    })
+}
+
 /// Everything that is wrong with the table, each with the rule it is about.
 fn problems(readme: &str, rules: &[&str], read: &mut dyn FnMut(&str) -> Option<String>) -> Vec<String> {
     let rows = rows(readme);
@@ -91,24 +219,35 @@ fn problems(readme: &str, rules: &[&str], read: &mut dyn FnMut(&str) -> Option<S
 
 /// What is wrong with one test of a rule, if anything.
 fn test_problem(rule: &str, test: &str, read: &mut dyn FnMut(&str) -> Option<String>) -> Option<String> {
-    let Some((path, name)) = test.rsplit_once("::") else {
-        return Some("is not written as path::test".to_owned());
-    };
-    let Some(source) = read(path).filter(|_| Path::new(path).is_relative()) else {
-        return Some("is in a file that is not there".to_owned());
-    };
-    let Some(text) = function_with_its_comment(&source, name) else {
-        return Some(format!("is not there: no `fn {name}(` in the file"));
-    };
-    if !text.lines().any(is_test_attribute) {
-        return Some("is a function but no test".to_owned());
+    match found_test(test, read) {
+        Err(problem) => Some(problem),
+        Ok((name, text)) => (!names_rule(&text, name, rule)).then(|| "does not name the rule".to_owned()),
     }
-    (!names_rule(&text, name, rule)).then(|| "does not name the rule".to_owned())
 }
 
-/// The rows of both tables: `| RULE | what covers it |`.
+/// A test's name and text, or what is wrong with it.
+fn found_test<'test>(
+    test: &'test str,
+    read: &mut dyn FnMut(&str) -> Option<String>,
+) -> Result<(&'test str, String), String> {
+    let Some((path, name)) = test.rsplit_once("::") else {
+        return Err("is not written as path::test".to_owned());
+    };
+    let Some(source) = read(path).filter(|_| Path::new(path).is_relative()) else {
+        return Err("is in a file that is not there".to_owned());
+    };
+    let Some(text) = function_with_its_comment(&source, name) else {
+        return Err(format!("is not there: no `fn {name}(` in the file"));
+    };
+    if !text.lines().any(is_test_attribute) {
+        return Err("is a function but no test".to_owned());
+    }
+    Ok((name, text))
+}
+
+/// The rows of the tables of rules and commands: `| RULE | what covers it |`.
 fn rows(readme: &str) -> Vec<Row> {
-    readme.lines().filter_map(row).collect()
+    sections(readme, |heading| heading != BETTER).filter_map(row).collect()
 }
 
 fn row(line: &str) -> Option<Row> {
@@ -134,9 +273,9 @@ fn is_rule(word: &str) -> bool {
     })
 }
 
-/// Whether all rules of this kind must be in the table; of the others only what is covered is listed.
+/// Whether all rules of this kind must be in the table; of distributed operation (L-70..L-74) only what is covered is.
 fn is_listed_whole(rule: &str) -> bool {
-    !is_rule(rule) || ["M-", "S-", "G-", "R-", "C-"].iter().any(|kind| rule.starts_with(kind))
+    !rule.starts_with("L-7")
 }
 
 /// A function's lines with the comments and attributes directly above it.
@@ -261,4 +400,32 @@ fn a_named_test_is_there_is_a_test_and_names_the_rule() {
         let found = problems_of(&format!("| {rule} | `a/b.rs::one`, `{test}` |\n"), &[]);
         assert!(found.contains(&format!("{rule}: `{test}` {expected}")), "{found:?}");
     }
+}
+
+#[test]
+fn an_improvement_needs_a_test_that_names_it_and_each_rule_a_row() {
+    let found = |rows: &str, improved: &[&str]| {
+        let readme =
+            format!("## Rules\n| X-9 | no improvement | - |\n{BETTER}\n| Rules | Better | Tests |\n{rows}");
+        better_problems(&readme, improved, &mut |path| (path == "a/b.rs").then(|| SOURCE.to_owned()))
+    };
+    let good = "| M-34, S-10 | what | `a/b.rs::m_34_is_in_the_name` |\n| M-33 | x | not yet: later |\n";
+    assert_eq!(found(good, &["M-33", "M-34", "S-10"]), Vec::<String>::new());
+    assert_eq!(found(good, &["X-9"]), ["X-9: is improved and not listed"]);
+    let foreign = "| M-33 | what | `a/b.rs::last`, `a/b.rs::one` |\n";
+    assert_eq!(found(foreign, &[]), ["M-33: `a/b.rs::last` does not name the rule"]);
+    let half = "| M-33, M-34 | what | `a/b.rs::one` |\n| M-33 | what | not yet: |\n";
+    let expected = ["M-34: no test of its row names it", "M-33: neither a test nor `not yet: reason`"];
+    assert_eq!(found(half, &[])[..2], expected);
+    assert_eq!(
+        found("| M-33 | what | `a/c.rs::one` |\n", &[])[0],
+        "M-33: `a/c.rs::one` is in a file that is not there"
+    );
+}
+
+#[test]
+fn a_document_that_names_a_test_which_is_gone_is_told() {
+    let mut read = |path: &str| (path == "a/b.rs").then(|| SOURCE.to_owned());
+    let text = "kept by `a/b.rs::one`, `some code` and `a/b.rs::gone`";
+    assert_eq!(named_tests(text, &mut read), ["`a/b.rs::gone` is not there: no `fn gone(` in the file"]);
 }

@@ -28,7 +28,7 @@ fn without_a_tee_and_without_simulation_it_refuses_to_start_and_says_so() {
     assert_eq!(Request::get(&chosen.url("/status")).send().status, 200);
 }
 
-//
+// L-19, X-37
 #[test]
 fn a_port_in_use_ends_the_start_with_the_address_and_a_remedy() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -48,6 +48,7 @@ fn a_bad_option_is_named_with_its_remedy() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("--no-such-option"));
 }
 
+// L-32
 // deviations, L-70..L-74 and M-75: refused, never ignored.
 #[test]
 fn what_it_cannot_do_yet_is_refused_by_name() {
@@ -154,7 +155,7 @@ fn a_new_manifest_in_recovery_archives_the_old_state() {
     assert_eq!(Request::get(&coordinator.url("/status")).send().data()["StatusCode"], 3);
 }
 
-//
+// L-20, X-26
 #[test]
 fn a_startup_manifest_is_set_once_and_is_a_no_op_afterwards() {
     let folder = tempfile::tempdir().unwrap();

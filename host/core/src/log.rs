@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    //
+    //
     #[test]
     fn a_line_has_time_with_milliseconds_then_update_then_fields_in_order() {
         let now = datetime!(2025-03-04 05:06:07.008_9 UTC);

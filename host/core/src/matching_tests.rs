@@ -38,7 +38,7 @@ fn accepts(package: &Package, claims: &Claims) -> bool {
     match_package(package, claims, CERTIFICATE).is_ok()
 }
 
-// M-81
+// X-62, M-81
 #[test]
 fn up_to_date_is_always_accepted_and_other_statuses_only_if_named() {
     let with = |status: &str, accepted: &[&str]| {
@@ -87,7 +87,7 @@ fn the_quote_must_be_bound_to_this_connections_certificate() {
     assert!(!accepts(&package(), &Claims { report_data: vec![0; 31], ..claims() }));
 }
 
-// M-84
+// X-62, M-84
 #[test]
 fn debug_must_be_equal_in_both_directions() {
     let debug_package = Package { debug: true, ..Package::default() };
@@ -97,7 +97,7 @@ fn debug_must_be_equal_in_both_directions() {
     assert!(!accepts(&package(), &debug_claims));
 }
 
-// M-85
+// X-66, M-85
 #[test]
 fn ids_are_compared_ignoring_case_and_in_full() {
     let unique = |id: String| Package { unique_id: id, ..Package::default() };

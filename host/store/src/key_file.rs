@@ -188,6 +188,7 @@ mod tests {
         assert_eq!(KeyFile::decode(&file.encode()), Ok(file));
     }
 
+    // L-32
     #[test]
     fn only_the_sealing_key_opens_it_and_only_for_its_state() {
         let file = KeyFile { kind: SealingKind::Tee, entries: vec![entry(1)] };

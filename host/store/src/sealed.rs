@@ -225,6 +225,7 @@ mod tests {
         assert_eq!(format!("{clear:?}"), "SecretBytes(a)");
     }
 
+    // L-31
     #[test]
     fn a_record_does_not_open_elsewhere_nor_with_another_key() {
         let record = sample();

@@ -181,6 +181,7 @@ async fn mixed_and_missing_records_are_noticed_as_at_a_start() {
     assert!(text.contains("some are missing") && text.contains("set a new manifest"), "{text}");
 }
 
+//
 // A state sealed by a TEE never opens in simulation, even if its clear mark says otherwise.
 #[tokio::test]
 async fn a_tees_state_whose_mark_was_changed_is_not_recovered_in_simulation() {

@@ -451,6 +451,7 @@ async fn a_reset_archives_the_old_state_which_opens_when_put_back() {
     assert_eq!(store.snapshot().open("secret:a").unwrap().unwrap().expose(), b"one");
 }
 
+// L-31
 #[tokio::test]
 async fn neither_values_nor_log_lines_nor_keys_lie_in_the_files_in_the_clear() {
     let folder = TempDir::new().unwrap();

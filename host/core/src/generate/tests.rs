@@ -167,7 +167,7 @@ fn a_private_symmetric_key_has_at_most_8160_bytes() {
     assert!(make(8161 * 8).unwrap_err().0.starts_with("invalid secret size: k"));
 }
 
-// S-31, S-32
+// X-58, S-31, S-32
 #[test]
 fn without_a_template_the_defaults_hold() {
     let certificate = make(&definition(SecretKind::CertEcdsa, 256)).unwrap().certificate.unwrap();

@@ -156,7 +156,7 @@ async fn only_what_this_marble_root_signed_is_a_marble() {
     coordinator.authenticate_marble(Some(&web)).unwrap();
 }
 
-// X-5, X-11a: secrets' certificates have the same issuer, whatever their names say
+// S-35, X-5, X-11a: secrets' certificates have the same issuer, whatever their names say
 #[tokio::test]
 async fn the_certificate_of_a_secret_is_no_marbles() {
     let mut manifest = gated();

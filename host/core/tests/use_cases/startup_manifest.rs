@@ -19,6 +19,7 @@ async fn it_is_set_where_there_is_no_state_and_left_alone_where_it_is_in_force()
     assert_eq!(world.revision(), revision);
 }
 
+//
 #[tokio::test]
 async fn another_manifest_than_the_one_in_force_is_an_error_that_names_it() {
     let (world, coordinator) = World::with(&manifest()).await;
@@ -31,6 +32,7 @@ async fn another_manifest_than_the_one_in_force_is_an_error_that_names_it() {
     assert_eq!(world.revision(), revision);
 }
 
+// X-26, L-20
 #[tokio::test]
 async fn it_is_never_applied_in_recovery() {
     let world = World::new().await;
@@ -41,6 +43,7 @@ async fn it_is_never_applied_in_recovery() {
     assert_eq!((coordinator.status().code, world.revision()), (1, 0));
 }
 
+//
 #[tokio::test]
 async fn with_recovery_keys_it_is_set_only_if_somebody_keeps_the_recovery_secrets() {
     let world = World::new().await;

@@ -48,7 +48,7 @@ fn nonce(text: &str) -> Result<Option<Vec<u8>>, Failure> {
 mod tests {
     use super::*;
 
-    //
+    //
     #[test]
     fn a_nonce_is_url_safe_base64_with_padding() {
         assert_eq!(nonce("nonce=-_8%3D").unwrap(), Some(vec![0xfb, 0xff]));

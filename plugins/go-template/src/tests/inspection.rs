@@ -31,6 +31,7 @@ fn a_template_that_would_print_a_whole_secret_or_nothing_is_refused() {
     refuses("{{ define \"t\" }}{{ . }}{{ end }}{{ template \"t\" }}");
 }
 
+// S-74
 #[test]
 fn no_function_of_the_language_looks_into_a_secret() {
     for value in [".Secrets.k", ".Secrets.k.Public", ".Secrets.nope", "(raw .Secrets.k)"] {

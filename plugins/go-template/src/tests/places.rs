@@ -27,6 +27,7 @@ fn every_function_writes_what_the_table_says() {
     ]);
 }
 
+//
 #[test]
 fn pem_takes_a_bare_certificate_as_its_certificate_but_refuses_keys() {
     assert_eq!(file("{{ pem .Secrets.c }}"), "‹c.Certificate.Pem›");

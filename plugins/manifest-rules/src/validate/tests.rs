@@ -125,6 +125,7 @@ fn a_certificate_has_one_kind_of_expiry() {
     assert_accepted(&with(&["Secrets", "shared"], key));
 }
 
+//
 #[test]
 fn findings_come_in_the_order_of_the_rules_and_then_of_the_names() {
     let manifest = json!({

@@ -67,7 +67,7 @@ fn a_package_role_allows_its_packages_and_no_secret_of_the_same_name() {
     assert!(ask(&roles, "UpdateSecurityVersion", "Secrets", &["a"]).is_err());
 }
 
-// M-60, M-61, M-62
+// X-66, M-60, M-61, M-62
 #[test]
 fn actions_ignore_case_and_resource_types_and_names_do_not() {
     let roles = [held("r", "Secrets", &["a"], &["rEADsECRET"])];

@@ -52,7 +52,7 @@ fn an_upload_has_a_greatest_number_of_secrets() {
     assert!(error.contains("more than 10000 secrets"), "{error}");
 }
 
-// S-50, S-54a, M-9
+// X-63, X-54, S-50, S-54a, M-9
 #[test]
 fn fields_match_in_any_case_and_bytes_are_base64_or_integers() {
     let upload = only(r#"{"kEY":[0,255],"PRIVATE":"AQI=","other":1}"#);

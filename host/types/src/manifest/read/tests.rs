@@ -30,7 +30,7 @@ fn template_refusal(fields: &str) -> String {
     refusal(&format!(r#"{{"Secrets":{{"s":{{"Cert":{{{fields}}}}}}}}}"#))
 }
 
-// M-2
+// X-66, M-2
 #[test]
 fn field_names_match_in_any_case_and_chosen_names_only_exactly() {
     let manifest = parse(
@@ -226,7 +226,7 @@ fn a_file_is_a_string_or_an_object() {
     assert_eq!(file(r#"{"Data":"{{ x }}","RENDERER":"liquid"}"#), File { renderer, ..text });
 }
 
-// M-13
+// X-66, M-13
 #[test]
 fn encodings_are_compared_ignoring_case_and_decoded_at_once() {
     for (value, encoding, data) in [
