@@ -9,8 +9,10 @@ use carrara_types::decision::{AuthorizationRequest, Decision, Denial, Principal}
 use time::OffsetDateTime;
 
 use crate::error::{
-    PendingUpdateError, ReadAuditError, ReadSecretsError, UpdateManifestError, WriteSecretsError,
+    BackupError, PendingUpdateError, ReadAuditError, ReadSecretsError, Unauthorized, UpdateManifestError,
+    WriteSecretsError,
 };
+use crate::owner::OwnerCertificate;
 use crate::ports::{Policies, PolicyDecision, PolicyFailure};
 use crate::view::View;
 
@@ -57,12 +59,40 @@ impl<'view> UpdateGrant<'view> {
     }
 }
 
+/// Permission to make a state: the first one, or in recovery a new one; made by [`may_set_manifest`] alone.
+pub(crate) struct ClaimGrant(());
+
 /// Permission to read the audit trail; made by [`may_read_audit`] alone.
 pub(crate) struct AuditGrant<'view> {
     view: &'view View,
 }
 
 impl<'view> AuditGrant<'view> {
+    /// The view that was judged.
+    pub(crate) fn view(&self) -> &'view View {
+        self.view
+    }
+}
+
+/// Whether the caller may set the first manifest, or a new one in recovery: the owner where one is configured, else
+/// anybody. No policy is asked, since none is in force.
+///
+/// # Errors
+/// [`Unauthorized`], as for callers who are no users.
+pub(crate) fn may_set_manifest(
+    owner: Option<&OwnerCertificate>,
+    peer: Option<&[u8]>,
+) -> Result<ClaimGrant, Unauthorized> {
+    let is_owner = |owner: &OwnerCertificate| peer.is_some_and(|certificate| owner.is(certificate));
+    if owner.is_none_or(is_owner) { Ok(ClaimGrant(())) } else { Err(Unauthorized) }
+}
+
+/// Permission to copy the sealed state; made by [`may_back_up`] alone.
+pub(crate) struct BackupGrant<'view> {
+    view: &'view View,
+}
+
+impl<'view> BackupGrant<'view> {
     /// The view that was judged.
     pub(crate) fn view(&self) -> &'view View {
         self.view
@@ -212,6 +242,29 @@ pub(crate) async fn may_read_audit<'view>(
                 user.name
             );
             Err(ReadAuditError::Denied(refusal.text(specified)))
+        }
+    }
+}
+
+/// Whether the user may copy the sealed state.
+///
+/// # Errors
+/// [`BackupError::Denied`], or the policy's failure.
+pub(crate) async fn may_back_up<'view>(
+    view: &'view View,
+    policies: &dyn Policies,
+    user: &Principal,
+    now: OffsetDateTime,
+) -> Result<BackupGrant<'view>, BackupError> {
+    let question = Question { user, action: "Backup", resource_type: "Manifest", names: Vec::new() };
+    match ask(view, policies, question, now).await.map_err(BackupError::Policy)? {
+        None => Ok(BackupGrant { view }),
+        Some(refusal) => {
+            let specified = format!(
+                "user {} is not allowed to back up the state; it takes a role of type Manifest with the action Backup",
+                user.name
+            );
+            Err(BackupError::Denied(refusal.text(specified)))
         }
     }
 }

@@ -54,6 +54,8 @@ pub(crate) enum Action {
     ReadAudit,
     /// A locked state was opened with recovery secrets.
     Recover,
+    /// A sealed copy of the state was handed out.
+    Backup,
 }
 
 impl Action {
@@ -69,6 +71,7 @@ impl Action {
             Self::ApplyUpdate => "ApplyUpdate",
             Self::ReadAudit => "ReadAudit",
             Self::Recover => "Recover",
+            Self::Backup => "Backup",
         }
     }
 }

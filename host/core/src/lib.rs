@@ -10,6 +10,7 @@ mod advance_counter;
 mod apply_update;
 pub mod audit;
 pub mod authority;
+mod back_up_state;
 mod ca_key;
 mod cancel_update;
 mod carry_over;
@@ -21,12 +22,16 @@ mod digest_signature;
 mod dry_run;
 pub mod error;
 mod full_update;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod generate;
 mod key_pair;
 mod log;
 mod marble_certificate;
 mod matching;
 pub mod outcome;
+mod owner;
 mod package_update;
 mod parameters;
 mod pem_text;
@@ -59,6 +64,7 @@ mod view;
 mod write_secrets;
 
 pub use catalog::declared_secrets;
+pub use owner::OwnerCertificate;
 
 use std::sync::Arc;
 
@@ -91,6 +97,8 @@ pub struct Ports {
 pub struct Settings {
     /// EDG_COORDINATOR_DNS_NAMES, split at commas: SANs of a new CA (L-12). IP texts become IP SANs.
     pub dns_names: Vec<String>,
+    /// Who alone may set the first manifest, or a new one in recovery. Without: whoever comes first.
+    pub owner: Option<OwnerCertificate>,
 }
 
 /// A quote with the root certificate that it is over; made at start and kept (lifecycle.md section 11).
@@ -102,6 +110,7 @@ struct RootQuote {
 /// The coordinator: one public method per use case, each in its own file.
 pub struct Coordinator {
     ports: Ports,
+    owner: Option<OwnerCertificate>,
     /// The CA that was read last. Before a manifest is set, a temporary one (L-14, L-16), which becomes the state's then.
     /// No older one is kept: an intermediate key that an update replaced must not stay in memory.
     newest_live: ArcSwap<Live>,
@@ -146,6 +155,7 @@ impl Coordinator {
             .map_err(|error| StartError::Quote(Cause(error.to_string())))?;
         Ok(Self {
             ports,
+            owner: settings.owner,
             newest_live: ArcSwap::new(live),
             epoch: ArcSwapOption::new(epoch),
             reading: std::sync::Mutex::default(),

@@ -191,13 +191,13 @@ pub trait Store: Send + Sync {
 pub trait Candidate: Send + Sync {
     /// What is in it.
     fn snapshot(&self) -> Arc<dyn Snapshot>;
-    /// Keeps the state in this mode from now on: wraps the data key with this machine's sealing key, durably, and opens
-    /// the store with the state. A crash anywhere leaves the state locked or open.
+    /// Wraps the data key with this machine's sealing key, as the state's mode wants it, durably, and opens the store with
+    /// the state. A crash anywhere leaves the state locked or open.
     ///
     /// # Errors
     /// [`StoreError::NotLocked`] if the state was recovered or replaced meanwhile; or the key could not be written, and
     /// the state is locked as before.
-    async fn adopt(self: Box<Self>, mode: SealMode) -> Result<(), StoreError>;
+    async fn adopt(self: Box<Self>) -> Result<(), StoreError>;
 }
 
 /// What a sealing key is bound to; marked in every sealed file so that one kind never opens the other's.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use carrara_core::error::{
-    CounterError, FeatureError, LogHeadError, ManifestReadError, PendingUpdateError, QuoteError,
+    BackupError, CounterError, FeatureError, LogHeadError, ManifestReadError, PendingUpdateError, QuoteError,
     ReadAuditError, ReadLogError, ReadSecretsError, RecoverError, RecoveryPublicKeyError, SetManifestError,
     SignQuoteError, Unauthorized, UpdateManifestError, WriteSecretsError, public_message,
 };
@@ -61,6 +61,10 @@ pub(crate) enum Failure {
     LogHead(LogHeadError),
     /// The audit trail.
     Audit(ReadAuditError),
+    /// A sealed copy of the state.
+    Backup(BackupError),
+    /// Enough are being made.
+    BackupsFull,
     /// R-40..R-44.
     Recover(RecoverError),
     /// the header.
@@ -146,12 +150,14 @@ fn classify(version: Version, failure: &Failure) -> (StatusCode, Kind) {
         Failure::Feature(FeatureError::Off(_)) => (StatusCode::FORBIDDEN, Kind::Error),
         Failure::Feature(FeatureError::Store(_)) => internal,
         Failure::Unauthorized(_)
+        | Failure::SetManifest(SetManifestError::Unauthorized)
         | Failure::Secrets(ReadSecretsError::Unauthorized)
         | Failure::WriteSecrets(WriteSecretsError::Unauthorized)
         | Failure::Update(UpdateManifestError::Unauthorized)
         | Failure::Pending(PendingUpdateError::Unauthorized)
         | Failure::Counter(CounterError::Unauthorized(_))
-        | Failure::Audit(ReadAuditError::Unauthorized) => unauthorized,
+        | Failure::Audit(ReadAuditError::Unauthorized)
+        | Failure::Backup(BackupError::Unauthorized) => unauthorized,
         Failure::WriteSecrets(WriteSecretsError::Busy)
         | Failure::Update(UpdateManifestError::Busy)
         | Failure::Pending(PendingUpdateError::Busy)
@@ -174,6 +180,10 @@ fn classify(version: Version, failure: &Failure) -> (StatusCode, Kind) {
             (StatusCode::FORBIDDEN, fail)
         }
         Failure::Audit(ReadAuditError::Store(_)) => internal,
+        Failure::Backup(BackupError::Denied(_) | BackupError::Policy(_)) => (StatusCode::FORBIDDEN, fail),
+        Failure::Backup(BackupError::NotKept) => (StatusCode::CONFLICT, fail),
+        Failure::Backup(BackupError::Store(_)) => internal,
+        Failure::BackupsFull => busy,
         Failure::Recover(RecoverError::Unsigned) => (StatusCode::GONE, Kind::Error),
         Failure::Recover(RecoverError::Decrypt(_)) if version == Version::V2 => bad_request,
         Failure::Recover(_) | Failure::RecoveryPublicKey(_) => internal,
@@ -213,6 +223,8 @@ fn message(version: Version, failure: &Failure) -> String {
         Failure::LogHead(LogHeadError::Sign(_)) => Mishap::Panic.message().to_owned(),
         Failure::LogHead(error) => public_message(error),
         Failure::Audit(error) => public_message(error),
+        Failure::Backup(error) => public_message(error),
+        Failure::BackupsFull => "another backup is being made; try again when it is done".to_owned(),
         Failure::Recover(RecoverError::Unsigned) => RECOVER_V1_IS_GONE.to_owned(),
         Failure::Recover(error) => public_message(error),
         Failure::RecoverySignature => {
@@ -255,9 +267,11 @@ fn cause(failure: &Failure) -> Option<String> {
         | Failure::Log(ReadLogError::Store(error))
         | Failure::Counter(CounterError::Store(error))
         | Failure::LogHead(LogHeadError::Store(error))
-        | Failure::Audit(ReadAuditError::Store(error)) => Some(public_message(error as &dyn Error)),
+        | Failure::Audit(ReadAuditError::Store(error))
+        | Failure::Backup(BackupError::Store(error)) => Some(public_message(error as &dyn Error)),
         Failure::Secrets(ReadSecretsError::Policy(failure))
-        | Failure::Audit(ReadAuditError::Policy(failure)) => Some(failure.internal()),
+        | Failure::Audit(ReadAuditError::Policy(failure))
+        | Failure::Backup(BackupError::Policy(failure)) => Some(failure.internal()),
         Failure::Quote(QuoteError::Issue(error)) => Some(error.to_string()),
         Failure::SignQuote(error @ SignQuoteError::Sign(_)) => Some(public_message(error)),
         Failure::LogHead(error @ LogHeadError::Sign(_)) => Some(public_message(error)),

@@ -41,7 +41,7 @@ pub(crate) async fn coordinator() -> Arc<Coordinator> {
         clock: nothing.clone(),
         entropy: nothing,
     };
-    let settings = Settings { dns_names: vec!["localhost".to_owned()] };
+    let settings = Settings { dns_names: vec!["localhost".to_owned()], owner: None };
     Arc::new(Coordinator::start(ports, settings).await.unwrap())
 }
 
@@ -77,6 +77,10 @@ impl Store for Nothing {
     async fn try_data_key(&self, _data_key: &SecretBytes) -> Result<Option<Box<dyn Candidate>>, StoreError> {
         Err(StoreError::NotLocked)
     }
+
+    async fn backup(&self) -> Result<Backup, StoreError> {
+        Err(StoreError::NotOpen)
+    }
 }
 
 impl Snapshot for Nothing {
@@ -88,11 +92,11 @@ impl Snapshot for Nothing {
         None
     }
 
-    fn record_revision(&self, _key: &str) -> Option<u64> {
+    fn seal_mode(&self) -> Option<SealMode> {
         None
     }
 
-    fn seal_mode(&self) -> Option<SealMode> {
+    fn record_revision(&self, _key: &str) -> Option<u64> {
         None
     }
 

@@ -37,6 +37,8 @@ mod writer;
 mod common;
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod writer_tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,11 +1,12 @@
-//! The words of the coordinator: manifests, claims, decisions and secret bytes.
+//! The words of the coordinator: backups, manifests, claims, decisions, seal modes and secret bytes.
 //!
 //! No I/O, no async, no clock and no randomness: everything here is a value or a pure function, so that the trusted
 //! host, the command-line tool and a policy guest mean the same thing by the same word.
 
+pub mod backup;
 pub mod claims;
 pub mod decision;
 pub mod encoding;
 pub mod manifest;
-pub mod secret;
 pub mod seal_mode;
+pub mod secret;

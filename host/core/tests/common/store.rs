@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use carrara_core::ports::{
-    Backup, Batch, Candidate, CommitError, Committed, Found, KeyPolicy, NewState, SealMode, Sealing, SealingKind,
+    Backup, Batch, Candidate, CommitError, Committed, Found, KeyPolicy, NewState, Sealing, SealingKind,
     Snapshot, Store, StoreError,
 };
 use carrara_store::{Backend, Options};
@@ -44,6 +44,7 @@ pub struct TestStore {
     pub locked: AtomicBool,
     pub create_fails: AtomicBool,
     pub commit_fails: AtomicBool,
+    pub backup_fails: AtomicBool,
     pub adopt_fails: Arc<AtomicBool>,
     /// Told when a state is about to be adopted, or was made.
     pub adopting: Arc<Notify>,
@@ -79,6 +80,7 @@ impl TestStore {
             locked: AtomicBool::new(false),
             create_fails: AtomicBool::new(false),
             commit_fails: AtomicBool::new(false),
+            backup_fails: AtomicBool::new(false),
             adopt_fails: Arc::default(),
             adopting: Arc::default(),
             may_adopt: Arc::new(Semaphore::new(1)),
@@ -169,6 +171,13 @@ impl Store for TestStore {
         let (adopting, go) = (Arc::clone(&self.adopting), Arc::clone(&self.may_adopt));
         Ok(Some(Box::new(TestCandidate { candidate, fails, adopting, go })))
     }
+
+    async fn backup(&self) -> Result<Backup, StoreError> {
+        if self.backup_fails.load(Ordering::SeqCst) {
+            return Err(StoreError::Write(INTERNAL.to_owned()));
+        }
+        self.inner.backup().await
+    }
 }
 
 /// A candidate that can fail.
@@ -185,12 +194,12 @@ impl Candidate for TestCandidate {
         self.candidate.snapshot()
     }
 
-    async fn adopt(self: Box<Self>, mode: SealMode) -> Result<(), StoreError> {
+    async fn adopt(self: Box<Self>) -> Result<(), StoreError> {
         if self.fails.load(Ordering::SeqCst) {
             return Err(StoreError::Write(INTERNAL.to_owned()));
         }
         self.adopting.notify_one();
         let _go = self.go.acquire().await.unwrap();
-        self.candidate.adopt(mode).await
+        self.candidate.adopt().await
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use carrara_core::ports::{
-    Batch, Candidate, CommitError, Committed, Found, NewState, Policies, PolicyDecision, PolicyFailure,
+    Backup, Batch, Candidate, CommitError, Committed, Found, NewState, Policies, PolicyDecision, PolicyFailure,
     RenderFailure, SecretCatalog, Snapshot, Store, StoreError,
 };
 use carrara_types::decision::{
@@ -215,5 +215,9 @@ impl Store for CountedStore {
 
     async fn try_data_key(&self, data_key: &SecretBytes) -> Result<Option<Box<dyn Candidate>>, StoreError> {
         self.store.try_data_key(data_key).await
+    }
+
+    async fn backup(&self) -> Result<Backup, StoreError> {
+        self.store.backup().await
     }
 }

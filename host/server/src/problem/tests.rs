@@ -164,10 +164,13 @@ const STRANGER: &str = "unauthorized user: client certificate did not match any 
 fn every_use_case_knows_strangers() {
     for failure in [
         Failure::Unauthorized(Unauthorized),
+        // X-1
+        Failure::SetManifest(SetManifestError::Unauthorized),
         Failure::WriteSecrets(WriteSecretsError::Unauthorized),
         Failure::Update(UpdateManifestError::Unauthorized),
         Failure::Pending(PendingUpdateError::Unauthorized),
         Failure::Audit(ReadAuditError::Unauthorized),
+        Failure::Backup(BackupError::Unauthorized),
     ] {
         assert_both(&failure, (401, Kind::Error), (401, Kind::Fail), STRANGER);
     }
@@ -333,6 +336,31 @@ fn the_new_endpoints_use_ordinary_codes() {
             "policy \"rbac\" could not decide".to_owned(),
         ),
         (Failure::Audit(ReadAuditError::Store(store())), 500, Kind::Error, format!("the audit trail {read}")),
+        (
+            Failure::Backup(BackupError::Denied("user U is not".to_owned())),
+            403,
+            Kind::Fail,
+            "user U is not".to_owned(),
+        ),
+        (
+            Failure::Backup(BackupError::Policy(policy())),
+            403,
+            Kind::Fail,
+            "policy \"rbac\" could not decide".to_owned(),
+        ),
+        (Failure::Backup(BackupError::NotKept), 409, Kind::Fail, BackupError::NotKept.to_string()),
+        (
+            Failure::Backup(BackupError::Store(store())),
+            500,
+            Kind::Error,
+            "the state could not be copied; see the coordinator's log".to_owned(),
+        ),
+        (
+            Failure::BackupsFull,
+            503,
+            Kind::Error,
+            "another backup is being made; try again when it is done".to_owned(),
+        ),
     ] {
         assert_eq!(shown(V2, &failure), (status, kind, message));
     }
@@ -429,6 +457,8 @@ fn internals_reach_the_log_and_never_the_message() {
         (Failure::SignQuote(SignQuoteError::Sign(Cause("/secret/place".to_owned()))), "/secret/place"),
         (Failure::Audit(ReadAuditError::Store(store())), "/secret/place"),
         (Failure::Audit(ReadAuditError::Policy(policy())), "0x1234"),
+        (Failure::Backup(BackupError::Store(store())), "/secret/place"),
+        (Failure::Backup(BackupError::Policy(policy())), "0x1234"),
     ] {
         for version in [V1, V2] {
             let problem = problem(version, &failure);

@@ -42,6 +42,7 @@ const ACCESS: &[(&str, [u16; 5])] = &[
     ("POST /api/v2/recover", [500; 5]),
     ("GET /api/v2/recover/public-key", [500; 5]),
     ("GET /api/v2/audit?from=0&limit=5", [401, 401, 403, 401, 200]),
+    ("GET /api/v2/backup", [401, 401, 403, 401, 200]),
     ("GET /api/v2/openapi.json", [200; 5]),
 ];
 

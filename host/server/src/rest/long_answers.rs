@@ -99,13 +99,14 @@ mod tests {
     async fn who_reads_slowly_holds_a_share_and_others_are_asked_to_try_again() {
         let world = World::without_manifest().await;
         let manifest = world.manifest().to_string() + &" ".repeat(ROOM / 2);
-        world.coordinator.set_manifest(manifest.as_bytes()).await.unwrap();
+        world.coordinator.set_manifest(None, manifest.as_bytes()).await.unwrap();
         let api = Api {
             coordinator: Arc::clone(&world.coordinator),
             bodies: Arc::new(Semaphore::new(1)),
             uploads: Semaphore::new(1),
             answers: LongAnswers::within(ROOM),
             log_readings: Semaphore::new(1),
+            backups: Arc::new(Semaphore::new(1)),
             body_read: Limits::default().body_read,
         };
         let mut service = warp::service(filter(&Arc::new(api)));

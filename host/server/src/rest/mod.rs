@@ -4,6 +4,7 @@
 //! detect old servers by it.
 
 mod audit;
+mod backup;
 mod body;
 mod counter;
 mod findings;
@@ -12,11 +13,11 @@ mod long_answers;
 mod manifest;
 mod openapi;
 mod pending;
-mod query;
+pub(crate) mod query;
 mod quote;
 mod recover;
 pub(crate) mod routes;
-mod secret_upload;
+pub(crate) mod secret_upload;
 mod secrets;
 mod sign_quote;
 mod status;
@@ -25,11 +26,10 @@ mod update;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use carrara_core::Coordinator;
-use futures_util::{Stream, TryStreamExt as _};
+use futures_util::{FutureExt as _, Stream, TryStreamExt as _};
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
@@ -42,9 +42,10 @@ use warp::{Filter, Rejection};
 use self::long_answers::LongAnswers;
 use crate::edge::{self, App, Mishap};
 use crate::json;
-use crate::limits::{ANSWERS_BYTES, BODIES_BYTES, LOG_READINGS, Limits, UPLOADS};
+use crate::limits::{BACKUPS, LOG_READINGS, Limits};
 use crate::peer::Peer;
 use crate::problem::{Envelope, Failure, problem};
+use crate::uploads::Uploads;
 
 pub(crate) type Response = warp::reply::Response;
 
@@ -58,14 +59,14 @@ pub(crate) enum Version {
 /// What endpoints work with.
 pub(crate) struct Api {
     pub(crate) coordinator: Arc<Coordinator>,
-    /// Bytes of bodies that may be in memory, in KiB.
-    bodies: Arc<Semaphore>,
-    /// Bodies that may be read at once.
-    uploads: Semaphore,
+    /// Bodies that are being read.
+    uploads: Uploads,
     answers: LongAnswers,
     /// Long readings of the update log at once.
     log_readings: Semaphore,
-    body_read: Duration,
+    /// Backups being made or sent.
+    backups: Arc<Semaphore>,
+    limits: Limits,
 }
 
 /// A request on its way to an endpoint.
@@ -89,20 +90,30 @@ type Endpoint = BoxedFilter<(Response,)>;
 
 /// The clients' port.
 pub(crate) fn app(coordinator: Arc<Coordinator>, limits: &Limits) -> App {
-    let bodies = Arc::new(Semaphore::new(BODIES_BYTES >> 10));
-    let uploads = Semaphore::new(UPLOADS);
-    let answers = LongAnswers::within(ANSWERS_BYTES);
+    let uploads = Uploads::new(limits);
+    let answers = LongAnswers::within(limits.answers_bytes);
     let log_readings = Semaphore::new(LOG_READINGS);
-    let api = Api { coordinator, bodies, uploads, answers, log_readings, body_read: limits.body_read };
-    let service = warp::service(filter(&Arc::new(api)));
+    let backups = Arc::new(Semaphore::new(BACKUPS));
+    let limits = limits.clone();
+    serve(Arc::new(Api { coordinator, uploads, answers, log_readings, backups, limits }))
+}
+
+fn serve(api: Arc<Api>) -> App {
+    let service = warp::service(filter(&api));
     let answer = move |request: edge::Question| -> edge::Pending {
-        let mut service = service.clone();
+        let (mut service, api) = (service.clone(), Arc::clone(&api));
         Box::pin(async move {
             // CONNECT names no path, which warp does not expect.
             if request.uri().path_and_query().is_none() {
                 return edge::answer(refusal(Version::V2, &Failure::NotAllowed));
             }
+            let read = request.method() == Method::GET;
+            let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
             match service.call(request).await {
+                Ok(response) if read => match api.answers.count(peer, response) {
+                    Ok(answer) => answer,
+                    Err(failure) => edge::answer(refusal(Version::V2, &failure)),
+                },
                 Ok(response) => edge::answer(response),
                 Err(never) => match never {},
             }
@@ -132,16 +143,13 @@ fn filter(api: &Arc<Api>) -> Endpoint {
                     Some(route) => {
                         let version = route.version;
                         let mut call = Call { api, version, peer, query, recovery_signature, body };
-                        let answer = match (route.answer)(&mut call).await {
-                            Ok(answer) if method == Method::GET => call.api.answers.count(answer).await,
-                            other => other,
-                        };
+                        let answer = (route.answer)(&mut call).await;
                         if !answer.as_ref().is_err_and(Failure::is_of_the_body) {
-                            read_out(&call.api, &mut call.body).await;
+                            read_out(&call.api, &call.peer, &mut call.body).await;
                         }
                         answer.unwrap_or_else(|failure| refusal(version, &failure))
                     }
-                    None => unmatched(&api, body).await,
+                    None => unmatched(&api, &peer, body).await,
                 }
             }
         })
@@ -151,17 +159,21 @@ fn filter(api: &Arc<Api>) -> Endpoint {
 }
 
 /// What no endpoint takes.
-async fn unmatched(api: &Api, mut body: BodyStream) -> Response {
-    read_out(api, &mut body).await;
+async fn unmatched(api: &Api, peer: &Peer, mut body: BodyStream) -> Response {
+    read_out(api, peer, &mut body).await;
     refusal(Version::V2, &Failure::NotAllowed)
 }
 
 /// What the answer did not need is read all the same: over HTTP/2 an answer that comes before the body's end resets the
 /// stream, and some clients never look at it.
-async fn read_out(api: &Api, body: &mut BodyStream) {
+async fn read_out(api: &Api, peer: &Peer, body: &mut BodyStream) {
+    // Most requests have no body, or what there is of it has come along.
+    if body::discard(body).now_or_never().is_some() {
+        return;
+    }
     // Slow, long or one too many: the answer is the same, whether the client reads it or not.
-    if let Ok(_upload) = api.uploads.try_acquire() {
-        let _ = tokio::time::timeout(api.body_read, body::discard(body)).await;
+    if let Ok(upload) = api.uploads.begin(peer.address.ip()) {
+        let _ = api.uploads.read(&upload, body::discard(body)).await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use http::Method;
 
 use super::{
-    Call, Response, Version, audit, counter, log, manifest, openapi, pending, quote, recover, secret_upload,
+    Call, Response, Version, audit, backup, counter, log, manifest, openapi, pending, quote, recover, secret_upload,
     secrets, sign_quote, status, update,
 };
 use crate::problem::Failure;
@@ -62,6 +62,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
     POST V1 "/update-cancel" pending::cancel
     POST V2 "/api/v2/sign-quote" sign_quote::sign
     GET  V2 "/api/v2/audit" audit::get
+    GET  V2 "/api/v2/backup" backup::get
     POST V2 "/api/v2/recover" recover::recover
     POST V1 "/recover" recover::recover
     GET  V2 "/api/v2/recover/public-key" recover::public_key

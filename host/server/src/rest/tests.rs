@@ -236,6 +236,7 @@ fn api_of(coordinator: Arc<Coordinator>, body_read: Duration) -> Arc<Api> {
         uploads,
         answers: LongAnswers::within(ANSWERS_BYTES),
         log_readings: Semaphore::new(1),
+        backups: Arc::new(Semaphore::new(1)),
         body_read,
     })
 }
@@ -294,7 +295,7 @@ async fn a_bad_nonce_is_a_400_fail_in_v2_and_ignored_in_v1() {
     assert_eq!(get("/quote?nonce=a").await.0, StatusCode::OK);
 }
 
-// R-54; rest-api.md section 4: authentication comes before the query and the state
+// rest-api.md section 4: authentication comes before the query and the state
 #[tokio::test]
 async fn a_stranger_s_bad_query_is_401_all_the_same() {
     for (uri, kind) in
