@@ -22,7 +22,7 @@ use crate::writer::Writer;
 use crate::writer_tests::{commit, value, writer};
 
 const CACHE: usize = 1 << 20;
-const STEPS: [&str; 5] = ["state written", "key written", "archived", "key renamed", "state renamed"];
+const STEPS: [&str; 5] = ["create.state-written", "create.key-written", "create.archived", "create.key-renamed", "create.state-renamed"];
 
 /// Runs `create` in `dir`; gives a copy of the directory as it was after every step.
 fn create_watched(dir: &Path, value: &str) -> Vec<(&'static str, TempDir)> {
@@ -57,7 +57,7 @@ fn a_crash_while_the_first_state_is_made_leaves_none_or_all_of_it() {
     let copies = create_watched(folder.path(), "new");
     assert_eq!(copies.iter().map(|(step, _)| *step).collect::<Vec<_>>(), STEPS);
     for (step, copy) in &copies {
-        let decided = matches!(*step, "key renamed" | "state renamed");
+        let decided = matches!(*step, "create.key-renamed" | "create.state-renamed");
         let expected = if decided { (Found::Open, Some(b"new".to_vec())) } else { (Found::Empty, None) };
         // Twice: the first start leaves nothing undone.
         for _ in 0..2 {
@@ -76,7 +76,7 @@ fn a_crash_while_a_locked_state_is_replaced_leaves_the_old_or_the_new_one() {
     let old_key = std::fs::read(folder.path().join("sealed_key")).unwrap();
     std::fs::remove_file(folder.path().join("sealed_key")).unwrap();
     for (step, copy) in create_watched(folder.path(), "new") {
-        let decided = matches!(step, "key renamed" | "state renamed");
+        let decided = matches!(step, "create.key-renamed" | "create.state-renamed");
         let expected = if decided { (Found::Open, Some(b"new".to_vec())) } else { (Found::Locked, None) };
         for _ in 0..2 {
             assert_eq!(found(copy.path()), expected, "{step}");
@@ -131,7 +131,7 @@ fn a_replacement_that_fails_late_asks_for_a_restart_which_finishes_it() {
     let target = folder.path().join("state.redb");
     let blocked = target.clone();
     redb.observer = Some(Box::new(move |step| {
-        if step == "key renamed" {
+        if step == "create.key-renamed" {
             std::fs::create_dir(&blocked).unwrap();
         }
     }));
@@ -169,7 +169,7 @@ fn a_key_file_with_two_keys_opens_the_state_and_one_without_the_right_key_is_dam
 }
 
 const REKEY_STEPS: [&str; 5] =
-    ["both keys written", "both keys renamed", "state written", "new key written", "new key renamed"];
+    ["rekey.both-written", "rekey.both-renamed", "create.state-written", "rekey.new-written", "rekey.new-renamed"];
 
 /// A state with a bit of everything, and copies of its directory as it was after every step of a rekeying.
 fn rekey_watched(dir: &Path) -> (Writer, Vec<(&'static str, TempDir)>) {
@@ -217,7 +217,7 @@ fn a_crash_while_the_data_key_changes_leaves_the_old_or_the_new_state_open() {
     let new = (b"new".to_vec(), Some(3), all(), entries());
     let one_key = std::fs::read(folder.path().join("sealed_key")).unwrap().len();
     for (step, copy) in &copies {
-        let decided = !step.starts_with("both");
+        let decided = !step.starts_with("rekey.both");
         // Twice: the first start leaves nothing undone, so that neither key stays that opens nothing.
         for _ in 0..2 {
             assert_eq!(&content(copy.path()), if decided { &new } else { &old }, "{step}");
@@ -276,7 +276,7 @@ fn a_rekeying_whose_last_step_fails_is_done_and_a_start_removes_the_old_key() {
     let blocked = folder.path().join("sealed_key.new");
     let target = blocked.clone();
     redb.observer = Some(Box::new(move |step| {
-        if step == "both keys renamed" {
+        if step == "rekey.both-renamed" {
             std::fs::create_dir_all(target.join("x")).unwrap();
         }
     }));
@@ -325,9 +325,9 @@ fn a_crash_while_a_recovered_state_is_adopted_leaves_it_locked_or_open() {
         drop(writer);
         let copies = std::mem::take(&mut *copies.lock().unwrap());
         let steps: Vec<_> = copies.iter().map(|(step, _)| *step).collect();
-        assert_eq!(steps, ["recovered key written", "recovered key renamed"]);
+        assert_eq!(steps, ["adopt.key-written", "adopt.key-renamed"]);
         for (step, copy) in &copies {
-            let open = *step == "recovered key renamed";
+            let open = *step == "adopt.key-renamed";
             let expected = if open { (Found::Open, Some(b"old".to_vec())) } else { (Found::Locked, None) };
             // Twice: the first start leaves nothing undone.
             for _ in 0..2 {

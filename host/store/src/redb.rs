@@ -68,14 +68,11 @@ impl Redb {
     /// One transaction. After a failure the database is closed: redb refuses all further writes until the file is opened
     /// anew.
     fn transact(&mut self, change: &Change, clear: &Clear<'_>) -> Result<(), StoreError> {
-        step::reach("commit.begin").map_err(|error| self.failed(&error))?;
+        self.reached("commit.begin")?;
         self.check_place()?;
         let Some(database) = self.database.take() else { return Err(StoreError::NotOpen) };
-        write(&database, change, clear).map_err(|error| match error {
-            ::redb::Error::Io(error) => self.failed(&error),
-            error => not_written(error),
-        })?;
-        step::reach("commit.end").map_err(|error| self.failed(&error))?;
+        write(&database, change, clear).map_err(|error| self.not_done(error))?;
+        self.reached("commit.end")?;
         self.database = Some(database);
         Ok(())
     }
@@ -94,28 +91,44 @@ impl Redb {
         )))
     }
 
+    fn not_done(&self, error: impl Into<::redb::Error>) -> StoreError {
+        match error.into() {
+            ::redb::Error::Io(error) => self.failed(&error),
+            error => not_written(error),
+        }
+    }
+
     fn failed(&self, error: &io::Error) -> StoreError {
         let path = self.directory.path().display();
         StoreError::Write(format!("the state directory {path}: {error}: {}", remedy(error)))
     }
 
+    /// The last step of a change of the data key.
+    fn trim_key(&mut self, key_file: &[u8]) -> Result<(), StoreError> {
+        self.directory.write_new_key(key_file).map_err(|error| self.failed(&error))?;
+        self.reached("rekey.new-written")?;
+        self.directory.rename_key_durably().map_err(|error| self.failed(&error))?;
+        self.reached("rekey.new-renamed")
+    }
+
     /// All that can fail while the old state still counts.
     fn prepare(&mut self, birth: &Birth) -> Result<Database, StoreError> {
-        self.directory.discard_new().map_err(not_written)?;
+        self.directory.discard_new().map_err(|error| self.failed(&error))?;
         let path = self.directory.new_state();
-        let file = create_private(&path).map_err(not_written)?;
-        let backend = backend(file).map_err(not_written)?;
-        let database = builder(self.cache_bytes).create_with_backend(backend).map_err(not_written)?;
+        let file = create_private(&path).map_err(|error| self.failed(&error))?;
+        let backend = backend(file).map_err(|error| self.not_done(error))?;
+        let database = builder(self.cache_bytes).create_with_backend(backend);
+        let database = database.map_err(|error| self.not_done(error))?;
         let clear = Clear { mark: Some(&birth.mark), recovery_data: Some(&birth.recovery_data) };
-        write(&database, &birth.change, &clear).map_err(not_written)?;
-        self.reached("state written");
-        self.directory.write_new_key(&birth.key_file).map_err(not_written)?;
-        self.reached("key written");
+        write(&database, &birth.change, &clear).map_err(|error| self.not_done(error))?;
+        self.reached("create.state-written")?;
+        self.directory.write_new_key(&birth.key_file).map_err(|error| self.failed(&error))?;
+        self.reached("create.key-written")?;
         if let Some(previous) = &self.previous {
-            self.directory.archive(previous).map_err(not_written)?;
+            self.directory.archive(previous).map_err(|error| self.failed(&error))?;
         }
-        self.reached("archived");
-        self.directory.rename_key().map_err(not_written)?;
+        self.reached("create.archived")?;
+        self.directory.rename_key().map_err(|error| self.failed(&error))?;
         Ok(database)
     }
 
@@ -130,16 +143,14 @@ impl Redb {
         }
     }
 
-    #[cfg(test)]
-    fn reached(&mut self, step: &'static str) {
+    /// A step between two others: tests look at the files here, die or fail.
+    fn reached(&mut self, step: &'static str) -> Result<(), StoreError> {
+        #[cfg(test)]
         if let Some(observer) = &mut self.observer {
             observer(step);
         }
+        step::reach(step).map_err(|error| self.failed(&error))
     }
-
-    #[cfg(not(test))]
-    #[expect(clippy::unused_self, reason = "the tests' twin looks at the files here")]
-    fn reached(&mut self, _step: &'static str) {}
 }
 
 impl Medium for Redb {
@@ -148,22 +159,17 @@ impl Medium for Redb {
     }
 
     fn rekey(&mut self, rekeying: &Rekeying) -> Result<(), StoreError> {
-        self.directory.write_new_key(&rekeying.both).map_err(not_written)?;
-        self.reached("both keys written");
-        self.directory.rename_key_durably().map_err(not_written)?;
-        self.reached("both keys renamed");
+        self.directory.write_new_key(&rekeying.both).map_err(|error| self.failed(&error))?;
+        self.reached("rekey.both-written")?;
+        self.directory.rename_key_durably().map_err(|error| self.failed(&error))?;
+        self.reached("rekey.both-renamed")?;
         let clear = Clear { recovery_data: Some(&rekeying.recovery_data), ..Clear::default() };
         self.transact(&rekeying.change, &clear)?;
-        self.reached("state written");
-        let trimmed = self.directory.write_new_key(&rekeying.key_file).and_then(|()| {
-            self.reached("new key written");
-            self.directory.rename_key_durably()
-        });
-        if let Err(error) = trimmed {
+        self.reached("rekey.state-written")?;
+        if let Err(error) = self.trim_key(&rekeying.key_file) {
             // The old key opens nothing any more; the next start removes it.
             tracing::warn!(%error, "the old data key could not be removed from sealed_key");
         }
-        self.reached("new key renamed");
         Ok(())
     }
 
@@ -173,7 +179,8 @@ impl Medium for Redb {
             Some(database) => database,
             None => {
                 write_again(&self.directory.state()).map_err(|error| self.failed(&error))?;
-                open_file(&self.directory.state(), self.cache_bytes).map_err(not_written)?
+                open_file(&self.directory.state(), self.cache_bytes)
+                    .map_err(|error| self.not_done(error))?
             }
         };
         let database = self.database.insert(database);
@@ -190,9 +197,9 @@ impl Medium for Redb {
                 return Err(ReplaceError::Unchanged(error));
             }
         };
-        self.reached("key renamed");
-        self.directory.rename_state().map_err(|error| ReplaceError::Unknown(not_written(error)))?;
-        self.reached("state renamed");
+        self.reached("create.key-renamed").map_err(ReplaceError::Unknown)?;
+        self.directory.rename_state().map_err(|error| ReplaceError::Unknown(self.failed(&error)))?;
+        self.reached("create.state-renamed").map_err(ReplaceError::Unknown)?;
         self.database = Some(database);
         self.place = place(&self.directory.state()).ok();
         self.previous = Some(birth.mark.state_id);
@@ -209,10 +216,10 @@ impl Medium for Redb {
 
     fn adopt(&mut self, head: &Sealed, key_file: &[u8]) -> Result<(), StoreError> {
         let database = self.open_locked(head)?;
-        self.directory.write_new_key(key_file).map_err(not_written)?;
-        self.reached("recovered key written");
-        self.directory.rename_key_durably().map_err(not_written)?;
-        self.reached("recovered key renamed");
+        self.directory.write_new_key(key_file).map_err(|error| self.failed(&error))?;
+        self.reached("adopt.key-written")?;
+        self.directory.rename_key_durably().map_err(|error| self.failed(&error))?;
+        self.reached("adopt.key-renamed")?;
         self.database = Some(database);
         self.place = place(&self.directory.state()).ok();
         Ok(())
