@@ -3,16 +3,20 @@
 //! Reads and checks everything before anything is opened or bound. A variable that asks for what this version cannot do
 //! is refused by `unsupported.rs`, never ignored. An empty value is unset (lifecycle.md section 1).
 
+mod trust;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use carrara_core::OwnerCertificate;
 use carrara_server::ListenAddress;
 use clap::{Args, Parser};
 use serde::Deserialize;
 use tracing::Level;
 
 use crate::unsupported;
+use trust::Build;
 
 /// The coordinator of confidential services: verifies them, is their CA, gives them secrets and configuration.
 ///
@@ -72,6 +76,10 @@ struct Layer {
     /// Run without a TEE: nothing is attested; only in builds for development [OE_SIMULATION=1]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     simulation: Option<bool>,
+    /// PEM file with the certificate of the owner, who alone sets the first manifest or resets in recovery; outside
+    /// simulation it comes from the measured image [EDG_COORDINATOR_OWNER_CERT]
+    #[arg(long, value_name = "FILE")]
+    owner_cert: Option<String>,
 }
 
 /// How log lines look.
@@ -126,6 +134,8 @@ pub(crate) struct Config {
     pub(crate) connection_errors: Level,
     /// No TEE.
     pub(crate) simulation: bool,
+    ///
+    pub(crate) owner: Option<OwnerCertificate>,
 }
 
 impl Config {
@@ -141,16 +151,20 @@ impl Config {
             let _ = error.print();
             std::process::exit(code)
         });
-        Self::read(line, |name| std::env::var_os(name))
+        Self::read(line, |name| std::env::var_os(name), &Build::this())
     }
 
-    fn read(line: CommandLine, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
+    fn read(
+        line: CommandLine,
+        variable: impl Fn(&str) -> Option<OsString>,
+        build: &Build<'_>,
+    ) -> Result<Self> {
         let variable = |name: &str| text_of(name, variable(name));
         unsupported::refuse(&variable)?;
         let file = line.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
         let environment = Layer::of_environment(&variable)?;
         let working_directory = variable("EDG_CWD")?.unwrap_or_default();
-        line.settings.over(environment).over(file).check(Path::new(&working_directory))
+        line.settings.over(environment).over(file).check(Path::new(&working_directory), build)
     }
 }
 
@@ -171,6 +185,7 @@ impl Layer {
             dev_mode: switch("EDG_COORDINATOR_DEV_MODE")?,
             http_error_log_level: variable("EDG_HTTP_ERROR_LOG_LEVEL")?,
             simulation: switch("OE_SIMULATION")?,
+            owner_cert: variable("EDG_COORDINATOR_OWNER_CERT")?,
         })
     }
 
@@ -192,10 +207,11 @@ impl Layer {
             dev_mode: self.dev_mode.or(lower.dev_mode),
             http_error_log_level: text(self.http_error_log_level, lower.http_error_log_level),
             simulation: self.simulation.or(lower.simulation),
+            owner_cert: text(self.owner_cert, lower.owner_cert),
         }
     }
 
-    fn check(self, working_directory: &Path) -> Result<Config> {
+    fn check(self, working_directory: &Path, build: &Build<'_>) -> Result<Config> {
         let this = self.over(Self::default());
         let parse = |name: &str, written: &str| -> Result<ListenAddress> {
             written.parse().with_context(|| format!("setting {name}"))
@@ -228,6 +244,7 @@ impl Layer {
             },
             connection_errors: level(this.http_error_log_level.as_deref())?,
             simulation: this.simulation.unwrap_or(false),
+            owner: build.owner(path(this.owner_cert).as_deref())?,
         })
     }
 }

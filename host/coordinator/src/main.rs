@@ -6,6 +6,7 @@
 mod addresses;
 mod audit;
 mod config;
+mod memory;
 mod startup;
 mod telemetry;
 mod unsupported;
@@ -17,12 +18,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use carrara_server::{Drained, Limits, Options, Server};
 use config::Config;
-use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 /// rest-api.md section 4.
 const RECOVERY: u8 = 1;
+const ACCEPTING_MARBLES: u8 = 3;
 
 fn main() -> ExitCode {
     match Config::of_process().and_then(|config| run(&config)) {
@@ -45,7 +46,7 @@ async fn run(config: &Config) -> Result<()> {
     #[cfg(feature = "failpoints")]
     let _points = fail::FailScenario::setup();
     telemetry::start(&config.logging)?;
-    no_core_dumps()?;
+    memory::hide()?;
     // First of all, so that a signal during the start is not lost.
     let shutdown = shutdown_signal()?;
     let options = Options {
@@ -86,6 +87,7 @@ async fn run(config: &Config) -> Result<()> {
              or set a new manifest (the old state is kept in the folder archive)"
         );
     }
+    tell_of_owner(config, status.code);
     let audit = audit::Writing::start(Arc::clone(&coordinator));
     let drained = server.serve(coordinator, Arc::new(metrics), shutdown).await;
     audit.end().await;
@@ -96,10 +98,19 @@ async fn run(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// A core dump would hold every open key. In a confidential VM it would be written where others can read it.
-fn no_core_dumps() -> Result<()> {
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    setrlimit(Resource::Core, none).context("forbidding core dumps")
+/// Who may make a state (X-1); what was configured shows in the log, set or not.
+fn tell_of_owner(config: &Config, state: u8) {
+    match &config.owner {
+        Some(owner) => info!(
+            owner = owner.fingerprint(),
+            "only the holder of the owner's certificate sets the first manifest, or a new one in recovery"
+        ),
+        None if state == ACCEPTING_MARBLES => {}
+        None => info!(
+            "no owner certificate is configured: whoever reaches the client port first sets the manifest; verify its \
+             fingerprint"
+        ),
+    }
 }
 
 /// Ends with SIGTERM or SIGINT.
@@ -112,17 +123,4 @@ fn shutdown_signal() -> Result<impl Future<Output = ()> + Send> {
             _ = interrupt.recv() => info!("SIGINT: ending"),
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_crash_leaves_no_core_dump() {
-        no_core_dumps().unwrap();
-        let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
-        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-        assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
-    }
 }

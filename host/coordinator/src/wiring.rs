@@ -46,7 +46,7 @@ pub(crate) async fn start(config: &Config) -> Result<(Coordinator, Metrics)> {
     let metrics = Metrics::new(BUILD, clock.clone())?;
     let (store, policies) = (metrics.count_store(store), metrics.count_policies(policies));
     let ports = Ports { store, evidence: tee, policies, clock, entropy };
-    let settings = Settings { dns_names: config.dns_names.clone() };
+    let settings = Settings { dns_names: config.dns_names.clone(), owner: config.owner.clone() };
     let coordinator = Coordinator::start(ports, settings).await.context("starting the coordinator")?;
     Ok((coordinator, metrics))
 }

@@ -14,12 +14,16 @@ impl Coordinator {
     /// will keep the recovery secrets: without that a manifest with recovery keys is refused.
     ///
     /// # Errors
-    /// Another manifest is in force, the coordinator is in recovery, or the manifest is refused.
+    /// An owner is configured, another manifest is in force, the coordinator is in recovery, or the manifest is refused.
     pub async fn apply_startup_manifest(
         &self,
         bytes: &[u8],
         keeps_recovery_secrets: bool,
     ) -> Result<Option<ManifestSet>, StartupManifestError> {
+        // Who starts the process is the host, which the owner certificate is against.
+        if self.owner.is_some() {
+            return Err(StartupManifestError::Owner);
+        }
         match Phase::of(self.ports.store.found()) {
             Phase::Recovery => return Err(StartupManifestError::Recovery),
             Phase::AcceptingMarbles => {
@@ -33,6 +37,6 @@ impl Coordinator {
         if !parsed.recovery_keys.is_empty() && !keeps_recovery_secrets {
             return Err(StartupManifestError::RecoveryKeys);
         }
-        Ok(Some(self.set_manifest(bytes).await?))
+        Ok(Some(self.set_manifest(None, bytes).await?))
     }
 }

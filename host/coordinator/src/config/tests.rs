@@ -5,7 +5,8 @@ use super::*;
 fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Config> {
     let line = CommandLine::try_parse_from([&["carrara-coordinator"], arguments].concat())?;
     let variables: std::collections::HashMap<_, _> = variables.iter().copied().collect();
-    Config::read(line, |name| variables.get(name).map(OsString::from))
+    let build = Build::of(true, Path::new("/nonexistent/measured.toml"));
+    Config::read(line, |name| variables.get(name).map(OsString::from), &build)
 }
 
 fn file(text: &str) -> (tempfile::TempDir, String) {

@@ -101,7 +101,7 @@ impl World {
 
 /// The coordinator has a name of its own.
 pub fn settings() -> Settings {
-    Settings { dns_names: vec!["localhost".to_owned(), "coordinator.example".to_owned()] }
+    Settings { dns_names: vec!["localhost".to_owned(), "coordinator.example".to_owned()], owner: None }
 }
 
 /// The least manifest: one package, one Marble `web`.
@@ -125,12 +125,12 @@ pub fn bytes(manifest: &Value) -> Vec<u8> {
 }
 
 pub async fn set(coordinator: &Coordinator, manifest: &Value) -> ManifestSet {
-    coordinator.set_manifest(&bytes(manifest)).await.unwrap()
+    coordinator.set_manifest(None, &bytes(manifest)).await.unwrap()
 }
 
 /// Why the manifest is refused, as clients read it.
 pub async fn refusal(coordinator: &Coordinator, manifest: &Value) -> String {
-    message(&coordinator.set_manifest(&bytes(manifest)).await.unwrap_err())
+    message(&coordinator.set_manifest(None, &bytes(manifest)).await.unwrap_err())
 }
 
 /// What `web` asks with; everything is in order.

@@ -24,6 +24,7 @@ async fn an_error_of_a_validator_refuses_and_changes_nothing() {
     common::set(&coordinator, &manifest()).await;
 }
 
+//
 // policy.md, Texts: merged, each once, in the order of manifest.md section 3, whoever found them
 #[tokio::test]
 async fn findings_of_host_and_validators_are_one_list_in_the_order_of_the_specification() {
@@ -98,7 +99,7 @@ async fn validators_see_the_normalised_manifest() {
     let world = World::new().await;
     let coordinator = world.start().await;
     let text = String::from_utf8(bytes(&manifest())).unwrap().replace("\"Packages\"", "\"packages\"");
-    coordinator.set_manifest(text.as_bytes()).await.unwrap();
+    coordinator.set_manifest(None, text.as_bytes()).await.unwrap();
     let proposals = world.policies.proposals.lock().unwrap();
     let [proposal] = proposals.as_slice() else { panic!("asked once") };
     let seen: serde_json::Value = serde_json::from_str(&proposal.manifest).unwrap();
@@ -115,7 +116,7 @@ async fn validators_see_the_normalised_manifest() {
 async fn validators_are_not_asked_about_what_is_no_manifest_or_comes_too_late() {
     let world = World::new().await;
     let coordinator = world.start().await;
-    coordinator.set_manifest(b"{").await.unwrap_err();
+    coordinator.set_manifest(None, b"{").await.unwrap_err();
     assert!(world.policies.proposals.lock().unwrap().is_empty());
     common::set(&coordinator, &manifest()).await;
     common::refusal(&coordinator, &manifest()).await;

@@ -127,7 +127,7 @@ async fn a_caller_who_goes_away_while_a_new_manifest_is_set_leaves_no_recovery_b
     let permit = store.may_adopt.acquire().await.unwrap();
     let manifest = bytes(&manifest());
     tokio::select! {
-        _ = test.coordinator.set_manifest(&manifest) => panic!("nobody may learn of it yet"),
+        _ = test.coordinator.set_manifest(None, &manifest) => panic!("nobody may learn of it yet"),
         () = store.adopting.notified() => {}
     }
     drop(permit);

@@ -1,121 +1,95 @@
 //! Long answers in memory: anybody may ask for the manifest and the whole update log, and read the answer slowly. Together
-//! they are limited; short ones, and those to a change, which may be given only once, are not counted.
+//! they are limited, and one that is read slowly makes room for another one; short ones, and those to a change, which may be
+//! given only once, are not counted.
 
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Body as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use hyper::body::{Body, Frame, SizeHint};
 
 use super::Response;
-use crate::limits::LONG_ANSWER_BYTES;
+use crate::edge;
+use crate::limits::{ANSWER_AT_LEAST_BYTES, ANSWER_PART_BYTES, LONG_ANSWER_BYTES, PATIENCE};
+use crate::places::{Place, Places};
 use crate::problem::Failure;
 
 /// What all long answers of a port may use together.
 pub(super) struct LongAnswers {
     bytes: usize,
     /// In KiB.
-    room: Arc<Semaphore>,
+    places: Places,
 }
 
-/// An answer's bytes with their share, which ends when they are sent.
-struct Counted {
-    bytes: Bytes,
-    _share: OwnedSemaphorePermit,
+/// An answer's bytes, in parts, as long as they have their place.
+struct Sending {
+    place: Place,
+    left: usize,
 }
 
-impl AsRef<[u8]> for Counted {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
+/// A reader that was slow made room for another one.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer was read too slowly, and made room for another one")]
+struct MadeRoom;
 
 impl LongAnswers {
     pub(super) fn within(bytes: usize) -> Self {
-        Self { bytes, room: Arc::new(Semaphore::new(bytes >> 10)) }
+        Self { bytes, places: Places::new(bytes >> 10, PATIENCE) }
     }
 
-    /// The same answer, counted if it is long.
+    /// The same answer, counted if it is long. An answer without a length is not counted: who makes it limits it.
     ///
     /// # Errors
     /// [`Failure::AnswersFull`] if there is no room. An answer that is longer than all of it takes all of it.
-    pub(super) async fn count(&self, answer: Response) -> Result<Response, Failure> {
+    pub(super) fn count(&self, peer: Option<IpAddr>, answer: Response) -> Result<edge::Answer, Failure> {
         let length = usize::try_from(answer.body().size_hint().lower()).unwrap_or(usize::MAX);
         if length <= LONG_ANSWER_BYTES {
-            return Ok(answer);
+            return Ok(edge::answer(answer));
         }
-        let share = u32::try_from(length.min(self.bytes) >> 10).unwrap_or(u32::MAX);
-        let share = Arc::clone(&self.room).try_acquire_many_owned(share);
-        let share = share.map_err(|_| Failure::AnswersFull)?;
+        let weight = length.max(ANSWER_AT_LEAST_BYTES).min(self.bytes) >> 10;
+        let peer = peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        let place = self.places.enter(peer, weight).map_err(|_| Failure::AnswersFull)?;
         let (head, body) = answer.into_parts();
-        let bytes = body.collect().await.map_err(|_| Failure::Encoding)?.to_bytes();
-        Ok(Response::from_parts(head, Bytes::from_owner(Counted { bytes, _share: share }).into()))
+        // It is in memory as a whole.
+        let collected = body.collect().now_or_never().ok_or(Failure::Encoding)?;
+        let bytes = collected.map_err(|_| Failure::Encoding)?.to_bytes();
+        let left = bytes.len();
+        place.held().keep(bytes);
+        Ok(edge::answer(http::Response::from_parts(head, Sending { place, left })))
+    }
+}
+
+impl Body for Sending {
+    type Data = Bytes;
+    type Error = MadeRoom;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, MadeRoom>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let Some(part) = self.place.held().next(ANSWER_PART_BYTES) else {
+            self.left = 0;
+            return Poll::Ready(Some(Err(MadeRoom)));
+        };
+        self.left -= part.len();
+        self.place.held().moved();
+        Poll::Ready(Some(Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left as u64)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use http::StatusCode;
-    use tower::Service as _;
-
-    use super::*;
-    use crate::limits::Limits;
-    use crate::rest::{Api, filter, json_response};
-    use crate::testing::question;
-    use crate::testing::world::World;
-
-    const ROOM: usize = 1 << 20;
-
-    fn answer(length: usize) -> Response {
-        json_response(Bytes::from(vec![b'x'; length]))
-    }
-
-    #[tokio::test]
-    async fn long_answers_take_their_share_until_they_are_sent_and_short_ones_none() {
-        let answers = LongAnswers::within(ROOM);
-        let first = answers.count(answer(ROOM / 2)).await.unwrap();
-        let second = answers.count(answer(ROOM / 2)).await.unwrap();
-        assert!(matches!(answers.count(answer(LONG_ANSWER_BYTES + 1)).await, Err(Failure::AnswersFull)));
-        assert!(answers.count(answer(LONG_ANSWER_BYTES)).await.is_ok());
-        drop(first);
-        let sent = answers.count(answer(ROOM / 2)).await.unwrap().into_body().collect().await.unwrap();
-        assert_eq!(sent.to_bytes().len(), ROOM / 2);
-        drop(second);
-        assert!(answers.count(answer(ROOM)).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_is_longer_than_all_of_it_is_given_alone() {
-        let answers = LongAnswers::within(ROOM);
-        let longest = answers.count(answer(ROOM + 2048)).await.unwrap();
-        assert!(matches!(answers.count(answer(LONG_ANSWER_BYTES + 1)).await, Err(Failure::AnswersFull)));
-        drop(longest);
-        assert!(answers.count(answer(LONG_ANSWER_BYTES + 1)).await.is_ok());
-    }
-
-    //
-    #[tokio::test]
-    async fn who_reads_slowly_holds_a_share_and_others_are_asked_to_try_again() {
-        let world = World::without_manifest().await;
-        let manifest = world.manifest().to_string() + &" ".repeat(ROOM / 2);
-        world.coordinator.set_manifest(None, manifest.as_bytes()).await.unwrap();
-        let api = Api {
-            coordinator: Arc::clone(&world.coordinator),
-            bodies: Arc::new(Semaphore::new(1)),
-            uploads: Semaphore::new(1),
-            answers: LongAnswers::within(ROOM),
-            log_readings: Semaphore::new(1),
-            backups: Arc::new(Semaphore::new(1)),
-            body_read: Limits::default().body_read,
-        };
-        let mut service = warp::service(filter(&Arc::new(api)));
-        let unread = service.call(question("GET", "/api/v2/manifest", "")).await.unwrap();
-        assert_eq!(unread.status(), StatusCode::OK);
-        for (path, status) in [("/manifest", StatusCode::SERVICE_UNAVAILABLE), ("/status", StatusCode::OK)] {
-            assert_eq!(service.call(question("GET", path, "")).await.unwrap().status(), status, "{path}");
-        }
-        drop(unread);
-        assert_eq!(service.call(question("GET", "/manifest", "")).await.unwrap().status(), StatusCode::OK);
-    }
-}
+mod tests;

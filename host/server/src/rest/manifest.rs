@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 use super::findings::{RecoverySecrets, Warning, log_refusal, log_warnings, recovery_secrets, warnings};
 use super::{Call, Response, Version, success};
 use crate::json::{self, body::Fields};
-use crate::limits::{MANIFEST_BYTES, MANIFEST_JSON_BYTES};
 use crate::problem::Failure;
 
 #[derive(Serialize)]
@@ -50,17 +49,19 @@ pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
 }
 
 pub(super) async fn set(call: &mut Call) -> Result<Response, Failure> {
+    // 401 comes before the body, as everywhere.
+    call.api.coordinator.authenticate_owner(call.peer.der()).map_err(Failure::Unauthorized)?;
     match call.version {
         Version::V1 => {
-            let body = call.body(MANIFEST_BYTES).await?;
-            let set = call.api.coordinator.set_manifest(&body).await.map_err(refused)?;
+            let body = call.body(call.api.limits.manifest_bytes).await?;
+            let set = call.api.coordinator.set_manifest(call.peer.der(), &body).await.map_err(refused)?;
             log_warnings(&set.warnings);
             success((!set.recovery_secrets.is_empty()).then(|| Set { warnings: Vec::new(), ..answer(set) }))
         }
         Version::V2 => {
-            let body = call.body(MANIFEST_JSON_BYTES).await?;
+            let body = call.body(call.api.limits.manifest_json_bytes()).await?;
             let manifest = manifest_field(&body)?;
-            let set = call.api.coordinator.set_manifest(&manifest).await.map_err(refused)?;
+            let set = call.api.coordinator.set_manifest(call.peer.der(), &manifest).await.map_err(refused)?;
             log_warnings(&set.warnings);
             success(answer(set))
         }

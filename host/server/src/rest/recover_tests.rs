@@ -52,7 +52,7 @@ impl Locked {
                 json!(format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n"));
         }
         let manifest = serde_json::to_vec(&manifest).unwrap();
-        let blobs = before.coordinator.set_manifest(&manifest).await.unwrap().recovery_secrets;
+        let blobs = before.coordinator.set_manifest(None, &manifest).await.unwrap().recovery_secrets;
         let holders = keys.into_iter().zip(blobs.values()).map(|(key, blob)| signed(key, blob)).collect();
         let root = root(&before);
         drop(before);
@@ -113,7 +113,7 @@ async fn version_2_counts_the_secrets_down_and_then_the_old_root_certificate_is_
     assert_eq!((status, &refused["message"]), (500, &json!("server is not in expected state")));
 }
 
-//
+//
 #[tokio::test]
 async fn version_1_takes_raw_bytes_and_arrays_with_a_signature_in_a_header() {
     let test = Locked::new().await;

@@ -46,7 +46,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let mut world = Self::without_manifest().await;
         let manifest = serde_json::to_vec(&world.manifest()).unwrap();
-        world.coordinator.set_manifest(&manifest).await.unwrap();
+        world.coordinator.set_manifest(None, &manifest).await.unwrap();
         let marble = world.activate().await;
         world.certificates.push((Caller::Marble, marble));
         world
@@ -67,7 +67,7 @@ impl World {
             clock: Arc::new(Nothing),
             entropy: Arc::new(Nothing),
         };
-        let settings = Settings { dns_names: vec!["localhost".to_owned()] };
+        let settings = Settings { dns_names: vec!["localhost".to_owned()], owner: None };
         let coordinator = Arc::new(Coordinator::start(ports, settings).await.unwrap());
         let limits = Limits::default();
         let edge = Edge::new(rest::app(Arc::clone(&coordinator), &limits), &limits);
