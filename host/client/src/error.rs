@@ -76,6 +76,9 @@ pub enum ClientError {
         /// The limit.
         limit: usize,
     },
+    /// What came could not be kept.
+    #[error("keeping what the coordinator sends; check that there is room")]
+    Keep(#[source] std::io::Error),
     /// A request that cannot be written.
     #[error("forming the request")]
     Request(#[source] http::Error),

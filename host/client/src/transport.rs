@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -53,6 +54,9 @@ pub struct Client {
     limits: Limits,
     watch: Watch,
 }
+
+/// Takes a piece of an answer; is told how long all of it is going to be, if that is known.
+pub(crate) type Sink<'a> = dyn FnMut(&[u8], Option<u64>) -> std::io::Result<()> + Send + 'a;
 
 /// An answer as it came. Wiped on drop: it may hold secrets.
 pub(crate) struct RawAnswer {
@@ -107,27 +111,70 @@ impl Client {
         body: Vec<u8>,
     ) -> Result<RawAnswer, ClientError> {
         self.watch.tell(|observer| observer.asking(&method, path, body.len()));
-        let answer = self.within_limits(method, path, body).await;
+        let asked = async {
+            let stream = self.connected().await?;
+            let exchange = async {
+                let (head, body) = self.exchange(stream, method, path, body).await?;
+                self.whole(&head, body).await
+            };
+            tokio::time::timeout(self.limits.answer, exchange).await.map_err(|_| self.late(self.limits.answer))?
+        };
+        self.told_if_failed(asked.await)
+    }
+
+    /// Asks for something long: a success goes to `sink` piece by piece, any other answer is given back. The limit of time
+    /// is for each piece.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<RawAnswer>, ClientError> {
+        self.watch.tell(|observer| observer.asking(&Method::GET, path, 0));
+        let late = |_| self.late(self.limits.answer);
+        let asked = async {
+            let stream = self.connected().await?;
+            let exchange = self.exchange(stream, Method::GET, path, Vec::new());
+            let (head, mut body) = tokio::time::timeout(self.limits.answer, exchange).await.map_err(late)??;
+            if head.status != StatusCode::OK {
+                let whole = tokio::time::timeout(self.limits.answer, self.whole(&head, body)).await;
+                return whole.map_err(late)?.map(Some);
+            }
+            let (announced, mut received) = (body.size_hint().exact(), 0);
+            loop {
+                let frame = tokio::time::timeout(self.limits.answer, body.frame()).await.map_err(late)?;
+                let Some(frame) = frame else { break };
+                let Ok(data) = frame.map_err(|source| self.broken(source))?.into_data() else { continue };
+                received += data.len();
+                sink(&data, announced).map_err(ClientError::Keep)?;
+            }
+            self.tell_answered(&head, received);
+            Ok(None)
+        };
+        self.told_if_failed(asked.await)
+    }
+
+    fn told_if_failed<T>(&self, answer: Result<T, ClientError>) -> Result<T, ClientError> {
         if let Err(error) = &answer {
             self.watch.tell(|observer| observer.failed(error));
         }
         answer
     }
 
-    async fn within_limits(
-        &self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<RawAnswer, ClientError> {
-        let late = |limit| ClientError::Late { address: self.address.to_string(), limit };
+    fn late(&self, limit: Duration) -> ClientError {
+        ClientError::Late { address: self.address.to_string(), limit }
+    }
+
+    fn broken(&self, source: hyper::Error) -> ClientError {
+        ClientError::Http { address: self.address.to_string(), source }
+    }
+
+    async fn connected(&self) -> Result<TlsStream<TcpStream>, ClientError> {
         let connecting = tokio::time::timeout(self.limits.connect, self.connect());
-        let stream = connecting.await.map_err(|_| late(self.limits.connect))??;
+        let stream = connecting.await.map_err(|_| self.late(self.limits.connect))??;
         let protocol = stream.get_ref().1.protocol_version();
         let protocol = protocol.and_then(|version| version.as_str()).unwrap_or("TLS");
         self.watch.tell(|observer| observer.connected(protocol));
-        let exchange = tokio::time::timeout(self.limits.answer, self.exchange(stream, method, path, body));
-        exchange.await.map_err(|_| late(self.limits.answer))?
+        Ok(stream)
     }
 
     async fn connect(&self) -> Result<TlsStream<TcpStream>, ClientError> {
@@ -172,8 +219,8 @@ impl Client {
         method: Method,
         path: &str,
         body: Vec<u8>,
-    ) -> Result<RawAnswer, ClientError> {
-        let failed = |source| ClientError::Http { address: self.address.to_string(), source };
+    ) -> Result<(Parts, Incoming), ClientError> {
+        let failed = |source| self.broken(source);
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -186,11 +233,18 @@ impl Client {
         // Ends when `requests` and the answer are dropped; its failures show in the request.
         tokio::spawn(connection);
         let answer = requests.send_request(request).await.map_err(failed)?;
-        let (head, body) = answer.into_parts();
+        Ok(answer.into_parts())
+    }
+
+    async fn whole(&self, head: &Parts, body: Incoming) -> Result<RawAnswer, ClientError> {
         let body = self.collect(body).await?;
-        let request_id = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-        self.watch.tell(|observer| observer.answered(head.status, body.len(), request_id));
+        self.tell_answered(head, body.len());
         Ok(RawAnswer { code: head.status, body })
+    }
+
+    fn tell_answered(&self, head: &Parts, body_bytes: usize) {
+        let request_id = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        self.watch.tell(|observer| observer.answered(head.status, body_bytes, request_id));
     }
 
     async fn collect(&self, mut body: Incoming) -> Result<Zeroizing<Vec<u8>>, ClientError> {
@@ -202,9 +256,7 @@ impl Client {
         }
         let mut bytes = Zeroizing::new(Vec::new());
         while let Some(frame) = body.frame().await {
-            let frame =
-                frame.map_err(|source| ClientError::Http { address: self.address.to_string(), source })?;
-            let Ok(data) = frame.into_data() else { continue };
+            let Ok(data) = frame.map_err(|source| self.broken(source))?.into_data() else { continue };
             if data.len() > limit.saturating_sub(bytes.len()) {
                 return Err(too_large());
             }
