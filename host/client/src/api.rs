@@ -2,10 +2,12 @@
 //! not have has no fall-back.
 
 mod audit;
+mod backup;
 mod counter;
 mod log;
 mod manifest;
 mod quote;
+mod recover;
 mod secrets;
 mod status;
 mod update;
@@ -21,6 +23,7 @@ pub use audit::{AuditEntry, AuditPage};
 pub use log::LogHead;
 pub use manifest::{Manifest, ManifestSet, Warning};
 pub use quote::{Quote, SignedQuote};
+pub use recover::RecoveryStep;
 pub use status::Status;
 pub use update::{PendingUpdate, UpdateProgress};
 
