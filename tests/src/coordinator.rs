@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -74,32 +74,42 @@ impl Launch {
     /// With its log, if it ends or does not listen in time.
     #[must_use]
     pub fn start(&self) -> Coordinator {
+        self.try_start().unwrap_or_else(|log| panic!("the coordinator did not start:\n{log}"))
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Errors
+    /// Its log, if it ends instead.
+    ///
+    /// # Panics
+    /// If it neither listens nor ends in time.
+    pub fn try_start(&self) -> Result<Coordinator, String> {
         let addresses = self.folder.path().join("addresses.json");
         let _ = std::fs::remove_file(&addresses);
         let mut child = self.command().stderr(Stdio::piped()).spawn().expect("starting the coordinator");
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = collect(child.stderr.take().expect("its standard error is a pipe"), Arc::clone(&log));
         while !addresses.exists() {
-            if lines.recv_timeout(START_LIMIT).is_err() {
+            if let Err(silence) = lines.recv_timeout(START_LIMIT) {
                 let _ = child.kill();
                 let _ = child.wait();
-                panic!(
-                    "the coordinator did not start:\n{}",
-                    log.lock().expect("the log is readable").join("\n")
-                );
+                let log = log.lock().expect("the log is readable").join("\n");
+                assert!(silence == RecvTimeoutError::Disconnected, "the coordinator hangs:\n{log}");
+                return Err(log);
             }
         }
         let text = std::fs::read_to_string(&addresses).expect("reading the addresses");
         let value: serde_json::Value = serde_json::from_str(&text).expect("the addresses are JSON");
         let address = |name: &str| loopback(value[name].as_str().expect("an address is a string"));
-        Coordinator {
+        Ok(Coordinator {
             rest: address("rest"),
             mesh: address("mesh"),
             child,
             log,
             lines: Mutex::new(lines),
             folder: Arc::clone(&self.folder),
-        }
+        })
     }
 
     /// Starts it and waits until it ends by itself: for starts that must be refused.
@@ -211,6 +221,23 @@ impl Coordinator {
     pub fn kill(&mut self) {
         self.child.kill().expect("killing the coordinator");
         self.child.wait().expect("waiting for the coordinator");
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// If it goes on.
+    pub fn wait_for_end(&mut self) -> ExitStatus {
+        let lines = self.lines.get_mut().expect("the log is readable");
+        // The log ends with the process.
+        loop {
+            match lines.recv_timeout(START_LIMIT) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("the coordinator goes on"),
+            }
+        }
+        self.child.wait().expect("the coordinator's end")
     }
 
     /// Asks it to end and waits for it.

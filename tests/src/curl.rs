@@ -120,20 +120,32 @@ impl Request {
     pub fn send(mut self) -> Answer {
         let text = crate::succeed(&mut self.command);
         drop(self.body.take());
-        // Skips interim answers such as `100 Continue`.
-        let mut rest = text.as_str();
-        loop {
-            let (head, body) = rest.split_once("\r\n\r\n").expect("an answer has a head");
-            let status = head
-                .split_whitespace()
-                .nth(1)
-                .and_then(|code| code.parse().ok())
-                .expect("a head has a status");
-            if status < 200 {
-                rest = body;
-                continue;
-            }
-            return Answer { status, headers: head.to_lowercase().replace('\r', ""), body: body.to_owned() };
+        answer(&text).expect("an answer has a head and a status")
+    }
+
+    /// Sends it to a server that may end meanwhile: `None` if no whole answer comes.
+    #[must_use]
+    pub fn attempt(mut self) -> Option<Answer> {
+        let output = crate::run(&mut self.command);
+        drop(self.body.take());
+        if output.status.success() { answer(&String::from_utf8_lossy(&output.stdout)) } else { None }
+    }
+}
+
+/// Skips interim answers such as `100 Continue`.
+fn answer(text: &str) -> Option<Answer> {
+    let mut rest = text;
+    loop {
+        let (head, body) = rest.split_once("\r\n\r\n")?;
+        let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok())?;
+        if status < 200 {
+            rest = body;
+            continue;
         }
+        return Some(Answer {
+            status,
+            headers: head.to_lowercase().replace('\r', ""),
+            body: body.to_owned(),
+        });
     }
 }

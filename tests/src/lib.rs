@@ -7,6 +7,7 @@ pub mod api;
 pub mod connection;
 pub mod coordinator;
 pub mod curl;
+pub mod durable;
 pub mod manifests;
 pub mod marble;
 pub mod openssl;
