@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use carrara_client::Address;
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::color::Color;
-use crate::commands::{attest, audit, certificate, keygen, manifest, secret};
+use crate::commands::{
+    attest, audit, certificate, keygen, manifest, recover, recover_with_signature, secret,
+};
 use crate::exit;
 use crate::output::Format;
 
@@ -84,6 +86,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Keygen(keygen::Keygen),
     Audit(audit::Audit),
+    Recover(recover::Recover),
+    RecoverWithSignature(recover_with_signature::RecoverWithSignature),
     /// Print the version of this program, and of a coordinator
     Version {
         /// HOST:PORT of a coordinator whose version is printed, too
@@ -104,35 +108,83 @@ pub(crate) enum Command {
     },
 }
 
-/// Where help shows the flags of [`User`].
-const USER: &str = "The user";
+/// Where help shows the flags of [`Identity`].
+const IDENTITY: &str = "The user";
 
-/// A user's certificate and key: PEM files, or on a PKCS#11 token.
+/// A certificate and its key, where a command can do without: PEM files, or on a PKCS#11 token.
 #[derive(Debug, Args)]
-pub(crate) struct User {
+pub(crate) struct Identity {
     /// PEM file with the user's certificate
-    #[arg(short, long, help_heading = USER, value_name = "FILE")]
-    #[arg(required_unless_present_any = ["pkcs11_cert_id", "pkcs11_cert_label"])]
+    #[arg(short, long, help_heading = IDENTITY, value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
     /// PEM file with the certificate's private key
-    #[arg(short, long, help_heading = USER, value_name = "FILE", required_unless_present = "pkcs11_config")]
+    #[arg(short, long, help_heading = IDENTITY, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
     /// The key is on a token that this file describes: JSON with Path (the PKCS#11 library), TokenLabel, TokenSerial or
     /// SlotNumber, and Pin
-    #[arg(long, help_heading = USER, value_name = "FILE", conflicts_with = "key")]
+    #[arg(long, help_heading = IDENTITY, value_name = "FILE", conflicts_with = "key")]
     pub(crate) pkcs11_config: Option<PathBuf>,
     /// The private key's id on the token, hex or text
-    #[arg(long, help_heading = USER, value_name = "ID", requires = "pkcs11_config", conflicts_with = "key")]
+    #[arg(long, help_heading = IDENTITY, value_name = "ID", requires = "pkcs11_config", conflicts_with = "key")]
     pub(crate) pkcs11_key_id: Option<String>,
     /// The private key's label on the token
-    #[arg(long, help_heading = USER, value_name = "LABEL", requires = "pkcs11_config", conflicts_with = "key")]
+    #[arg(long, help_heading = IDENTITY, value_name = "LABEL", requires = "pkcs11_config", conflicts_with = "key")]
     pub(crate) pkcs11_key_label: Option<String>,
     /// The certificate's id on the token, hex or text
-    #[arg(long, help_heading = USER, value_name = "ID", requires = "pkcs11_config", conflicts_with_all = ["cert", "key"])]
+    #[arg(long, help_heading = IDENTITY, value_name = "ID", requires = "pkcs11_config", conflicts_with_all = ["cert", "key"])]
     pub(crate) pkcs11_cert_id: Option<String>,
     /// The certificate's label on the token
-    #[arg(long, help_heading = USER, value_name = "LABEL", requires = "pkcs11_config", conflicts_with_all = ["cert", "key"])]
+    #[arg(long, help_heading = IDENTITY, value_name = "LABEL", requires = "pkcs11_config", conflicts_with_all = ["cert", "key"])]
     pub(crate) pkcs11_cert_label: Option<String>,
+}
+
+/// A user's certificate and key, without which a command cannot do.
+#[derive(Debug)]
+pub(crate) struct User(pub(crate) Identity);
+
+impl Args for User {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        Identity::augment_args(command)
+            .mut_arg("cert", |cert| {
+                cert.required_unless_present_any(["pkcs11_cert_id", "pkcs11_cert_label"])
+            })
+            .mut_arg("key", |key| key.required_unless_present("pkcs11_config"))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for User {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Identity::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+/// Where help shows the flags of [`HolderKey`].
+const HOLDER: &str = "The recovery key";
+
+/// The private key of a recovery key's holder: a PEM file, or on a PKCS#11 token.
+#[derive(Debug, Args)]
+pub(crate) struct HolderKey {
+    /// PEM file with the holder's RSA private key
+    #[arg(short, long, help_heading = HOLDER, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// The key is on a token that this file describes: JSON with Path (the PKCS#11 library), TokenLabel, TokenSerial or
+    /// SlotNumber, and Pin
+    #[arg(long, help_heading = HOLDER, value_name = "FILE", conflicts_with = "key")]
+    pub(crate) pkcs11_config: Option<PathBuf>,
+    /// The private key's id on the token, hex or text
+    #[arg(long, help_heading = HOLDER, value_name = "ID", requires = "pkcs11_config")]
+    pub(crate) pkcs11_key_id: Option<String>,
+    /// The private key's label on the token
+    #[arg(long, help_heading = HOLDER, value_name = "LABEL", requires = "pkcs11_config")]
+    pub(crate) pkcs11_key_label: Option<String>,
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use carrara_client::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::args::{Globals, User};
+use crate::args::{Globals, Identity, User};
 use crate::files;
 use crate::output::complain;
 use crate::{token, verbose};
@@ -75,19 +75,23 @@ impl<'a> Session<'a> {
 
     /// As [`Session::cached_client`], with a user's certificate.
     pub(crate) fn user_client(&self, user: &User) -> Result<Client> {
+        self.identified(self.cached_client()?, &user.0)
+    }
+
+    /// The client, with a certificate if one is given.
+    pub(crate) fn identified(&self, client: Client, user: &Identity) -> Result<Client> {
         let identity = match (&user.pkcs11_config, &user.cert, &user.key) {
+            (None, None, None) => return Ok(client),
             (Some(config), _, _) => token::identity(config, user)?,
             (None, Some(cert), Some(key)) => {
                 ClientIdentity::from_pem(&files::read(cert)?, &files::read(key)?).with_context(|| {
                     format!("using the certificate {} with the key {}", cert.display(), key.display())
                 })?
             }
-            _ => bail!(
-                "give the user's certificate and key with --cert and --key, or a token with --pkcs11-config"
-            ),
+            _ => bail!("give the certificate and its key with --cert and --key, or a token with --pkcs11-config"),
         };
         verbose::introduce(identity.certificate(), self.globals.verbose);
-        Ok(self.cached_client()?.with_identity(identity))
+        Ok(client.with_identity(identity))
     }
 
     /// The certificates that were saved.

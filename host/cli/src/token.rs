@@ -8,12 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use carrara_client::ClientIdentity;
+use carrara_client::{ClientIdentity, RecoveryKey};
 use carrara_client::pkcs11::{ObjectChoice, Token, TokenCertificate, TokenChoice};
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::args::User;
+use crate::args::{HolderKey, Identity};
 use crate::files;
 use crate::output::complain;
 
@@ -25,7 +25,7 @@ const IGNORED: &[&str] =
     &["maxsessions", "poolwaittimeout", "usegcmivfromhsm", "gcmivlength", "gcmivfromhsmcontrol", "usertype"];
 
 /// The user whose key is on the token that `config` describes.
-pub(crate) fn identity(config: &Path, user: &User) -> Result<ClientIdentity> {
+pub(crate) fn identity(config: &Path, user: &Identity) -> Result<ClientIdentity> {
     let token = read(config)?;
     let certificate = match &user.cert {
         Some(path) => TokenCertificate::Given(certificates(path)?),
@@ -36,6 +36,21 @@ pub(crate) fn identity(config: &Path, user: &User) -> Result<ClientIdentity> {
     };
     let key = ObjectChoice { id: user.pkcs11_key_id.clone(), label: user.pkcs11_key_label.clone() };
     ClientIdentity::from_token(token, &key, &certificate).context("using the key on the PKCS#11 token")
+}
+
+/// The holder's recovery key, in a file or on a token; `None` where none is given.
+pub(crate) fn recovery_key(holder: &HolderKey) -> Result<Option<RecoveryKey>> {
+    let key = match (&holder.pkcs11_config, &holder.key) {
+        (Some(config), _) => {
+            let choice =
+                ObjectChoice { id: holder.pkcs11_key_id.clone(), label: holder.pkcs11_key_label.clone() };
+            RecoveryKey::from_token(read(config)?, &choice).context("using the key on the PKCS#11 token")?
+        }
+        (None, Some(path)) => RecoveryKey::from_pem(&files::read(path)?)
+            .with_context(|| format!("using the recovery key {}", path.display()))?,
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(key))
 }
 
 fn certificates(path: &Path) -> Result<Vec<Vec<u8>>> {

@@ -18,6 +18,7 @@ mod identity;
 mod observer;
 #[cfg(feature = "pkcs11")]
 pub mod pkcs11;
+mod recovery;
 mod secret;
 #[cfg(test)]
 mod test_server;
@@ -27,14 +28,15 @@ mod upload;
 
 pub use address::Address;
 pub use api::{
-    AuditEntry, AuditPage, LogHead, Manifest, ManifestSet, PendingUpdate, Quote, SignedQuote, Status,
-    UpdateProgress, Warning,
+    AuditEntry, AuditPage, LogHead, Manifest, ManifestSet, PendingUpdate, Quote, RecoveryStep, SignedQuote,
+    Status, UpdateProgress, Warning,
 };
 pub use attest::{AttestationError, AttestationPolicy, Attested, QuoteVerifier, attest};
 pub use chain::{Chain, ChainError};
 pub use error::{ApiError, ClientError};
 pub use identity::{ClientIdentity, IdentityError};
 pub use observer::Observer;
+pub use recovery::{PLAIN_SECRET_LENGTHS, RecoveryKey, RecoveryKeyError, encrypt_recovery_secret};
 pub use secret::Secret;
 pub use transport::{Client, Limits};
 pub use trust::Trust;

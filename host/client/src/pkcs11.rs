@@ -3,6 +3,7 @@
 //! A token is chosen by label, serial number or slot, the key and the certificate on it by id, label or both. Ids are
 //! taken as the token's tools show them: as hex, or as the text itself.
 
+mod recovery;
 mod signer;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::identity::ClientIdentity;
+pub(crate) use recovery::TokenRecoveryKey;
 use signer::TokenKey;
 
 /// Which token.

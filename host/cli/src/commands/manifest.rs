@@ -17,7 +17,7 @@ use carrara_client::{Address, ClientError};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::args::Globals;
+use crate::args::{Globals, Identity};
 use crate::manifest_file;
 use crate::output::Output;
 
@@ -42,6 +42,8 @@ pub(crate) enum Manifest {
         out_file: Option<PathBuf>,
     },
     /// Attest the coordinator and set its manifest, JSON or YAML
+    ///
+    /// Where the coordinator is configured with its owner's certificate, only the owner can: she gives it with --cert and --key.
     Set {
         /// The manifest
         file: PathBuf,
@@ -50,6 +52,8 @@ pub(crate) enum Manifest {
         /// Save the recovery data instead of printing it
         #[arg(short, long, alias = "recovery-data", value_name = "FILE")]
         recoverydata: Option<PathBuf>,
+        #[command(flatten)]
+        owner: Identity,
     },
     /// Attest the coordinator and read its manifest
     Get(Get),
@@ -97,8 +101,8 @@ pub(crate) async fn run(globals: &Globals, command: &Manifest, output: &mut Outp
         Manifest::Check(command) => check::run(command, output),
         Manifest::Diff(command) => diff::run(globals, command, output).await,
         Manifest::Schema { out_file } => schema::run(out_file.as_deref(), output),
-        Manifest::Set { file, host, recoverydata } => {
-            set::run(globals, file, host, recoverydata.as_deref(), output).await
+        Manifest::Set { file, host, recoverydata, owner } => {
+            set::run(globals, file, host, recoverydata.as_deref(), owner, output).await
         }
         Manifest::Get(get) => get::run(globals, get, output).await,
         Manifest::Verify { expected, host } => verify::run(globals, expected, host, output).await,

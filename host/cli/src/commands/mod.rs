@@ -6,7 +6,10 @@ pub(crate) mod certificate;
 mod completions;
 pub(crate) mod keygen;
 pub(crate) mod manifest;
+pub(crate) mod recover;
+pub(crate) mod recover_with_signature;
 mod recovery_data;
+mod recovery_secret;
 mod refusal;
 pub(crate) mod secret;
 mod status;
@@ -28,6 +31,10 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Attest(command) => attest::run(globals, command, output).await,
         Command::Audit(command) => audit::run(globals, command, output).await,
         Command::Version { host } => version::run(globals, host.as_ref(), output).await,
+        Command::Recover(command) => recover::run(globals, command, output).await,
+        Command::RecoverWithSignature(command) => {
+            recover_with_signature::run(globals, command, output).await
+        }
         Command::Keygen(command) => keygen::run(command, output),
         Command::Completions { shell } => completions::completions(*shell, output),
         Command::Man { dir } => completions::man(dir.as_deref(), output),

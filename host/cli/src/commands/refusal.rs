@@ -68,7 +68,7 @@ fn remedy(error: &ClientError, client: &Client) -> String {
 }
 
 /// By what it can be found in a manifest.
-fn presented(client: &Client) -> String {
+pub(super) fn presented(client: &Client) -> String {
     match client.identity() {
         Some(identity) => {
             format!("SHA-256 fingerprint {}", hex::encode(Sha256::digest(identity.certificate())))

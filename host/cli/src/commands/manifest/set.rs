@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Error, Result};
-use carrara_client::Address;
+use anyhow::{Error, Result, anyhow};
+use carrara_client::{Address, ClientError};
 use serde_json::json;
 
 use super::is_wrong_state;
-use crate::args::Globals;
+use crate::args::{Globals, Identity};
 use crate::commands::recovery_data::Destination;
-use crate::commands::refusal::may_have_been_done;
+use crate::commands::refusal::{may_have_been_done, presented};
 use crate::manifest_file;
 use crate::output::{Output, warn};
 use crate::session::Session;
@@ -19,6 +19,7 @@ pub(crate) async fn run(
     file: &Path,
     host: &Address,
     recovery_data: Option<&Path>,
+    owner: &Identity,
     output: &mut Output,
 ) -> Result<()> {
     let manifest = manifest_file::load(file)?;
@@ -26,12 +27,21 @@ pub(crate) async fn run(
     let session = Session::new(globals, host);
     let destination = Destination::open(recovery_data)?;
     let attested = session.attest().await?;
+    let client = session.identified(session.attested_client(&attested), owner)?;
     output.line(match globals.insecure {
         true => "Coordinator NOT verified (--insecure), now uploading manifest",
         false => "Successfully verified Coordinator, now uploading manifest",
     })?;
-    let set = session.attested_client(&attested).set_manifest(&manifest).await;
+    let set = client.set_manifest(&manifest).await;
     let set = set.map_err(|error| {
+        if matches!(error, ClientError::Unauthorized(_)) {
+            let presented = presented(&client);
+            return anyhow!(
+                "setting the manifest: the coordinator is configured with its owner's certificate, and only its holder sets \
+                 the first manifest or a new one in recovery: give certificate and key with --cert and --key (presented: \
+                 {presented})"
+            );
+        }
         let remedy = if is_wrong_state(&error) {
             "; one is set already and cannot be replaced: read it with `carrara manifest get`"
         } else if may_have_been_done(&error) {
