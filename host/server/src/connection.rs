@@ -25,8 +25,14 @@ use tokio_rustls::server::TlsStream;
 use tracing::{Level, debug, error, info, warn};
 
 use crate::edge::Edge;
-use crate::limits::{ACCEPT_PAUSE, H2_PENDING_RESETS, H2_PING, H2_STREAMS, HEADER_BYTES, Limits};
+use crate::limits::{
+    ACCEPT_PAUSE, H2_PENDING_RESETS, H2_PING, H2_STREAMS, H2_WINDOW_BYTES, HEADER_BYTES, Limits, MAKING_ROOM,
+    READING_BYTES, handshakes_at_once,
+};
+use crate::metrics::{Lasting, Pressure};
 use crate::peer::Peer;
+use crate::places::{Held, Place, Places};
+use crate::turns::InTurn;
 
 /// Why a connection ended; for the log.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +45,49 @@ enum ConnectionError {
     Http(#[from] hyper::Error),
 }
 
+/// How a connection ended; for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// The peer or both were done, or the process ends.
+    Done,
+    /// It never became one: garbage, or the peer went away.
+    HandshakeFailed,
+    /// Its handshake took too long.
+    HandshakeSlow,
+    /// It was silent, slow or broken.
+    Failed,
+    /// It was old.
+    Aged,
+    /// It was at rest, and made room for another one.
+    MadeRoom,
+    /// There was no room for it.
+    Refused,
+}
+
+impl Closed {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Done,
+        Self::HandshakeFailed,
+        Self::HandshakeSlow,
+        Self::Failed,
+        Self::Aged,
+        Self::MadeRoom,
+        Self::Refused,
+    ];
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::HandshakeFailed => "handshake-failed",
+            Self::HandshakeSlow => "handshake-slow",
+            Self::Failed => "failed",
+            Self::Aged => "aged",
+            Self::MadeRoom => "made-room",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// A port and how it serves.
 pub(crate) struct Port {
     port: TlsPort,
@@ -46,7 +95,10 @@ pub(crate) struct Port {
     edge: Arc<Edge>,
     limits: Limits,
     errors: Level,
-    connections: Arc<Semaphore>,
+    places: Places,
+    /// Whose turn it is to compute.
+    handshakes: Arc<Semaphore>,
+    pressure: Arc<Pressure>,
 }
 
 impl Port {
@@ -57,9 +109,12 @@ impl Port {
         edge: Edge,
         limits: Limits,
         errors: Level,
+        pressure: Arc<Pressure>,
     ) -> Self {
-        let connections = Arc::new(Semaphore::new(limits.connections));
-        Self { port, tls: TlsAcceptor::from(tls), edge: Arc::new(edge), limits, errors, connections }
+        let places = Places::new(limits.connections, Duration::ZERO);
+        let handshakes = Arc::new(Semaphore::new(handshakes_at_once()));
+        let (tls, edge) = (TlsAcceptor::from(tls), Arc::new(edge));
+        Self { port, tls, edge, limits, errors, places, handshakes, pressure }
     }
 }
 
@@ -76,13 +131,20 @@ pub(crate) async fn accept(
             accepted = next(&port, &listener) => accepted,
             _ = stop.changed() => return connections,
         };
-        let Some((stream, address, permit)) = accepted else { continue };
+        let Some((stream, address)) = accepted else { continue };
+        let Ok(place) = port.places.enter(address.ip(), 1) else {
+            port.pressure.closed(Closed::Refused);
+            continue;
+        };
         let (port, stop) = (Arc::clone(&port), stop.clone());
         connections.spawn(async move {
-            let _permit = permit;
-            if let Err(error) = serve(&port, stream, address, stop).await {
-                log(port.errors, port.port, address, &error);
-            }
+            let _open = Lasting::begin(&port.pressure.open);
+            let closed =
+                serve(&port, stream, address, &place, stop).await.unwrap_or_else(|(closed, error)| {
+                    log(port.errors, port.port, address, &error);
+                    closed
+                });
+            port.pressure.closed(closed);
         });
     }
 }
@@ -102,14 +164,13 @@ async fn drain(mut connections: JoinSet<()>, limit: Duration) -> usize {
     if done { 0 } else { connections.len() }
 }
 
-type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
-
-async fn next(port: &Port, listener: &TcpListener) -> Option<Accepted> {
-    let permit = Arc::clone(&port.connections).acquire_owned().await.ok()?;
+async fn next(port: &Port, listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok((stream, address)) => Some((stream, address, permit)),
+        Ok(accepted) => Some(accepted),
         Err(error) => {
-            warn!(%error, "accepting a connection");
+            warn!(%error, "accepting a connection; those that were at rest the longest are closed");
+            // Most likely there is no file descriptor left.
+            port.places.take_some_back();
             sleep(ACCEPT_PAUSE).await;
             None
         }
@@ -120,25 +181,47 @@ async fn serve(
     port: &Port,
     stream: TcpStream,
     address: SocketAddr,
+    place: &Place,
     stop: watch::Receiver<()>,
-) -> Result<(), ConnectionError> {
-    // gRPC and JSON are small messages: without this each waits for the other side's acknowledgement.
-    stream.set_nodelay(true)?;
-    let handshake = timeout(port.limits.handshake, port.tls.accept(stream)).await;
-    let stream = handshake.map_err(|_| ConnectionError::Slow)??;
+) -> Result<Closed, (Closed, ConnectionError)> {
+    let stream = tokio::select! {
+        shaken = shake_hands(port, stream) => shaken?,
+        () = place.taken_back() => return Ok(Closed::MadeRoom),
+    };
     let peer = Peer::of(stream.get_ref().1, address);
     let http2 = port.port == TlsPort::Mesh || stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let begun = Arc::new(AtomicBool::new(false));
-    let io = TokioIo::new(Guarded::new(stream, &port.limits, Arc::clone(&begun)));
-    let edge = Arc::clone(&port.edge);
+    let io = TokioIo::new(Guarded::new(stream, &port.limits, Arc::clone(&begun), Arc::clone(place.held())));
+    let (edge, held) = (Arc::clone(&port.edge), Arc::clone(place.held()));
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (edge, peer) = (Arc::clone(&edge), peer.clone());
-        async move { edge.serve(peer, request).await }
+        let (edge, peer, under_way) = (Arc::clone(&edge), peer.clone(), held.begin());
+        async move {
+            let answer = edge.serve(peer, request).await;
+            drop(under_way);
+            answer
+        }
     });
-    if http2 {
-        finish(h2_settings().serve_connection(io, service), &begun, stop, &port.limits).await
+    let ended = if http2 {
+        finish(h2_settings().serve_connection(io, service), &begun, stop, place, &port.limits).await
     } else {
-        finish(h1_settings(&port.limits).serve_connection(io, service), &begun, stop, &port.limits).await
+        finish(h1_settings(&port.limits).serve_connection(io, service), &begun, stop, place, &port.limits)
+            .await
+    };
+    ended.map_err(|error| (Closed::Failed, error))
+}
+
+async fn shake_hands(
+    port: &Port,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, (Closed, ConnectionError)> {
+    let _open = Lasting::begin(&port.pressure.handshakes);
+    let failed = |error: io::Error| (Closed::HandshakeFailed, error.into());
+    // gRPC and JSON are small messages: without this each waits for the other side's acknowledgement.
+    stream.set_nodelay(true).map_err(failed)?;
+    let handshake = InTurn::new(port.tls.accept(stream), Arc::clone(&port.handshakes));
+    match timeout(port.limits.handshake, handshake).await {
+        Ok(stream) => stream.map_err(failed),
+        Err(_) => Err((Closed::HandshakeSlow, ConnectionError::Slow)),
     }
 }
 
@@ -154,40 +237,44 @@ fn h2_settings() -> http2::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(H2_STREAMS)
         .max_pending_accept_reset_streams(H2_PENDING_RESETS)
+        .initial_stream_window_size(H2_WINDOW_BYTES)
+        .initial_connection_window_size(H2_WINDOW_BYTES)
         .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(H2_PING);
     settings
 }
 
-/// Runs a connection to its end, asking it to end when the process stops or the connection is old. A peer that is asked
-/// may still get what it is waiting for, but cannot hold its place for ever by answering pings.
+/// Runs a connection to its end, asking it to end when the process stops, the connection is old, or its place is taken
+/// back. A peer that is asked may still get what it is waiting for, but cannot hold its place for ever by answering pings.
 async fn finish<C>(
     connection: C,
     begun: &AtomicBool,
     mut stop: watch::Receiver<()>,
+    place: &Place,
     limits: &Limits,
-) -> Result<(), ConnectionError>
+) -> Result<Closed, ConnectionError>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
     let graceful = GracefulShutdown::new();
     let connection = graceful.watch(connection);
     tokio::pin!(connection);
-    tokio::select! {
-        ended = &mut connection => return Ok(ended?),
-        _ = stop.changed() => {}
-        () = sleep(limits.age) => {}
-    }
+    let (closed, limit) = tokio::select! {
+        ended = &mut connection => return Ok(ended.map(|()| Closed::Done)?),
+        _ = stop.changed() => (Closed::Done, limits.idle),
+        () = sleep(limits.age) => (Closed::Aged, limits.idle),
+        () = place.taken_back() => (Closed::MadeRoom, MAKING_ROOM),
+    };
     if !begun.load(Ordering::Relaxed) {
         // hyper would wait for the peer's first words; there is nothing to answer.
-        return Ok(());
+        return Ok(closed);
     }
     // The request to end goes out when it is first polled; it resolves only after the connection has been dropped.
     tokio::select! {
         biased;
-        () = graceful.shutdown() => Ok(()),
-        ended = &mut connection => Ok(ended?),
-        () = sleep(limits.idle) => Ok(()),
+        () = graceful.shutdown() => Ok(closed),
+        ended = &mut connection => Ok(ended.map(|()| closed)?),
+        () = sleep(limit) => Ok(closed),
     }
 }
 
@@ -210,11 +297,12 @@ struct Guarded {
     deadline: Pin<Box<Sleep>>,
     /// Whether the peer has said anything yet.
     begun: Arc<AtomicBool>,
+    held: Arc<Held>,
 }
 
 impl Guarded {
-    fn new(stream: TlsStream<TcpStream>, limits: &Limits, begun: Arc<AtomicBool>) -> Self {
-        Self { stream, idle: limits.idle, deadline: Box::pin(sleep(limits.first_byte)), begun }
+    fn new(stream: TlsStream<TcpStream>, limits: &Limits, begun: Arc<AtomicBool>, held: Arc<Held>) -> Self {
+        Self { stream, idle: limits.idle, deadline: Box::pin(sleep(limits.first_byte)), begun, held }
     }
 
     /// Progress puts the deadline off; waiting beyond it is an error.
@@ -259,6 +347,9 @@ impl AsyncWrite for Guarded {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if matches!(polled, Poll::Ready(Ok(written)) if written >= READING_BYTES) {
+            self.held.moved();
+        }
         self.watch(context, polled)
     }
 

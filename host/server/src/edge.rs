@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::grpc;
 use crate::limits::Limits;
-use crate::metrics::{Clients, Lasting, Marbles};
+use crate::metrics::{Clients, Lasting, Marbles, Pressure, Refused};
 use crate::peer::Peer;
 
 /// In every answer and every log line of the request; never taken from the caller, who could forge log lines with it.
@@ -95,6 +95,7 @@ pub(crate) enum Meter {
 pub(crate) struct Edge {
     app: App,
     meter: Meter,
+    pressure: Option<Arc<Pressure>>,
     requests: Arc<Semaphore>,
     limit: Duration,
 }
@@ -145,9 +146,15 @@ impl Edge {
         Self {
             app,
             meter: Meter::Off,
+            pressure: None,
             requests: Arc::new(Semaphore::new(limits.requests)),
             limit: limits.request,
         }
+    }
+
+    /// Counts what its limits refuse.
+    pub(crate) fn under(self, pressure: Arc<Pressure>) -> Self {
+        Self { pressure: Some(pressure), ..self }
     }
 
     /// Counts its requests.
@@ -179,6 +186,9 @@ impl Edge {
             Ok(answer) => answer,
             Err(mishap) => {
                 open(&event.record).cause.get_or_insert(format!("{mishap:?}"));
+                if let (Some(pressure), Some(reason)) = (&self.pressure, Refused::of(mishap)) {
+                    pressure.refused(reason);
+                }
                 (self.app.mishap)(mishap)
             }
         };

@@ -1,22 +1,26 @@
 //! The Marble API over gRPC (marble-api.md). No reflection, no health service (G-2); an unknown method is UNIMPLEMENTED.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use carrara_core::Coordinator;
 use carrara_core::error::{ActivateError, public_message};
 use carrara_core::outcome::{Activation, ActivationRequest};
 use carrara_types::secret::SecretBytes;
+use http_body_util::{BodyExt as _, Full};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 use tower::Service as _;
 use tracing::info;
 
 use crate::edge::{self, App, Mishap};
-use crate::limits::GRPC_MESSAGE_BYTES;
+use crate::limits::{GRPC_MESSAGE_BYTES, Limits};
 use crate::metrics::Marbles;
 use crate::peer::Peer;
+use crate::places;
+use crate::uploads::{Broken, Upload, Uploads};
 
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 pub(crate) mod rpc {
@@ -27,13 +31,18 @@ pub(crate) mod rpc {
 pub(crate) const ACTIVATE: &str = "/rpc.Marble/Activate";
 
 /// The Marbles' port.
-pub(crate) fn app(coordinator: Arc<Coordinator>, metrics: Arc<Marbles>) -> App {
+pub(crate) fn app(coordinator: Arc<Coordinator>, metrics: Arc<Marbles>, limits: &Limits) -> App {
     let marble = rpc::marble_server::MarbleServer::new(Marble { coordinator, metrics })
         .max_decoding_message_size(GRPC_MESSAGE_BYTES);
     let routes = Routes::new(marble).prepare();
+    let uploads = Arc::new(Uploads::new(limits));
     let answer = move |request: edge::Question| -> edge::Pending {
-        let mut routes = routes.clone();
+        let (mut routes, uploads) = (routes.clone(), Arc::clone(&uploads));
         Box::pin(async move {
+            let (request, _upload) = match whole(&uploads, request).await {
+                Ok(whole) => whole,
+                Err(refused) => return edge::answer(refused.into_http::<tonic::body::Body>()),
+            };
             match routes.call(request).await {
                 Ok(response) => edge::answer(as_go(response)),
                 Err(never) => match never {},
@@ -41,6 +50,52 @@ pub(crate) fn app(coordinator: Arc<Coordinator>, metrics: Arc<Marbles>) -> App {
         })
     };
     App { answer: Arc::new(answer), route, mishap }
+}
+
+/// The request with its whole body, and what that counts while it is answered. What comes late is limited as on the other
+/// port; no method here streams.
+async fn whole(
+    uploads: &Uploads,
+    request: edge::Question,
+) -> Result<(http::Request<Full<Bytes>>, Upload), Status> {
+    let full = |_| Status::unavailable(Mishap::Overload.message());
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
+    let upload = uploads.begin(peer).map_err(full)?;
+    let (head, body) = request.into_parts();
+    let read = uploads.read(&upload, collect(body, &upload)).await;
+    let body = match read {
+        Ok(body) => body?,
+        Err(Broken::MadeRoom) => return Err(full(places::Full)),
+        Err(Broken::Slow) => return Err(Status::deadline_exceeded("the request did not arrive in time")),
+    };
+    upload.is_read(body.len());
+    Ok((http::Request::from_parts(head, Full::new(body)), upload))
+}
+
+/// A frame's head: whether it is compressed, and its length.
+const FRAME_HEAD_BYTES: usize = 5;
+
+/// As much of a body as its one message may have; of a longer one tonic reads the length, and refuses it.
+async fn collect(
+    mut body: http_body_util::combinators::BoxBody<Bytes, edge::BodyError>,
+    upload: &Upload,
+) -> Result<Bytes, Status> {
+    let mut parts = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Status::internal("the request could not be read"))?;
+        let Ok(part) = frame.into_data() else { continue };
+        upload
+            .grows_to(parts.len() + part.len())
+            .map_err(|_| Status::unavailable(Mishap::Overload.message()))?;
+        parts.extend_from_slice(&part);
+        if parts.len() > FRAME_HEAD_BYTES + GRPC_MESSAGE_BYTES {
+            break;
+        }
+    }
+    Ok(parts.freeze())
 }
 
 /// G-1: gRPC-Go calls a message that is too large RESOURCE_EXHAUSTED, tonic OUT_OF_RANGE, which none of our own answers

@@ -5,17 +5,23 @@
 
 mod connection;
 mod edge;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grpc;
 mod json;
 mod limits;
 mod listen;
 mod metrics;
 mod peer;
+mod places;
 mod problem;
 mod rest;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod turns;
+mod uploads;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -29,8 +35,9 @@ use tracing::Level;
 
 use crate::connection::Port;
 use crate::edge::{Edge, Meter};
+use crate::metrics::Pressure;
 
-pub use crate::limits::Limits;
+pub use crate::limits::{LimitError, LimitOption, Limits, OPTIONS as LIMIT_OPTIONS};
 pub use crate::listen::{BindError, ListenAddress};
 pub use crate::metrics::{Build, Metrics, MetricsError};
 pub use crate::tls::TlsError;
@@ -120,11 +127,12 @@ impl Server {
     ) -> Result<Drained, TlsError> {
         let (stop, stopped) = watch::channel(());
         let app = rest::app(Arc::clone(&coordinator), &self.limits);
-        let rest =
-            self.port(TlsPort::Rest, &coordinator, app, Meter::Clients(Arc::clone(&metrics.clients)))?;
-        let app = grpc::app(Arc::clone(&coordinator), Arc::clone(&metrics.marbles));
-        let mesh =
-            self.port(TlsPort::Mesh, &coordinator, app, Meter::Marbles(Arc::clone(&metrics.marbles)))?;
+        let [clients, marbles] = &metrics.pressure;
+        let meter = Meter::Clients(Arc::clone(&metrics.clients));
+        let rest = self.port(TlsPort::Rest, &coordinator, app, meter, clients)?;
+        let app = grpc::app(Arc::clone(&coordinator), Arc::clone(&metrics.marbles), &self.limits);
+        let meter = Meter::Marbles(Arc::clone(&metrics.marbles));
+        let mesh = self.port(TlsPort::Mesh, &coordinator, app, meter, marbles)?;
         if let Some(listener) = self.metrics {
             tokio::spawn(metrics::listen(listener, metrics, coordinator, stopped.clone()));
         }
@@ -144,10 +152,12 @@ impl Server {
         coordinator: &Arc<Coordinator>,
         app: edge::App,
         meter: Meter,
+        pressure: &Arc<Pressure>,
     ) -> Result<Arc<Port>, TlsError> {
         let coordinator = Arc::clone(coordinator);
         let tls = tls::config(port, Arc::new(move || coordinator.tls_identity(port)))?;
-        let edge = Edge::new(app, &self.limits).counted_by(meter);
-        Ok(Arc::new(Port::new(port, tls, edge, self.limits.clone(), self.connection_errors)))
+        let edge = Edge::new(app, &self.limits).counted_by(meter).under(Arc::clone(pressure));
+        let (limits, pressure) = (self.limits.clone(), Arc::clone(pressure));
+        Ok(Arc::new(Port::new(port, tls, edge, limits, self.connection_errors, pressure)))
     }
 }

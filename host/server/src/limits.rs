@@ -102,7 +102,9 @@ pub enum LimitError {
         why: &'static str,
     },
     /// A body of the greatest size would never fit.
-    #[error("setting max-bodies-mib: it must be at least {least}, twice the longest body that {name} allows in JSON")]
+    #[error(
+        "setting max-bodies-mib: it must be at least {least}, twice the longest body that {name} allows in JSON"
+    )]
     Bodies {
         /// The option that sets the longest body.
         name: &'static str,
@@ -160,7 +162,11 @@ impl Limits {
     pub fn check(&self) -> Result<(), LimitError> {
         let order = |upper, lower, why| Err(LimitError::Order { upper, lower, why });
         if self.request <= self.body_read {
-            return order("request-seconds", "body-seconds", "since a request lasts at least as long as its body");
+            return order(
+                "request-seconds",
+                "body-seconds",
+                "since a request lasts at least as long as its body",
+            );
         }
         if self.idle <= self.request {
             let why = "since a client says nothing while it waits for an answer";
@@ -238,6 +244,16 @@ pub(crate) const DISCARD_BYTES: usize = 16 << 20;
 
 /// Concurrent streams of an HTTP/2 connection; Go's default for servers is 250.
 pub(crate) const H2_STREAMS: u32 = 100;
+
+/// TLS handshakes that compute at once on a port: one processor is left to those who are connected. With less than two
+/// processors there is none to leave.
+pub(crate) fn handshakes_at_once() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    processors.saturating_sub(1).max(1)
+}
+
+/// So many bytes that a connection takes at once are an answer being read; less may be a ping's.
+pub(crate) const READING_BYTES: usize = 1 << 10;
 
 /// Streams that a peer may open and reset before they are answered, against rapid reset.
 pub(crate) const H2_PENDING_RESETS: usize = 20;

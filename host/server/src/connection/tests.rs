@@ -27,6 +27,7 @@ struct Running {
     go: Arc<Notify>,
     /// Tells that a `/wait` has begun.
     begun: Arc<Notify>,
+    pressure: Arc<Pressure>,
 }
 
 fn say(status: StatusCode, text: String) -> Answer {
@@ -68,9 +69,10 @@ async fn start(port: TlsPort, limits: Limits) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(());
-    let port = Arc::new(Port::new(port, tls, edge, limits, Level::DEBUG));
+    let pressure = Pressure::unseen();
+    let port = Arc::new(Port::new(port, tls, edge, limits, Level::DEBUG, Arc::clone(&pressure)));
     let accepting = tokio::spawn(accept(port, listener, stopped));
-    Running { address, stop, accepting, go, begun }
+    Running { address, stop, accepting, go, begun, pressure }
 }
 
 type Tls = tokio_rustls::client::TlsStream<TcpStream>;
@@ -340,4 +342,69 @@ async fn an_idle_connection_does_not_delay_the_end() {
     let response = server.ask_http1("/").await;
     assert_eq!(server.end(HANG).await, 0);
     drop((silent, response));
+}
+
+/// A connection that has had an answer and asks nothing more.
+async fn at_rest(server: &Running) -> client1::SendRequest<Empty<Bytes>> {
+    let io = TokioIo::new(server.tls(Client::new(&["http/1.1"])).await);
+    let (mut sender, connection) = client1::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    assert_eq!(text(sender.send_request(request("/")).await.unwrap()).await, "certificate: false");
+    sender
+}
+
+async fn is_closed(mut sender: client1::SendRequest<Empty<Bytes>>) -> bool {
+    timeout(HANG, async {
+        while sender.ready().await.is_ok() && !sender.is_closed() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .is_ok()
+}
+
+//
+#[tokio::test]
+async fn one_connection_above_the_limit_is_served_and_the_one_longest_at_rest_makes_room() {
+    let server = start(TlsPort::Rest, short(|limits| limits.connections = 2)).await;
+    let first = at_rest(&server).await;
+    let mut second = at_rest(&server).await;
+    assert_eq!(server.pressure.how_many(Closed::MadeRoom), 0, "as many as the limit");
+    // Milliseconds tell who rests longer.
+    while second.send_request(request("/")).await.is_ok() && server.pressure.open.get() < 2 {}
+    let third = at_rest(&server).await;
+    assert!(is_closed(first).await);
+    assert_eq!(second.send_request(request("/")).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(server.pressure.how_many(Closed::MadeRoom), 1);
+    drop(third);
+}
+
+#[tokio::test]
+async fn where_all_connections_are_under_way_a_new_one_is_closed_at_once() {
+    let server = start(TlsPort::Rest, short(|limits| limits.connections = 1)).await;
+    let waiting = server.ask_http1("/wait");
+    let refused = async {
+        server.begun.notified().await;
+        closed(server.tcp().await).await;
+        server.go.notify_one();
+    };
+    let (answer, ()) = tokio::join!(waiting, refused);
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(server.pressure.how_many(Closed::Refused), 1);
+    assert_eq!(text(answer).await, "certificate: false");
+}
+
+#[tokio::test]
+async fn silent_connections_make_room_for_those_that_ask() {
+    for port in [TlsPort::Rest, TlsPort::Mesh] {
+        let server = start(port, short(|limits| limits.connections = 4)).await;
+        let mut silent = Vec::new();
+        for _ in 0..4 {
+            silent.push(server.tcp().await);
+        }
+        let pair = Pair::p256();
+        let client = Client::new(&["h2"]).presents(&pair.certificate, &pair);
+        assert_eq!(server.ask_http2(client, "/").await.status(), StatusCode::OK);
+        closed(silent.remove(0)).await;
+    }
 }

@@ -15,7 +15,7 @@ async fn call(path: &str, message: &[u8]) -> Answer {
     let body = [&[0], &length[..], message].concat();
     let mut question = question("POST", path, body);
     question.headers_mut().insert("content-type", http::HeaderValue::from_static("application/grpc"));
-    (app(coordinator().await, metrics().marbles).answer)(question).await
+    (app(coordinator().await, metrics().marbles, &Limits::default()).answer)(question).await
 }
 
 fn code(answer: &Answer) -> &str {

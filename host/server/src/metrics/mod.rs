@@ -8,6 +8,7 @@ mod endpoint;
 mod events;
 mod marbles;
 mod ports;
+mod pressure;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use prometheus::{
 pub(crate) use clients::Clients;
 pub(crate) use endpoint::listen;
 pub(crate) use marbles::Marbles;
+pub(crate) use pressure::{Pressure, Refused};
 
 /// What /metrics tells of the program.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +53,8 @@ pub struct Metrics {
     state: IntGauge,
     audit_waiting: IntGauge,
     scrapes: endpoint::Scrapes,
+    /// The clients' port's, and the Marbles'.
+    pub(crate) pressure: [Arc<Pressure>; 2],
 }
 
 /// Makes metrics and makes them known.
@@ -82,6 +86,7 @@ impl Metrics {
             state: family.gauge("coordinator_state", state)?,
             audit_waiting: family.gauge("coordinator_audit_entries_waiting", waiting)?,
             scrapes: endpoint::Scrapes::new(&family)?,
+            pressure: Pressure::both(&family)?.map(Arc::new),
             registry,
         })
     }

@@ -120,7 +120,7 @@ fn endless(coordinator: &Arc<Coordinator>) -> App {
 #[tokio::test]
 async fn a_call_of_the_marbles_api_is_counted_with_its_code() {
     let (metrics, coordinator) = (metrics(), coordinator().await);
-    let app = grpc::app(Arc::clone(&coordinator), Arc::clone(&metrics.marbles));
+    let app = grpc::app(Arc::clone(&coordinator), Arc::clone(&metrics.marbles), &Limits::default());
     let edge = edge(app, Meter::Marbles(Arc::clone(&metrics.marbles)));
     let peer = Peer { address: ([127, 0, 0, 1], 1).into(), certificate: None };
     let mut request = question("POST", "/rpc.Marble/Activate", vec![0; 5]);

@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{BodyStream, Call};
 use crate::limits::DISCARD_BYTES;
+use crate::places::Full;
 use crate::problem::Failure;
+use crate::uploads::{Broken, Upload};
 
 /// A body in memory, wiped afterwards, since it may hold secrets. While it lives it counts against the bytes that all bodies
 /// may use together.
 pub(crate) struct Body {
     bytes: Zeroizing<Vec<u8>>,
-    _share: Option<OwnedSemaphorePermit>,
+    _upload: Upload,
 }
 
 impl std::ops::Deref for Body {
@@ -30,41 +29,35 @@ impl std::ops::Deref for Body {
 impl Call {
     /// Reads the body.
     pub(crate) async fn body(&mut self, limit: usize) -> Result<Body, Failure> {
-        let (time, api) = (self.api.body_read, Arc::clone(&self.api));
-        let _upload = api.uploads.try_acquire().map_err(|_| Failure::BodiesFull)?;
-        timeout(time, self.collect(limit)).await.map_err(|_| Failure::BodySlow)?
+        let api = Arc::clone(&self.api);
+        let upload = api.uploads.begin(self.peer.address.ip()).map_err(|Full| Failure::BodiesFull)?;
+        let bytes = api.uploads.read(&upload, collect(&mut self.body, &upload, limit)).await;
+        let bytes = bytes.map_err(|broken| match broken {
+            Broken::Slow => Failure::BodySlow,
+            Broken::MadeRoom => Failure::BodiesFull,
+        })??;
+        upload.is_read(bytes.len());
+        Ok(Body { bytes, _upload: upload })
     }
+}
 
-    async fn collect(&mut self, limit: usize) -> Result<Body, Failure> {
-        let mut body = Body { bytes: Zeroizing::default(), _share: None };
-        while let Some(part) = self.body.next().await {
-            let part = part.map_err(|_| Failure::BodyBroken)?;
-            if body.bytes.len() + part.len() > limit {
-                discard(&mut self.body).await;
-                return Err(Failure::BodyTooLarge(limit));
-            }
-            self.account(&mut body, &part)?;
-            append(&mut body.bytes, &part);
+async fn collect(
+    body: &mut BodyStream,
+    upload: &Upload,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    while let Some(part) = body.next().await {
+        let part = part.map_err(|_| Failure::BodyBroken)?;
+        let length = bytes.len() + part.len();
+        if length > limit {
+            discard(body).await;
+            return Err(Failure::BodyTooLarge(limit));
         }
-        Ok(body)
+        upload.grows_to(length).map_err(|Full| Failure::BodiesFull)?;
+        append(&mut bytes, &part);
     }
-
-    /// Takes the part's share, rounded up to KiB over the whole body.
-    fn account(&self, body: &mut Body, part: &Bytes) -> Result<(), Failure> {
-        let (before, after) =
-            (body.bytes.len().div_ceil(1024), (body.bytes.len() + part.len()).div_ceil(1024));
-        let more = u32::try_from(after - before).map_err(|_| Failure::BodiesFull)?;
-        if more == 0 {
-            return Ok(());
-        }
-        let taken = Arc::clone(&self.api.bodies).try_acquire_many_owned(more);
-        let taken = taken.map_err(|_| Failure::BodiesFull)?;
-        match &mut body._share {
-            Some(share) => share.merge(taken),
-            none => *none = Some(taken),
-        }
-        Ok(())
-    }
+    Ok(bytes)
 }
 
 /// Grows the buffer by hand: one that grows by itself leaves its old bytes behind.

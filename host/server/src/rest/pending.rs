@@ -7,7 +7,6 @@ use super::findings::{RecoverySecrets, Warning, log_warnings, recovery_secrets, 
 use super::manifest::manifest_field;
 use super::{Call, Response, Version, success};
 use crate::json;
-use crate::limits::{MANIFEST_BYTES, MANIFEST_JSON_BYTES};
 use crate::problem::Failure;
 
 const CANCELLED: &str = "Update successfully cancelled";
@@ -50,11 +49,11 @@ pub(super) async fn acknowledge(call: &mut Call) -> Result<Response, Failure> {
     let version = call.version;
     let progress = match version {
         Version::V1 => {
-            let body = call.body(MANIFEST_BYTES).await?;
+            let body = call.body(call.api.limits.manifest_bytes).await?;
             send(call, &body, Reporting::SuccessOnly).await?
         }
         Version::V2 => {
-            let body = call.body(MANIFEST_JSON_BYTES).await?;
+            let body = call.body(call.api.limits.manifest_json_bytes()).await?;
             send(call, &manifest_field(&body)?, Reporting::Full).await?
         }
     };

@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use super::{Call, Response, Version, success};
 use crate::json::body::{BodyError, Fields, Value};
-use crate::limits::{SECRETS_AT_ONCE, SECRETS_JSON_BYTES};
+use crate::limits::SECRETS_AT_ONCE;
 use crate::problem::Failure;
 
 pub(super) async fn write(call: &mut Call) -> Result<Response, Failure> {
     call.authenticate()?;
     let uploads = {
-        let body = call.body(SECRETS_JSON_BYTES).await?;
+        let body = call.body(call.api.limits.secrets_bytes).await?;
         uploads(call.version, &body).map_err(Failure::Body)?
     };
     call.api.coordinator.write_secrets(call.peer.der(), uploads).await.map_err(Failure::WriteSecrets)?;
@@ -24,7 +24,7 @@ pub(super) async fn write(call: &mut Call) -> Result<Response, Failure> {
 }
 
 /// The map of a body. Of a name that occurs twice the last value counts, as everywhere in bodies.
-fn uploads(version: Version, body: &[u8]) -> Result<Vec<SecretUpload>, BodyError> {
+pub(crate) fn uploads(version: Version, body: &[u8]) -> Result<Vec<SecretUpload>, BodyError> {
     let mut secrets = Fields::read(body).map_err(|error| match (version, error) {
         // Version 1 reads the body whole, version 2 a stream's first value (manifest.md section 7).
         (Version::V1, BodyError::Empty) => BodyError::Truncated,

@@ -1,5 +1,7 @@
 //! Routes, and what they answer without a manifest.
 
+use std::time::Duration;
+
 use futures_util::FutureExt as _;
 use http::StatusCode;
 
@@ -176,7 +178,7 @@ async fn a_v2_body_that_is_no_json_or_base64_is_a_400_fail() {
 // X-17; R-4 is limited by it
 #[tokio::test]
 async fn a_body_over_the_limit_is_413_and_names_the_limit() {
-    let limit = crate::limits::MANIFEST_BYTES;
+    let limit = Limits::default().manifest_bytes;
     let answer = ask("POST", "/manifest", vec![b' '; limit + 1]).await;
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
     let text = text_of(answer).await;
@@ -229,15 +231,22 @@ async fn api(body_read: Duration) -> Arc<Api> {
 }
 
 fn api_of(coordinator: Arc<Coordinator>, body_read: Duration) -> Arc<Api> {
-    let (bodies, uploads) = (Arc::new(Semaphore::new(1)), Semaphore::new(1));
+    api_with(coordinator, Uploads::within(1024, 1024, body_read), Limits::default().answers_bytes)
+}
+
+/// With so many bytes of long answers.
+pub(super) fn api_within(coordinator: &Arc<Coordinator>, answers: usize) -> Arc<Api> {
+    api_with(Arc::clone(coordinator), Uploads::new(&Limits::default()), answers)
+}
+
+fn api_with(coordinator: Arc<Coordinator>, uploads: Uploads, answers: usize) -> Arc<Api> {
     Arc::new(Api {
         coordinator,
-        bodies,
         uploads,
-        answers: LongAnswers::within(ANSWERS_BYTES),
+        answers: LongAnswers::within(answers),
         log_readings: Semaphore::new(1),
         backups: Arc::new(Semaphore::new(1)),
-        body_read,
+        limits: Limits::default(),
     })
 }
 
@@ -255,7 +264,7 @@ async fn slow_bodies_keep_other_bodies_waiting_for_nothing_and_other_requests_no
     let api = api(Duration::from_secs(60)).await;
     let mut service = warp::service(filter(&api));
     let slow = tokio::spawn(service.call(slow_question("POST", "/manifest")));
-    while api.uploads.available_permits() > 0 {
+    while api.uploads.taken() == 0 {
         tokio::task::yield_now().await;
     }
     let answer = service.call(question("POST", "/manifest", "{}")).await.unwrap();

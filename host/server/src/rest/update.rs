@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::findings::{RecoverySecrets, Warning, log_refusal, log_warnings, recovery_secrets, warnings};
 use super::manifest::manifest_field;
 use super::{Call, Response, Version, success};
-use crate::limits::{MANIFEST_BYTES, MANIFEST_JSON_BYTES};
 use crate::problem::Failure;
 
 #[derive(Serialize)]
@@ -28,11 +27,11 @@ pub(super) async fn start(call: &mut Call) -> Result<Response, Failure> {
     let version = call.version;
     let progress = match version {
         Version::V1 => {
-            let body = call.body(MANIFEST_BYTES).await?;
+            let body = call.body(call.api.limits.manifest_bytes).await?;
             update(call, &body, Reporting::SuccessOnly).await?
         }
         Version::V2 => {
-            let body = call.body(MANIFEST_JSON_BYTES).await?;
+            let body = call.body(call.api.limits.manifest_json_bytes()).await?;
             update(call, &manifest_field(&body)?, Reporting::Full).await?
         }
     };

@@ -119,7 +119,7 @@ async fn strangers_are_401_before_the_body_and_permission_comes_before_what_the_
 #[tokio::test]
 async fn an_upload_over_the_limit_is_413() {
     let world = World::new().await;
-    let limit = crate::limits::SECRETS_JSON_BYTES;
+    let limit = crate::limits::Limits::default().secrets_bytes;
     for (endpoint, _) in both("") {
         assert_eq!(ask(&world, Caller::Admin, endpoint, vec![b' '; limit + 1]).await.0, 413);
         assert_eq!(ask(&world, Caller::Admin, endpoint, vec![b' '; limit]).await.0, 400);

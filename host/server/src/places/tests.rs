@@ -1,0 +1,131 @@
+//! Who has to go, and who may stay.
+
+use futures_util::FutureExt as _;
+
+use super::*;
+
+const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+
+/// Made a minute ago.
+fn places(limit: usize) -> Places {
+    patient_places(limit, Duration::ZERO)
+}
+
+fn patient_places(limit: usize, patience: Duration) -> Places {
+    let begun = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+    Places(Arc::new(Shared { limit, patience, begun, register: Mutex::default() }))
+}
+
+/// As if the holder had been at rest since that time.
+fn at_rest(place: &Place, since: u64) {
+    place.held.at_rest_since.store(since, Ordering::Relaxed);
+}
+
+fn is_gone(place: &Place) -> bool {
+    place.taken_back().now_or_never().is_some()
+}
+
+//
+#[test]
+fn as_many_as_the_limit_stay_and_one_more_takes_the_place_of_the_longest_at_rest() {
+    let places = places(3);
+    let held: Vec<Place> = (0..3).map(|_| places.enter(A, 1).unwrap()).collect();
+    assert!(held.iter().all(|place| !is_gone(place)));
+    at_rest(&held[0], 5);
+    at_rest(&held[1], 3);
+    at_rest(&held[2], 4);
+    let newcomer = places.enter(B, 1).unwrap();
+    assert_eq!(held.iter().map(is_gone).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(places.taken(), 3);
+    drop((held, newcomer));
+    assert_eq!(places.taken(), 0);
+}
+
+#[test]
+fn what_is_under_way_stays_and_a_newcomer_is_refused_at_once() {
+    let places = places(2);
+    let held: Vec<Place> = (0..2).map(|_| places.enter(A, 1).unwrap()).collect();
+    let under_way: Vec<UnderWay> = held.iter().map(|place| place.held().begin()).collect();
+    assert!(matches!(places.enter(B, 1), Err(Full)));
+    drop(under_way);
+    assert!(places.enter(B, 1).is_ok());
+}
+
+#[test]
+fn an_address_with_more_than_its_part_goes_first() {
+    let places = places(8);
+    let polite: Vec<Place> = (0..2).map(|_| places.enter(B, 1).unwrap()).collect();
+    let greedy: Vec<Place> = (0..6).map(|_| places.enter(A, 1).unwrap()).collect();
+    polite.iter().for_each(|place| at_rest(place, 0));
+    let newcomers: Vec<Place> = (0..3).map(|_| places.enter(A, 1).unwrap()).collect();
+    assert!(polite.iter().all(|place| !is_gone(place)), "two of eight are its part");
+    assert_eq!(greedy.iter().chain(&newcomers).filter(|place| is_gone(place)).count(), 3);
+}
+
+#[test]
+fn who_moved_a_moment_ago_is_not_at_rest() {
+    let places = patient_places(1, Duration::from_secs(30));
+    let only = places.enter(A, 1).unwrap();
+    assert!(places.enter(B, 1).is_err());
+    assert!(!is_gone(&only));
+    at_rest(&only, 0);
+    assert!(places.enter(B, 1).is_ok());
+    assert!(is_gone(&only));
+}
+
+#[test]
+fn a_heavy_newcomer_takes_several_places_or_none() {
+    let places = places(10);
+    let light: Vec<Place> = (0..10).map(|_| places.enter(A, 1).unwrap()).collect();
+    let under_way: Vec<UnderWay> = light.iter().take(6).map(|place| place.held().begin()).collect();
+    assert!(places.enter(B, 5).is_err());
+    assert!(light.iter().all(|place| !is_gone(place)), "five cannot be had, so that none is taken");
+    let heavy = places.enter(B, 4).unwrap();
+    assert_eq!(light.iter().filter(|place| is_gone(place)).count(), 4);
+    assert_eq!(places.taken(), 10);
+    drop((heavy, under_way));
+}
+
+#[test]
+fn a_place_that_grows_never_takes_itself_back_and_one_that_shrinks_makes_room() {
+    let places = places(4);
+    let (first, second) = (places.enter(A, 2).unwrap(), places.enter(B, 2).unwrap());
+    first.weigh(4).unwrap();
+    assert!(is_gone(&second) && !is_gone(&first));
+    assert!(second.weigh(1).is_err(), "it was taken back");
+    assert!(first.weigh(5).is_err());
+    first.weigh(1).unwrap();
+    assert_eq!(places.taken(), 1);
+    drop(second);
+    assert_eq!(places.taken(), 1, "a place that was taken back counts no more");
+}
+
+#[test]
+fn bytes_that_are_kept_go_with_the_place() {
+    let places = places(1);
+    let place = places.enter(A, 1).unwrap();
+    place.held().keep(Bytes::from_static(b"abc"));
+    assert_eq!(place.held().next(2).unwrap(), "ab");
+    let _newcomer = places.enter(B, 1).unwrap();
+    assert!(place.held().next(2).is_none());
+}
+
+#[test]
+fn a_host_has_one_address_whether_it_is_written_in_the_old_or_the_new_way() {
+    let of = |text: &str| Source::of(text.parse().unwrap());
+    assert_eq!(of("10.0.0.1"), of("::ffff:10.0.0.1"));
+    assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+    assert_eq!(of("2001:db8::1"), of("2001:db8::2:1"));
+    assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+}
+
+#[test]
+fn some_are_taken_back_where_something_else_has_run_out() {
+    let places = places(100);
+    let held: Vec<Place> = (0..5).map(|_| places.enter(A, 1).unwrap()).collect();
+    let _busy = held[0].held().begin();
+    places.take_some_back();
+    let gone = held.iter().filter(|place| is_gone(place)).count();
+    assert_eq!((gone, is_gone(&held[0])), (1, false));
+}
