@@ -23,11 +23,13 @@ pub(crate) use injected::reach;
 
 #[cfg(feature = "failpoints")]
 mod injected {
+    use std::fs;
     use std::io;
     use std::path::Path;
 
-    /// Does what `FAILPOINTS` says for the step: `STEP=return(abort)`, `return(enospc)` or `return(eio)`; with
-    /// `@FILE` behind the word, only while that file exists.
+    /// Does what `FAILPOINTS` says for the step: `STEP=return(abort)`, `return(enospc)` or `return(eio)`. With `@FILE`
+    /// behind the word only while that file exists: a number in it lets so many passes go by, `always` means each,
+    /// otherwise it is done once, and the file says so.
     pub(crate) fn reach(step: &'static str) -> io::Result<()> {
         fail::fail_point!(step, |word| act(word.as_deref().unwrap_or_default()));
         Ok(())
@@ -35,7 +37,7 @@ mod injected {
 
     fn act(word: &str) -> io::Result<()> {
         let (word, file) = word.split_once('@').unwrap_or((word, ""));
-        if !file.is_empty() && !Path::new(file).exists() {
+        if !file.is_empty() && !is_due(Path::new(file)) {
             return Ok(());
         }
         match word {
@@ -43,5 +45,17 @@ mod injected {
             "enospc" => Err(io::Error::from_raw_os_error(28)),
             _ => Err(io::Error::from_raw_os_error(5)),
         }
+    }
+
+    fn is_due(file: &Path) -> bool {
+        let Ok(text) = fs::read_to_string(file) else { return false };
+        if text == "always" {
+            return true;
+        }
+        let Ok(passes) = text.parse::<u32>() else { return false };
+        let next = passes.checked_sub(1).map_or_else(|| "reached".to_owned(), |left| left.to_string());
+        // A file that cannot be written is a test that fails.
+        let _ = fs::write(file, next);
+        passes == 0
     }
 }
