@@ -4,17 +4,17 @@
 //! are this process. Missed goals fail nothing; a row that cannot be measured does. All traffic stays on the loopback
 //! interface. Every process that this starts ends with it, also when it is interrupted.
 
-mod figures;
+pub(crate) mod figures;
 mod load;
-mod manifests;
+pub(crate) mod manifests;
 mod measure;
-mod mesh;
+pub(crate) mod mesh;
 mod report;
-mod rest;
+pub(crate) mod rest;
 mod rows;
-mod server;
-mod tls;
-mod usage;
+pub(crate) mod server;
+pub(crate) mod tls;
+pub(crate) mod usage;
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{cargo, guests, test};
+use crate::{cargo, guests};
 use measure::{Scale, Stage, measure};
 use report::{Outcome, Report};
 use rows::{ROWS, Row};
@@ -90,7 +90,8 @@ fn chosen(only: &[String]) -> anyhow::Result<Vec<&'static Row>> {
 /// What is measured cannot be made to fail.
 const SIMULATION: &str = "carrara-coordinator/simulation";
 
-fn build(root: &Path) -> anyhow::Result<()> {
+/// Builds what is measured, and this program, for a release.
+pub(crate) fn build(root: &Path) -> anyhow::Result<()> {
     guests::run(&guests::Arguments::default())?;
     println!("building the release binaries (the first time takes some minutes) ...");
     cargo::build(root, &["--release", "--workspace", "--bins", "--features", SIMULATION])
@@ -108,7 +109,12 @@ fn stage(root: &Path, arguments: &Arguments) -> anyhow::Result<Stage> {
         format!("there is no {}; `cargo xtask test` builds it, without --smoke also bench", binary.display())
     })?;
     let guests = target.join("guests");
-    Ok(Stage { launch: Launch { binary, scratch: target }, guests, clock: Clock::of_system()?, scale })
+    Ok(Stage {
+        launch: Launch { binary, scratch: target, options: &[] },
+        guests,
+        clock: Clock::of_system()?,
+        scale,
+    })
 }
 
 /// Measures the rows one after the other. When interrupted, what is under way is dropped, and with it its processes.

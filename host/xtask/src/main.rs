@@ -7,8 +7,10 @@ mod bench;
 mod cargo;
 mod demo;
 mod guests;
+mod programs;
 mod python;
 mod test;
+mod torture;
 
 use clap::{Parser, Subcommand};
 
@@ -30,6 +32,8 @@ enum Command {
     Test(test::Arguments),
     /// Measures what the performance goals name and prints it beside them
     Bench(bench::Arguments),
+    /// Kills a loaded coordinator again and again and checks that nothing is lost
+    Torture(torture::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -38,5 +42,6 @@ fn main() -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Torture(arguments) => torture::run(&arguments),
     }
 }

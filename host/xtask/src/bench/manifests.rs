@@ -14,7 +14,8 @@ pub(crate) const MARBLE_TYPE: &str = "svc";
 pub(crate) struct Reader {
     /// For the connection.
     pub(crate) identity: Identity,
-    pem: String,
+    /// The certificate, for the manifest.
+    pub(crate) pem: String,
 }
 
 impl Reader {

@@ -1,7 +1,10 @@
 //! Marbles that activate: gRPC over HTTP/2, spoken by hand (marble-api.md section 1), since a client that does less
 //! disturbs the server less.
 
-use anyhow::{Context as _, ensure};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use carrara_marble::credentials::Credentials;
 use http_body_util::{BodyExt as _, Full};
@@ -24,6 +27,7 @@ const GRPC_PREFIX_BYTES: usize = 5;
 
 /// A Marble of the type that [`super::manifests`] has. Every activation has a new UUID, as different Marbles have.
 pub(crate) struct Marble {
+    identity: Arc<Identity>,
     connector: Connector,
     request: Vec<u8>,
     marble_type: &'static str,
@@ -36,13 +40,40 @@ pub(crate) struct KeptMarble {
     requests: SendRequest<Full<Bytes>>,
 }
 
+/// How an activation was answered.
+pub(crate) enum Answer {
+    /// With a Marble's parameters, as a gRPC message.
+    Activated(Bytes),
+    /// With gRPC's code and the server's text.
+    Refused(String, String),
+}
+
 impl Marble {
     /// Makes key, certificate and signing request once: they are the client's work, not the server's.
     pub(crate) fn new(server: &Server, marble_type: &'static str) -> anyhow::Result<Self> {
+        Self::generate(server.mesh(), marble_type)
+    }
+
+    /// The same for an address, which may be known only later.
+    pub(crate) fn generate(mesh: SocketAddr, marble_type: &'static str) -> anyhow::Result<Self> {
         let Credentials { certificate, key, csr } = Credentials::generate(&["localhost".to_owned()])?;
-        let connector = Connector::new(server.mesh(), PROTOCOL, Some(&Identity { certificate, key }))?;
-        let uri = format!("https://{}/rpc.Marble/Activate", server.mesh());
-        Ok(Self { connector, request: csr, marble_type, uri })
+        Self::with(Arc::new(Identity { certificate, key }), csr, mesh, marble_type)
+    }
+
+    /// The same keys for another address.
+    pub(crate) fn at(&self, mesh: SocketAddr) -> anyhow::Result<Self> {
+        Self::with(Arc::clone(&self.identity), self.request.clone(), mesh, self.marble_type)
+    }
+
+    fn with(
+        identity: Arc<Identity>,
+        request: Vec<u8>,
+        mesh: SocketAddr,
+        marble_type: &'static str,
+    ) -> anyhow::Result<Self> {
+        let connector = Connector::new(mesh, PROTOCOL, Some(&identity))?;
+        let uri = format!("https://{mesh}/rpc.Marble/Activate");
+        Ok(Self { identity, connector, request, marble_type, uri })
     }
 
     async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
@@ -56,8 +87,12 @@ impl Marble {
 
     /// Activates once; gives what the Marble shows afterwards.
     pub(crate) async fn identity(&self) -> anyhow::Result<Identity> {
-        let mut requests = self.connect().await?;
-        let answer = self.activate(&mut requests).await?;
+        self.identity_of(&Uuid::new_v4()).await
+    }
+
+    /// The same with a UUID of the caller.
+    pub(crate) async fn identity_of(&self, uuid: &Uuid) -> anyhow::Result<Identity> {
+        let answer = self.ask_once(uuid).await?.activated()?;
         // Each variable is its name and then, directly, its value; the leaf is the chain's first certificate.
         let chain = behind(&answer, b"MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN")?;
         let key = behind(&answer, b"MARBLE_PREDEFINED_PRIVATE_KEY")?;
@@ -67,9 +102,18 @@ impl Marble {
         Ok(Identity { certificate, key })
     }
 
+    /// Asks over a new connection; an error if there was no answer.
+    pub(crate) async fn ask_once(&self, uuid: &Uuid) -> anyhow::Result<Answer> {
+        self.ask(&mut self.connect().await?, uuid).await
+    }
+
     /// Activates with a new UUID; anything but parameters is an error with the server's text.
-    async fn activate(&self, requests: &mut SendRequest<Full<Bytes>>) -> anyhow::Result<Bytes> {
-        let uuid = Uuid::new_v4().hyphenated().to_string();
+    async fn activate(&self, requests: &mut SendRequest<Full<Bytes>>) -> anyhow::Result<()> {
+        self.ask(requests, &Uuid::new_v4()).await?.activated().map(drop)
+    }
+
+    async fn ask(&self, requests: &mut SendRequest<Full<Bytes>>, uuid: &Uuid) -> anyhow::Result<Answer> {
+        let uuid = uuid.hyphenated().to_string();
         let message = activation_request(&self.request, self.marble_type, &uuid);
         let request = Request::builder()
             .method(Method::POST)
@@ -85,18 +129,30 @@ impl Marble {
         let body = body.collect().await.context("reading the answer")?;
         // A refusal may have its status in the head.
         let trailers = body.trailers().unwrap_or(&head.headers);
-        let text = |name: &str| trailers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("missing");
-        ensure!(text("grpc-status") == "0", "gRPC {}: {}", text("grpc-status"), text("grpc-message"));
+        let text = |name: &str| trailers.get(name).and_then(|value| value.to_str().ok());
+        let code = text("grpc-status").context("the answer has no gRPC status")?;
+        if code != "0" {
+            return Ok(Answer::Refused(code.to_owned(), text("grpc-message").unwrap_or_default().to_owned()));
+        }
         let body = body.to_bytes();
         ensure!(body.len() > GRPC_PREFIX_BYTES, "activated without parameters");
-        Ok(body)
+        Ok(Answer::Activated(body))
+    }
+}
+
+impl Answer {
+    fn activated(self) -> anyhow::Result<Bytes> {
+        match self {
+            Self::Activated(body) => Ok(body),
+            Self::Refused(code, text) => bail!("gRPC {code}: {text}"),
+        }
     }
 }
 
 impl Client for Marble {
     async fn operate(&mut self) -> anyhow::Result<()> {
         let mut requests = self.connect().await?;
-        self.activate(&mut requests).await.map(drop)
+        self.activate(&mut requests).await
     }
 }
 
@@ -110,7 +166,7 @@ impl KeptMarble {
 
 impl Client for KeptMarble {
     async fn operate(&mut self) -> anyhow::Result<()> {
-        self.marble.activate(&mut self.requests).await.map(drop)
+        self.marble.activate(&mut self.requests).await
     }
 }
 

@@ -50,6 +50,18 @@ impl Connection {
 
     /// The body of an answer 200; anything else is an error with the server's text.
     pub(crate) async fn send(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Bytes> {
+        let (code, body) = self.exchange(method, path, body).await?;
+        ensure!(code == StatusCode::OK, "{path} was answered {code}: {}", String::from_utf8_lossy(&body));
+        Ok(body)
+    }
+
+    /// An answer of whatever status; an error if there is none.
+    pub(crate) async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -60,8 +72,7 @@ impl Connection {
         let answer = self.requests.send_request(request).await.context("sending the request")?;
         let code = answer.status();
         let body = answer.into_body().collect().await.context("reading the answer")?.to_bytes();
-        ensure!(code == StatusCode::OK, "{path} was answered {code}: {}", String::from_utf8_lossy(&body));
-        Ok(body)
+        Ok((code, body))
     }
 }
 

@@ -21,6 +21,15 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long to wait between two looks for the addresses: it adds half of that to a measured start.
 const POLL: Duration = Duration::from_millis(1);
 
+/// Where it writes its addresses, in its folder.
+const ADDRESSES: &str = "addresses.json";
+
+/// Where its log goes.
+const LOG: &str = "log";
+
+/// Where its state is.
+pub(crate) const STATE: &str = "data";
+
 /// Its binary and where its folder is made. The folder is on a disk and not in memory, so that fsync costs what it does.
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
@@ -28,6 +37,8 @@ pub(crate) struct Launch {
     pub(crate) binary: PathBuf,
     /// A folder that exists.
     pub(crate) scratch: PathBuf,
+    /// More options of the program.
+    pub(crate) options: &'static [&'static str],
 }
 
 /// A running server. Dropping it ends the process and removes the folder.
@@ -36,6 +47,7 @@ pub(crate) struct Server {
     process: Process,
     rest: SocketAddr,
     mesh: SocketAddr,
+    metrics: Option<SocketAddr>,
     folder: TempDir,
 }
 
@@ -51,8 +63,15 @@ impl Launch {
 
     /// Starts one with the state that is in `folder`.
     pub(crate) async fn start_in(&self, folder: TempDir) -> anyhow::Result<Server> {
-        let addresses = folder.path().join("addresses.json");
-        let log = File::create(folder.path().join("log")).context("making the log")?;
+        let mut server = self.spawn_in(folder)?;
+        server.listen().await?;
+        Ok(server)
+    }
+
+    /// The same without waiting: it may not even have read its options.
+    pub(crate) fn spawn_in(&self, folder: TempDir) -> anyhow::Result<Server> {
+        remove(&folder.path().join(ADDRESSES))?;
+        let log = File::create(folder.path().join(LOG)).context("making the log")?;
         let mut command = Command::new(&self.binary);
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         for (name, _) in std::env::vars_os() {
@@ -61,15 +80,11 @@ impl Launch {
             }
         }
         command.args(["--simulation", "--client-addr", "127.0.0.1:0", "--mesh-addr", "127.0.0.1:0"]);
-        command.args(["--seal-dir", "data", "--addresses-file", "addresses.json"]);
+        command.args(["--seal-dir", STATE, "--addresses-file", ADDRESSES]).args(self.options);
         let child = command.spawn().with_context(|| format!("starting {}", self.binary.display()))?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        // Owned from here on, so that whatever fails below ends it.
-        let mut server = Server { process: Process(child), rest: nowhere, mesh: nowhere, folder };
-        server.wait_for(&addresses).await?;
-        let value: Value = serde_json::from_slice(&fs::read(&addresses)?).context("reading its addresses")?;
-        (server.rest, server.mesh) = (address(&value, "rest")?, address(&value, "mesh")?);
-        Ok(server)
+        // Owned from here on, so that whatever fails later ends it.
+        Ok(Server { process: Process(child), rest: nowhere, mesh: nowhere, metrics: None, folder })
     }
 }
 
@@ -102,6 +117,11 @@ impl Server {
         connection.send(Method::POST, rest::MANIFEST, body).await.context("setting the manifest").map(drop)
     }
 
+    /// Where it is asked for its metrics, with the option for that.
+    pub(crate) fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
     /// Ends it in order and gives its folder with its state.
     pub(crate) async fn end(mut self) -> anyhow::Result<TempDir> {
         let asked = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
@@ -111,11 +131,22 @@ impl Server {
             ensure!(asked.elapsed() < START_LIMIT, "the server did not end");
             tokio::time::sleep(POLL).await;
         }
-        fs::remove_file(self.folder.path().join("addresses.json")).context("removing its addresses")?;
         Ok(self.folder)
     }
 
-    async fn wait_for(&mut self, file: &Path) -> anyhow::Result<()> {
+    /// Ends it at once, wherever it is, and gives its folder. An error if it had ended by itself.
+    pub(crate) fn kill(mut self) -> anyhow::Result<TempDir> {
+        if let Some(status) = self.process.0.try_wait()? {
+            bail!("the server ended with {status}: {}", self.log());
+        }
+        self.process.0.kill().context("killing the server")?;
+        self.process.0.wait().context("waiting for the server's end")?;
+        Ok(self.folder)
+    }
+
+    /// Waits until it listens.
+    pub(crate) async fn listen(&mut self) -> anyhow::Result<()> {
+        let file = self.folder.path().join(ADDRESSES);
         let started = Instant::now();
         while !file.exists() {
             if let Some(status) = self.process.0.try_wait()? {
@@ -124,11 +155,15 @@ impl Server {
             ensure!(started.elapsed() < START_LIMIT, "the server did not start: {}", self.log());
             tokio::time::sleep(POLL).await;
         }
+        let value: Value = serde_json::from_slice(&fs::read(&file)?).context("reading its addresses")?;
+        (self.rest, self.mesh) = (address(&value, "rest")?, address(&value, "mesh")?);
+        self.metrics = address(&value, "metrics").ok();
         Ok(())
     }
 
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default()
     }
 }
 
@@ -136,6 +171,15 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+fn remove(file: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", file.display()))
+        }
+        _ => Ok(()),
     }
 }
 
