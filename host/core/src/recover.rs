@@ -137,7 +137,7 @@ impl Coordinator {
         let recovering = self.recovering.clone();
         // On its own: a caller who goes away does not leave it half done.
         let work = async move {
-            candidate.adopt(mode).await?;
+            candidate.adopt().await?;
             kept.store(Arc::new(RootQuote { root, quote }));
             progress.forget();
             recovering.forget_key();

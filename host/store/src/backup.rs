@@ -17,6 +17,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use tar::{EntryType, Header};
 
 use crate::files::{create_private, remove_if_there};
+use crate::key_file::KeyFile;
 use crate::redb::write_copy;
 use crate::view::{OpenState, View};
 
@@ -34,7 +35,9 @@ const CACHE_BYTES: usize = 4 << 20;
 /// Copies the state of a view. `directory` is where the copy lies until it was read; `None` is for tests: in memory.
 pub(crate) fn copy(view: &View, directory: Option<&Path>) -> Result<Backup, StoreError> {
     let Some(open) = &view.open else { return Err(StoreError::NotOpen) };
-    let made = nameless(directory).and_then(|file| write(open, file));
+    // Where nothing is written, nothing wraps the data key.
+    let Some(key_file) = open.data_key.file() else { return Err(StoreError::NotOpen) };
+    let made = nameless(directory).and_then(|file| write(open, key_file, file));
     let (file, length) = made.map_err(|error| {
         let place = directory.map_or_else(|| "memory".into(), |path| path.display().to_string());
         StoreError::Write(format!(
@@ -45,11 +48,11 @@ pub(crate) fn copy(view: &View, directory: Option<&Path>) -> Result<Backup, Stor
 }
 
 /// Writes the archive; gives back its file, at its beginning, and its length.
-fn write(open: &OpenState, file: File) -> io::Result<(File, u64)> {
+fn write(open: &OpenState, key_file: &KeyFile, file: File) -> io::Result<(File, u64)> {
     let description = Description { state_id: open.state.mark.state_id, revision: open.state.revision };
     let mut archive = Archive { file, sums: String::new() };
     archive.append(DESCRIPTION, description.text().as_bytes())?;
-    archive.append(KEY, &open.key_file.encode())?;
+    archive.append(KEY, &key_file.encode())?;
     archive.append_state(open)?;
     let sums = std::mem::take(&mut archive.sums);
     archive.append(CHECKSUMS, sums.as_bytes())?;

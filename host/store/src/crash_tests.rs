@@ -16,13 +16,20 @@ use tempfile::TempDir;
 
 use crate::common::{Random, copy_all, lines, new_state, put, rekeying, sealing};
 use crate::error::OpenError;
-use crate::key_file::KeyFile;
+use crate::key_file::{Binding, KeyFile};
 use crate::start::start;
 use crate::writer::Writer;
 use crate::writer_tests::{commit, value, writer};
 
 const CACHE: usize = 1 << 20;
-const STEPS: [&str; 5] = ["create.state-written", "create.key-written", "create.archived", "create.key-renamed", "create.state-renamed"];
+const STEPS: [&str; 6] = [
+    "create.state-written",
+    "create.key-written",
+    "create.archive-begun",
+    "create.key-renamed",
+    "create.archived",
+    "create.state-renamed",
+];
 
 /// Runs `create` in `dir`; gives a copy of the directory as it was after every step.
 fn create_watched(dir: &Path, value: &str) -> Vec<(&'static str, TempDir)> {
@@ -57,7 +64,7 @@ fn a_crash_while_the_first_state_is_made_leaves_none_or_all_of_it() {
     let copies = create_watched(folder.path(), "new");
     assert_eq!(copies.iter().map(|(step, _)| *step).collect::<Vec<_>>(), STEPS);
     for (step, copy) in &copies {
-        let decided = matches!(*step, "create.key-renamed" | "create.state-renamed");
+        let decided = matches!(*step, "create.key-renamed" | "create.archived" | "create.state-renamed");
         let expected = if decided { (Found::Open, Some(b"new".to_vec())) } else { (Found::Empty, None) };
         // Twice: the first start leaves nothing undone.
         for _ in 0..2 {
@@ -76,7 +83,7 @@ fn a_crash_while_a_locked_state_is_replaced_leaves_the_old_or_the_new_one() {
     let old_key = std::fs::read(folder.path().join("sealed_key")).unwrap();
     std::fs::remove_file(folder.path().join("sealed_key")).unwrap();
     for (step, copy) in create_watched(folder.path(), "new") {
-        let decided = matches!(step, "create.key-renamed" | "create.state-renamed");
+        let decided = matches!(step, "create.key-renamed" | "create.archived" | "create.state-renamed");
         let expected = if decided { (Found::Open, Some(b"new".to_vec())) } else { (Found::Locked, None) };
         for _ in 0..2 {
             assert_eq!(found(copy.path()), expected, "{step}");
@@ -131,7 +138,7 @@ fn a_replacement_that_fails_late_asks_for_a_restart_which_finishes_it() {
     let target = folder.path().join("state.redb");
     let blocked = target.clone();
     redb.observer = Some(Box::new(move |step| {
-        if step == "create.key-renamed" {
+        if step == "create.archived" {
             std::fs::create_dir(&blocked).unwrap();
         }
     }));
@@ -155,9 +162,9 @@ fn a_key_file_with_two_keys_opens_the_state_and_one_without_the_right_key_is_dam
     let own = std::fs::read(&path).unwrap();
     let id = start(folder.path(), CACHE, &*sealing()).unwrap().1.state_id().unwrap();
     let wrong = SecretBytes::new("data key", vec![9; 32]);
-    let sealing_key = sealing().key(KeyPolicy::Product).unwrap();
-    let other = KeyFile::wrap(SealingKind::Tee, id, &wrong, &sealing_key, &Random).unwrap().encode();
-    let entries = own.len() - 76;
+    let binding = Binding { kind: SealingKind::Tee, policy: KeyPolicy::Product, state_id: id };
+    let other = KeyFile::wrap(binding, &wrong, &*sealing(), &Random).unwrap().encode();
+    let entries = own.len() - 77;
     for (first, second) in [(&own, &other), (&other, &own)] {
         let mut both = [first.as_slice(), &second[entries..]].concat();
         both[entries - 1] = 2;
@@ -168,8 +175,15 @@ fn a_key_file_with_two_keys_opens_the_state_and_one_without_the_right_key_is_dam
     assert!(matches!(start(folder.path(), CACHE, &*sealing()), Err(OpenError::Damaged { .. })));
 }
 
-const REKEY_STEPS: [&str; 5] =
-    ["rekey.both-written", "rekey.both-renamed", "create.state-written", "rekey.new-written", "rekey.new-renamed"];
+const REKEY_STEPS: [&str; 7] = [
+    "rekey.both-written",
+    "rekey.both-renamed",
+    "commit.begin",
+    "commit.end",
+    "rekey.state-written",
+    "rekey.new-written",
+    "rekey.new-renamed",
+];
 
 /// A state with a bit of everything, and copies of its directory as it was after every step of a rekeying.
 fn rekey_watched(dir: &Path) -> (Writer, Vec<(&'static str, TempDir)>) {
@@ -217,7 +231,7 @@ fn a_crash_while_the_data_key_changes_leaves_the_old_or_the_new_state_open() {
     let new = (b"new".to_vec(), Some(3), all(), entries());
     let one_key = std::fs::read(folder.path().join("sealed_key")).unwrap().len();
     for (step, copy) in &copies {
-        let decided = !step.starts_with("rekey.both");
+        let decided = !step.starts_with("rekey.both") && *step != "commit.begin";
         // Twice: the first start leaves nothing undone, so that neither key stays that opens nothing.
         for _ in 0..2 {
             assert_eq!(&content(copy.path()), if decided { &new } else { &old }, "{step}");
@@ -236,15 +250,15 @@ fn the_old_key_does_not_open_a_rekeyed_state() {
     let (writer, copies) = rekey_watched(folder.path());
     drop(writer);
     let both = std::fs::read(copies[1].1.path().join("sealed_key")).unwrap();
-    // The first of the two entries of 76 bytes is the old key's.
-    let mut old = both[..both.len() - 76].to_vec();
-    let count = old.len() - 77;
+    // The first of the two entries of 77 bytes is the old key's.
+    let mut old = both[..both.len() - 77].to_vec();
+    let count = old.len() - 78;
     old[count] = 1;
     std::fs::write(folder.path().join("sealed_key"), old).unwrap();
     assert!(matches!(start(folder.path(), CACHE, &*sealing()), Err(OpenError::Damaged { .. })));
     let mut new = both[..count + 1].to_vec();
     new[count] = 1;
-    new.extend_from_slice(&both[both.len() - 76..]);
+    new.extend_from_slice(&both[both.len() - 77..]);
     std::fs::write(folder.path().join("sealed_key"), new).unwrap();
     content(folder.path());
 }
@@ -286,7 +300,7 @@ fn a_rekeying_whose_last_step_fails_is_done_and_a_start_removes_the_old_key() {
     let one_key = std::fs::read(&path).unwrap().len();
     commit(&mut writer, vec![rekeying(put("a", "new"))]).remove(0).unwrap();
     assert_eq!(value(&writer), b"new");
-    assert_eq!(std::fs::read(&path).unwrap().len(), one_key + 76);
+    assert_eq!(std::fs::read(&path).unwrap().len(), one_key + 77);
     std::fs::remove_dir_all(blocked).unwrap();
     drop(writer);
     assert_eq!(found(folder.path()), (Found::Open, Some(b"new".to_vec())));

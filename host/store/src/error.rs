@@ -23,11 +23,14 @@ pub enum OpenError {
     },
     /// Another process has the directory open.
     #[error(
-        "the state directory {path} is in use by another coordinator: stop it, or choose another directory"
+        "the state directory {path} is in use by another coordinator{process}: stop it, or choose another directory",
+        process = holder.map_or_else(String::new, |id| format!(" (process {id})"))
     )]
     InUse {
         /// The directory.
         path: PathBuf,
+        /// Its process, where it says so.
+        holder: Option<u32>,
     },
     /// A file of another system lies where the state belongs.
     #[error(

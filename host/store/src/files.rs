@@ -1,8 +1,9 @@
 //! The state directory: its lock, its files, and how a new state replaces an old one.
 //!
 //! Losing power between any two steps leaves either the old state or the new one: new files are complete and durable as
-//! `.new` before the old ones are linked into the archive; then the key's rename decides, and the next start finishes
-//! what is left.
+//! `.new` before the key's rename decides; then the old state moves into the archive and the new one into its place,
+//! and the next start finishes what is left. A state's file has one name at any time: an archived one never changes with
+//! the state that is in use.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -43,11 +44,15 @@ impl Directory {
         let lock = options.open(path.join(LOCK)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(OpenError::InUse { path: path.to_owned() }),
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(OpenError::InUse { path: path.to_owned(), holder: holder(path) });
+            }
             // Some enclave file systems have no locks; a directory there belongs to one enclave anyway.
             Err(fs::TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(fs::TryLockError::Error(error)) => return Err(unusable(error)),
         }
+        // For the message to whoever comes second; nothing depends on it.
+        let _ = lock.set_len(0).and_then(|()| (&lock).write_all(std::process::id().to_string().as_bytes()));
         let other = path.join(OTHER_SYSTEM);
         if other.exists() {
             return Err(OpenError::OtherSystem { path: other });
@@ -89,6 +94,11 @@ impl Directory {
     pub(crate) fn discard_new(&self) -> io::Result<()> {
         remove_if_there(&self.new_state())?;
         remove_if_there(&self.new_key())?;
+        for (_, entry) in self.archived()? {
+            if !entry.join(STATE).exists() {
+                fs::remove_dir_all(entry)?;
+            }
+        }
         self.sync()
     }
 
@@ -116,7 +126,7 @@ impl Directory {
         self.sync()
     }
 
-    /// The last step of a replacement, also taken by a start that finds it missing.
+    /// The last step of a replacement, also taken by a start that finds it missing, after [`Self::finish_archive`].
     pub(crate) fn rename_state(&self) -> io::Result<()> {
         // The key's rename first: after a loss of power a new state must not lie beside an old key.
         self.sync()?;
@@ -124,30 +134,67 @@ impl Directory {
         self.sync()
     }
 
-    /// Links the state's files into the archive, as `<state id>-<number>/`. They stay where they are.
-    pub(crate) fn archive(&self, state_id: &StateId) -> io::Result<()> {
+    /// The last steps of a withdrawal, also taken by a start that finds them missing. Without a key file the directory is
+    /// as empty as before the first manifest, so that it goes last.
+    pub(crate) fn finish_withdrawal(&self) -> io::Result<()> {
+        self.sync()?;
+        self.finish_archive()?;
+        remove_if_there(&self.new_state())?;
+        remove_if_there(&self.new_key())?;
+        self.sync()?;
+        remove_if_there(&self.key())?;
+        self.sync()
+    }
+
+    /// Makes an entry of the archive, `<state id>-<number>/`, for the state that is going to be replaced or withdrawn.
+    /// It holds the key; the state itself follows after the deciding step.
+    pub(crate) fn begin_archive(&self, state_id: &StateId) -> io::Result<()> {
         let archive = self.path.join(ARCHIVE);
         make_private(&archive)?;
-        let number = archived(&archive)?.last().map_or(0, |(number, _)| *number) + 1;
+        let number = self.archived()?.last().map_or(0, |(number, _)| *number) + 1;
         let entry = archive.join(format!("{}-{number:06}", hex::encode(state_id)));
         make_private(&entry)?;
-        for (from, name) in [(self.state(), STATE), (self.key(), KEY)] {
-            if from.exists() {
-                link_or_copy(&from, &entry.join(name))?;
-            }
+        if self.key().exists() {
+            // Key files are never written in place, so that the two names may share one.
+            link_or_copy(&self.key(), &entry.join(KEY))?;
         }
         sync_directory(&entry)?;
         sync_directory(&archive)?;
         self.sync()
     }
 
-    /// Removes the oldest archived states beyond the limit.
-    pub(crate) fn prune_archive(&self) -> io::Result<()> {
-        let archive = self.path.join(ARCHIVE);
-        if !archive.exists() {
+    /// Moves the state's file, if there is one, to the entry that waits for it.
+    pub(crate) fn finish_archive(&self) -> io::Result<()> {
+        if !self.state().exists() {
             return Ok(());
         }
-        let entries = archived(&archive)?;
+        // The key's rename first: before it, the state's place is where it is.
+        self.sync()?;
+        let waiting = |entries: Vec<(u64, PathBuf)>| {
+            entries.into_iter().map(|(_, entry)| entry).find(|entry| !entry.join(STATE).exists())
+        };
+        let entry = match waiting(self.archived()?) {
+            Some(entry) => entry,
+            // Somebody has removed it meanwhile.
+            None => {
+                self.begin_archive(&StateId::default())?;
+                let entry = waiting(self.archived()?);
+                entry.ok_or_else(|| io::Error::other("the archive has no place for the old state"))?
+            }
+        };
+        fs::rename(self.state(), entry.join(STATE))?;
+        sync_directory(&entry)?;
+        self.sync()
+    }
+
+    fn archived(&self) -> io::Result<Vec<(u64, PathBuf)>> {
+        let archive = self.path.join(ARCHIVE);
+        if archive.exists() { archived(&archive) } else { Ok(Vec::new()) }
+    }
+
+    /// Removes the oldest archived states beyond the limit.
+    pub(crate) fn prune_archive(&self) -> io::Result<()> {
+        let entries = self.archived()?;
         let surplus = entries.len().saturating_sub(MAX_ARCHIVED);
         entries.iter().take(surplus).try_for_each(|(_, path)| fs::remove_dir_all(path))
     }
@@ -155,6 +202,11 @@ impl Directory {
     fn sync(&self) -> io::Result<()> {
         sync_directory(&self.path)
     }
+}
+
+/// The process that says it has the directory. Its id is of its own container or enclave.
+fn holder(path: &Path) -> Option<u32> {
+    fs::read_to_string(path.join(LOCK)).ok()?.trim().parse().ok()
 }
 
 /// A new empty file that only its owner may read. Refuses an existing one.
@@ -245,24 +297,30 @@ mod tests {
         names
     }
 
+    /// What a replacement does with the old state.
+    fn archive(directory: &Directory, state_id: &StateId) {
+        directory.begin_archive(state_id).unwrap();
+        directory.finish_archive().unwrap();
+    }
+
     #[test]
     fn the_archive_keeps_the_last_eight_and_what_is_not_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::open(folder.path()).unwrap();
-        fs::write(directory.state(), b"state").unwrap();
-        let archive = folder.path().join(ARCHIVE);
+        let path = folder.path().join(ARCHIVE);
         for round in 0_u8..MAX_ARCHIVED as u8 + 2 {
-            directory.archive(&[0xff - round; 16]).unwrap();
+            fs::write(directory.state(), [round]).unwrap();
+            archive(&directory, &[0xff - round; 16]);
             if round == 0 {
-                fs::write(archive.join("note.txt"), b"kept").unwrap();
+                fs::write(path.join("note.txt"), b"kept").unwrap();
             }
             directory.prune_archive().unwrap();
         }
-        let entries = archived(&archive).unwrap();
+        let entries = archived(&path).unwrap();
         let numbers: Vec<u64> = entries.iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, (3..=10).collect::<Vec<u64>>());
-        assert!(archive.join("note.txt").exists());
-        assert_eq!(fs::read(entries[7].1.join(STATE)).unwrap(), b"state");
+        assert!(path.join("note.txt").exists());
+        assert_eq!(fs::read(entries[7].1.join(STATE)).unwrap(), [9]);
     }
 
     #[test]
@@ -270,16 +328,32 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::open(folder.path()).unwrap();
         fs::write(directory.state(), b"one").unwrap();
-        directory.archive(&[1; 16]).unwrap();
-        fs::remove_file(directory.state()).unwrap();
+        archive(&directory, &[1; 16]);
+        assert!(!directory.state().exists());
         fs::write(directory.state(), b"two").unwrap();
         fs::write(directory.key(), b"key").unwrap();
-        directory.archive(&[1; 16]).unwrap();
-        let archive = folder.path().join(ARCHIVE);
+        archive(&directory, &[1; 16]);
+        let path = folder.path().join(ARCHIVE);
         let id = "01".repeat(16);
-        assert_eq!(names(&archive), [format!("{id}-000001"), format!("{id}-000002")]);
-        assert_eq!(fs::read(archive.join(format!("{id}-000001/{STATE}"))).unwrap(), b"one");
-        assert_eq!(names(&archive.join(format!("{id}-000002"))), [KEY, STATE]);
+        assert_eq!(names(&path), [format!("{id}-000001"), format!("{id}-000002")]);
+        assert_eq!(fs::read(path.join(format!("{id}-000001/{STATE}"))).unwrap(), b"one");
+        assert_eq!(names(&path.join(format!("{id}-000002"))), [KEY, STATE]);
+    }
+
+    #[test]
+    fn an_entry_whose_state_never_came_is_removed_and_a_lost_entry_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        fs::write(directory.state(), b"one").unwrap();
+        archive(&directory, &[1; 16]);
+        fs::write(directory.state(), b"two").unwrap();
+        directory.begin_archive(&[2; 16]).unwrap();
+        directory.discard_new().unwrap();
+        let path = folder.path().join(ARCHIVE);
+        assert_eq!(names(&path), [format!("{}-000001", "01".repeat(16))]);
+        directory.finish_archive().unwrap();
+        let entry = path.join(format!("{}-000002", "00".repeat(16)));
+        assert_eq!(fs::read(entry.join(STATE)).unwrap(), b"two");
     }
 
     #[test]

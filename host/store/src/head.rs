@@ -1,6 +1,6 @@
 //! The head: one sealed record that says what the whole state is, so that mixing old and new records shows at load.
 
-use carrara_core::ports::SealingKind;
+use carrara_core::ports::{SealMode, SealingKind};
 
 use crate::mark::{StateId, kind_byte, kind_of};
 use crate::merkle::Hash;
@@ -8,14 +8,18 @@ use crate::merkle::Hash;
 /// The head's own record name; names of other records never begin with NUL.
 pub(crate) const HEAD_NAME: &[u8] = b"\0head";
 
-const FORMAT: u8 = 2;
-const LENGTH: usize = 1 + 1 + 16 + 8 + 8 + 32 + 8 + 32 + 8 + 8 + 8 + 32;
+const FORMAT: u8 = 3;
+/// Without a seal mode, when there was but one.
+const FORMAT_OF_PRODUCT_KEY: u8 = 2;
+const LENGTH: usize = 1 + 1 + 1 + 16 + 8 + 8 + 32 + 8 + 32 + 8 + 8 + 8 + 32;
 
 /// What the state is. Encoded in the order of the fields, after a format byte; integers little-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
     /// Which kind of key wraps the data key.
     pub(crate) kind: SealingKind,
+    /// How the state is kept: a key of another policy does not open it.
+    pub(crate) seal_mode: SealMode,
     pub(crate) state_id: StateId,
     /// The last commit.
     pub(crate) revision: u64,
@@ -42,6 +46,7 @@ impl Head {
         let mut bytes = Vec::with_capacity(LENGTH);
         bytes.push(FORMAT);
         bytes.push(kind_byte(self.kind));
+        bytes.push(mode_byte(self.seal_mode));
         bytes.extend_from_slice(&self.state_id);
         bytes.extend_from_slice(&self.revision.to_le_bytes());
         bytes.extend_from_slice(&self.records.to_le_bytes());
@@ -55,15 +60,18 @@ impl Head {
         bytes
     }
 
-    /// `None` if it is not exactly a head of this format.
+    /// `None` if it is not exactly a head of this format or of an older one.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let [format, kind] = take::<2>(&mut rest)?;
-        if format != FORMAT {
-            return None;
-        }
+        let seal_mode = match format {
+            FORMAT => mode_of(take::<1>(&mut rest)?)?,
+            FORMAT_OF_PRODUCT_KEY => SealMode::ProductKey,
+            _ => return None,
+        };
         let head = Self {
             kind: kind_of(kind)?,
+            seal_mode,
             state_id: take(&mut rest)?,
             revision: u64::from_le_bytes(take(&mut rest)?),
             records: u64::from_le_bytes(take(&mut rest)?),
@@ -105,6 +113,23 @@ impl Multiset {
     }
 }
 
+fn mode_byte(mode: SealMode) -> u8 {
+    match mode {
+        SealMode::ProductKey => 0,
+        SealMode::UniqueKey => 1,
+        SealMode::Disabled => 2,
+    }
+}
+
+fn mode_of([byte]: [u8; 1]) -> Option<SealMode> {
+    match byte {
+        0 => Some(SealMode::ProductKey),
+        1 => Some(SealMode::UniqueKey),
+        2 => Some(SealMode::Disabled),
+        _ => None,
+    }
+}
+
 /// Takes the next `N` bytes.
 pub(crate) fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, left) = rest.split_first_chunk::<N>()?;
@@ -121,6 +146,7 @@ mod tests {
     fn sample() -> Head {
         Head {
             kind: SealingKind::Simulation,
+            seal_mode: SealMode::UniqueKey,
             state_id: [1; 16],
             revision: 2,
             records: 3,
@@ -137,7 +163,7 @@ mod tests {
     #[test]
     fn the_format_of_the_head_never_changes() {
         let expected = format!(
-            "0201{}02000000000000000300000000000000{}0500000000000000{}080000000000000009000000000000000a00000000000000{}",
+            "030101{}02000000000000000300000000000000{}0500000000000000{}080000000000000009000000000000000a00000000000000{}",
             "01".repeat(16),
             "04".repeat(32),
             "06".repeat(32),
@@ -147,12 +173,24 @@ mod tests {
         assert_eq!(Head::decode(&sample().encode()), Some(sample()));
     }
 
+    // Written before there were seal modes.
+    #[test]
+    fn a_head_without_a_seal_mode_is_one_of_the_product_key() {
+        let mut old = sample().encode();
+        old[0] = 2;
+        old.remove(2);
+        let expected = Head { seal_mode: SealMode::ProductKey, ..sample() };
+        assert_eq!(Head::decode(&old), Some(expected.clone()));
+        // Its next commit writes it anew.
+        assert_eq!(Head::decode(&expected.encode()), Some(expected));
+    }
+
     #[test]
     fn other_lengths_formats_and_kinds_are_refused() {
         let good = sample().encode();
         assert_eq!(Head::decode(&good[..good.len() - 1]), None);
         assert_eq!(Head::decode(&[good.as_slice(), &[0]].concat()), None);
-        for index in [0, 1] {
+        for index in [0, 1, 2] {
             let mut bad = good.clone();
             bad[index] = 9;
             assert_eq!(Head::decode(&bad), None);

@@ -1,12 +1,14 @@
 //! `sealed_key`: the data key, wrapped by the sealing key.
 //!
-//! Magic, format, kind of sealing, number of entries; each entry is a state id, a nonce and the wrapped data key (32
-//! bytes and tag). All that stands before an entry's nonce but the number is authenticated with it. While a commit
-//! changes the data key the file holds the old and the new one; whichever opens the head is the right one.
+//! Magic, format, kind of sealing, number of entries; each entry is the policy of the sealing key, a state id, a nonce
+//! and the wrapped data key (32 bytes and tag). All that stands before an entry's nonce but the number is authenticated
+//! with it. While a commit changes the data key or the policy, the file holds the old and the new one; whichever opens
+//! the head, and is of the head's seal mode, is the right one. Without entries it says that the state is withdrawn, as
+//! its mode became Disabled: a start finishes that.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
-use carrara_core::ports::{Entropy, SealingKind};
+use carrara_core::ports::{Entropy, KeyPolicy, Sealing, SealingKind};
 use carrara_types::secret::SecretBytes;
 use zeroize::Zeroizing;
 
@@ -15,7 +17,9 @@ use crate::mark::{MarkError, StateId, kind_byte, kind_of};
 use crate::sealed::{DATA_KEY, NONCE, SealError, TAG};
 
 const MAGIC: &[u8] = b"carrara key";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// Entries without a policy, when there was but one, and always an entry.
+const FORMAT_OF_PRODUCT_KEY: u8 = 1;
 const WRAPPING_KEY: &[u8] = b"carrara key wrap v1";
 
 /// Old and new are two; more than this is no key file.
@@ -30,25 +34,56 @@ pub(crate) struct KeyFile {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
+    policy: KeyPolicy,
     state_id: StateId,
     nonce: [u8; NONCE],
     wrapped: [u8; DATA_KEY],
     tag: [u8; TAG],
 }
 
+/// What an entry is bound to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Binding {
+    pub(crate) kind: SealingKind,
+    pub(crate) policy: KeyPolicy,
+    pub(crate) state_id: StateId,
+}
+
+/// An entry that opened.
+pub(crate) struct OpenedEntry {
+    pub(crate) policy: KeyPolicy,
+    pub(crate) data_key: SecretBytes,
+    /// The file with this entry alone.
+    pub(crate) file: KeyFile,
+}
+
 impl KeyFile {
     /// A file with one entry.
+    ///
+    /// # Errors
+    /// Text for the log: there is no sealing key, or the data key has another length.
     pub(crate) fn wrap(
-        kind: SealingKind,
-        state_id: StateId,
+        binding: Binding,
         data_key: &SecretBytes,
-        sealing_key: &SecretBytes,
+        sealing: &dyn Sealing,
         entropy: &dyn Entropy,
-    ) -> Result<Self, SealError> {
+    ) -> Result<Self, String> {
+        let sealing_key = sealing.key(binding.policy)?;
         let mut nonce = [0; NONCE];
         entropy.fill(&mut nonce);
-        let entry = Entry::wrap(kind, state_id, data_key, sealing_key, nonce)?;
-        Ok(Self { kind, entries: vec![entry] })
+        let entry = Entry::wrap(binding, data_key, &sealing_key, nonce);
+        let entry = entry.map_err(|_| "the data key could not be sealed".to_owned())?;
+        Ok(Self { kind: binding.kind, entries: vec![entry] })
+    }
+
+    /// The file of a state that is withdrawn.
+    pub(crate) fn withdrawal(kind: SealingKind) -> Self {
+        Self { kind, entries: Vec::new() }
+    }
+
+    /// Whether the state is withdrawn.
+    pub(crate) fn withdraws(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Whether one of the entries belongs to the state.
@@ -56,17 +91,20 @@ impl KeyFile {
         self.entries.iter().any(|entry| entry.state_id == *state_id)
     }
 
-    /// The data keys of the state that the sealing key opens, each with the file that holds it alone.
-    pub(crate) fn data_keys<'a>(
-        &'a self,
-        state_id: &'a StateId,
-        sealing_key: &'a SecretBytes,
-    ) -> impl Iterator<Item = (SecretBytes, KeyFile)> + 'a {
-        let entries = self.entries.iter().filter(move |entry| entry.state_id == *state_id);
-        entries.filter_map(move |entry| {
-            let data_key = entry.unwrap(self.kind, sealing_key).ok()?;
-            Some((data_key, Self { kind: self.kind, entries: vec![entry.clone()] }))
-        })
+    /// The entries of the state that the sealing keys open.
+    ///
+    /// # Errors
+    /// Text for the log: there is no sealing key.
+    pub(crate) fn open(&self, state_id: &StateId, sealing: &dyn Sealing) -> Result<Vec<OpenedEntry>, String> {
+        let mut opened = Vec::new();
+        for entry in self.entries.iter().filter(|entry| entry.state_id == *state_id) {
+            let sealing_key = sealing.key(entry.policy)?;
+            if let Ok(data_key) = entry.unwrap(self.kind, &sealing_key) {
+                let file = Self { kind: self.kind, entries: vec![entry.clone()] };
+                opened.push(OpenedEntry { policy: entry.policy, data_key, file });
+            }
+        }
+        Ok(opened)
     }
 
     /// The file while the other one's key takes the place of this one's: it holds both.
@@ -75,9 +113,11 @@ impl KeyFile {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = prefix(self.kind);
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&[FORMAT, kind_byte(self.kind)]);
         bytes.push(u8::try_from(self.entries.len()).unwrap_or(u8::MAX));
         for entry in &self.entries {
+            bytes.push(policy_byte(entry.policy));
             bytes.extend_from_slice(&entry.state_id);
             bytes.extend_from_slice(&entry.nonce);
             bytes.extend_from_slice(&entry.wrapped);
@@ -89,22 +129,26 @@ impl KeyFile {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, MarkError> {
         let mut rest = bytes.strip_prefix(MAGIC).ok_or(MarkError::Malformed)?;
         let [format] = take(&mut rest).ok_or(MarkError::Malformed)?;
-        if format != FORMAT {
+        if format != FORMAT && format != FORMAT_OF_PRODUCT_KEY {
             return Err(MarkError::Newer);
         }
-        Self::decode_body(rest).ok_or(MarkError::Malformed)
+        Self::decode_body(format, rest).ok_or(MarkError::Malformed)
     }
 
-    fn decode_body(mut rest: &[u8]) -> Option<Self> {
+    fn decode_body(format: u8, mut rest: &[u8]) -> Option<Self> {
         let [kind, count] = take(&mut rest)?;
         let kind = kind_of(kind)?;
-        if count == 0 || usize::from(count) > MAX_ENTRIES {
+        if usize::from(count) > MAX_ENTRIES || (count == 0 && format == FORMAT_OF_PRODUCT_KEY) {
             return None;
         }
         let mut entries = Vec::new();
         for _ in 0..count {
+            let policy = match format {
+                FORMAT_OF_PRODUCT_KEY => KeyPolicy::Product,
+                _ => policy_of(take(&mut rest)?)?,
+            };
             let (state_id, nonce) = (take(&mut rest)?, take(&mut rest)?);
-            entries.push(Entry { state_id, nonce, wrapped: take(&mut rest)?, tag: take(&mut rest)? });
+            entries.push(Entry { policy, state_id, nonce, wrapped: take(&mut rest)?, tag: take(&mut rest)? });
         }
         rest.is_empty().then_some(Self { kind, entries })
     }
@@ -112,8 +156,7 @@ impl KeyFile {
 
 impl Entry {
     fn wrap(
-        kind: SealingKind,
-        state_id: StateId,
+        binding: Binding,
         data_key: &SecretBytes,
         sealing_key: &SecretBytes,
         nonce: [u8; NONCE],
@@ -121,17 +164,19 @@ impl Entry {
         // Wiped on drop: it holds the data key until it is wrapped, and if wrapping fails.
         let mut wrapped: Zeroizing<[u8; DATA_KEY]> =
             Zeroizing::new(data_key.expose().try_into().map_err(|_| SealError)?);
-        let aad = Aad::from(associated_data(kind, &state_id));
+        let aad = Aad::from(binding.associated_data());
         let tag = wrapping_key(sealing_key)?
             .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, wrapped.as_mut_slice())
             .map_err(|_| SealError)?;
         let tag = tag.as_ref().try_into().map_err(|_| SealError)?;
-        Ok(Self { state_id, nonce, wrapped: *wrapped, tag })
+        let Binding { policy, state_id, .. } = binding;
+        Ok(Self { policy, state_id, nonce, wrapped: *wrapped, tag })
     }
 
     fn unwrap(&self, kind: SealingKind, sealing_key: &SecretBytes) -> Result<SecretBytes, SealError> {
         let mut data_key = Zeroizing::new([0; DATA_KEY]);
-        let aad = Aad::from(associated_data(kind, &self.state_id));
+        let binding = Binding { kind, policy: self.policy, state_id: self.state_id };
+        let aad = Aad::from(binding.associated_data());
         let nonce = Nonce::assume_unique_for_key(self.nonce);
         wrapping_key(sealing_key)?
             .open_separate_gather(nonce, aad, &self.wrapped, &self.tag, data_key.as_mut_slice())
@@ -140,17 +185,32 @@ impl Entry {
     }
 }
 
-fn prefix(kind: SealingKind) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.push(FORMAT);
-    bytes.push(kind_byte(kind));
-    bytes
+impl Binding {
+    /// Of the product key as in the first format, so that its entries open as they are.
+    fn associated_data(&self) -> Vec<u8> {
+        let mut data = MAGIC.to_vec();
+        data.extend_from_slice(&[FORMAT_OF_PRODUCT_KEY, kind_byte(self.kind)]);
+        data.extend_from_slice(&self.state_id);
+        if self.policy != KeyPolicy::Product {
+            data.push(policy_byte(self.policy));
+        }
+        data
+    }
 }
 
-fn associated_data(kind: SealingKind, state_id: &StateId) -> Vec<u8> {
-    let mut data = prefix(kind);
-    data.extend_from_slice(state_id);
-    data
+fn policy_byte(policy: KeyPolicy) -> u8 {
+    match policy {
+        KeyPolicy::Product => 0,
+        KeyPolicy::Unique => 1,
+    }
+}
+
+fn policy_of([byte]: [u8; 1]) -> Option<KeyPolicy> {
+    match byte {
+        0 => Some(KeyPolicy::Product),
+        1 => Some(KeyPolicy::Unique),
+        _ => None,
+    }
 }
 
 fn wrapping_key(sealing_key: &SecretBytes) -> Result<LessSafeKey, SealError> {
@@ -170,22 +230,72 @@ mod tests {
         SecretBytes::new("k", vec![byte; 32])
     }
 
+    /// The same sealing key for both policies, so that nothing but the entry tells them apart.
+    struct OneKey(u8);
+
+    impl Sealing for OneKey {
+        fn kind(&self) -> SealingKind {
+            SealingKind::Tee
+        }
+
+        fn key(&self, _: KeyPolicy) -> Result<SecretBytes, String> {
+            Ok(key(self.0))
+        }
+    }
+
+    const PRODUCT: Binding = Binding { kind: SealingKind::Tee, policy: KeyPolicy::Product, state_id: ID };
+    const UNIQUE: Binding = Binding { policy: KeyPolicy::Unique, ..PRODUCT };
+
+    struct Zeros;
+
+    impl Entropy for Zeros {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(0);
+        }
+    }
+
     fn entry(data_key: u8) -> Entry {
-        Entry::wrap(SealingKind::Tee, ID, &key(data_key), &key(9), [0x55; NONCE]).unwrap()
+        Entry::wrap(PRODUCT, &key(data_key), &key(9), [0x55; NONCE]).unwrap()
+    }
+
+    fn unique(data_key: u8) -> Entry {
+        Entry::wrap(UNIQUE, &key(data_key), &key(9), [0x55; NONCE]).unwrap()
     }
 
     fn opened(file: &KeyFile, id: &StateId, sealing_key: u8) -> Vec<Vec<u8>> {
-        file.data_keys(id, &key(sealing_key)).map(|(key, _)| key.expose().to_vec()).collect()
+        let opened = file.open(id, &OneKey(sealing_key)).unwrap();
+        opened.iter().map(|entry| entry.data_key.expose().to_vec()).collect()
     }
 
     #[test]
     fn the_format_of_the_key_file_never_changes() {
         let file = KeyFile { kind: SealingKind::Tee, entries: vec![entry(1)] };
         // Computed with other implementations of HKDF and AES-GCM (Python's).
-        let golden = "63617272617261206b657901000144444444444444444444444444444444555555555555555555555555\
-                      978d04eb80615e6f9ca9c006f7c3078907e2a9bd6b347913bff93b7987899bfe84cfcd3eb95cb5deeb21431ea1c3fe0f";
-        assert_eq!(hex::encode(file.encode()), golden);
-        assert_eq!(KeyFile::decode(&file.encode()), Ok(file));
+        let entry = "44444444444444444444444444444444555555555555555555555555\
+                     978d04eb80615e6f9ca9c006f7c3078907e2a9bd6b347913bff93b7987899bfe84cfcd3eb95cb5deeb21431ea1c3fe0f";
+        assert_eq!(hex::encode(file.encode()), format!("63617272617261206b657902000100{entry}"));
+        assert_eq!(KeyFile::decode(&file.encode()), Ok(file.clone()));
+        // Without policies, as it was written when there was but one.
+        let old = hex::decode(format!("63617272617261206b6579010001{entry}")).unwrap();
+        assert_eq!(KeyFile::decode(&old), Ok(file));
+        let withdrawn = KeyFile::withdrawal(SealingKind::Simulation);
+        assert_eq!(hex::encode(withdrawn.encode()), "63617272617261206b6579020100");
+        assert_eq!(KeyFile::decode(&withdrawn.encode()), Ok(withdrawn));
+    }
+
+    // L-35
+    #[test]
+    fn an_entry_says_which_key_wraps_it_and_that_is_authenticated() {
+        let file = KeyFile { kind: SealingKind::Tee, entries: vec![unique(1), entry(1)] };
+        let read = KeyFile::decode(&file.encode()).unwrap();
+        let policies: Vec<_> = read.open(&ID, &OneKey(9)).unwrap().iter().map(|entry| entry.policy).collect();
+        assert_eq!(policies, [KeyPolicy::Unique, KeyPolicy::Product]);
+        for mut turned in [unique(1), entry(1)] {
+            turned.policy =
+                if turned.policy == KeyPolicy::Unique { KeyPolicy::Product } else { KeyPolicy::Unique };
+            let file = KeyFile { kind: SealingKind::Tee, entries: vec![turned] };
+            assert!(opened(&file, &ID, 9).is_empty());
+        }
     }
 
     // L-32
@@ -213,12 +323,17 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_anywhere_opens_nothing() {
-        let file = KeyFile { kind: SealingKind::Tee, entries: vec![entry(1)] };
-        for index in 0..file.encode().len() {
-            let mut bytes = file.encode();
-            bytes[index] ^= 1;
-            let opens = KeyFile::decode(&bytes).is_ok_and(|file| !opened(&file, &ID, 9).is_empty());
-            assert!(!opens, "byte {index}");
+        for entry in [entry(1), unique(1)] {
+            let file = KeyFile { kind: SealingKind::Tee, entries: vec![entry] };
+            for index in 0..file.encode().len() {
+                let mut bytes = file.encode();
+                bytes[index] ^= 1;
+                let read = KeyFile::decode(&bytes);
+                // Nor does it withdraw the state.
+                let harmless = read.is_err()
+                    || read.is_ok_and(|file| !file.withdraws() && opened(&file, &ID, 9).is_empty());
+                assert!(harmless, "byte {index}");
+            }
         }
     }
 
@@ -229,9 +344,10 @@ mod tests {
         assert_eq!(KeyFile::decode(&[good.as_slice(), &[0]].concat()), Err(MarkError::Malformed));
         assert_eq!(KeyFile::decode(b""), Err(MarkError::Malformed));
         let mut newer = good.clone();
-        newer[MAGIC.len()] = 2;
+        newer[MAGIC.len()] = 3;
         assert_eq!(KeyFile::decode(&newer), Err(MarkError::Newer));
-        let none = [&good[..MAGIC.len() + 2], &[0]].concat();
+        let mut none = [&good[..MAGIC.len() + 2], &[0]].concat();
+        none[MAGIC.len()] = 1;
         assert_eq!(KeyFile::decode(&none), Err(MarkError::Malformed));
         let many = KeyFile { kind: SealingKind::Tee, entries: vec![entry(1); MAX_ENTRIES + 1] };
         assert_eq!(KeyFile::decode(&many.encode()), Err(MarkError::Malformed));
@@ -240,6 +356,6 @@ mod tests {
     #[test]
     fn a_data_key_of_another_length_is_not_wrapped() {
         let short = SecretBytes::new("k", vec![1; 31]);
-        assert!(Entry::wrap(SealingKind::Tee, ID, &short, &key(9), [0; NONCE]).is_err());
+        assert!(KeyFile::wrap(PRODUCT, &short, &OneKey(9), &Zeros).is_err());
     }
 }

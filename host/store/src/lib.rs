@@ -22,6 +22,7 @@ mod recover;
 mod redb;
 mod rekey;
 mod remedy;
+mod reseal;
 mod sealed;
 mod start;
 mod state;

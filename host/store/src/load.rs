@@ -47,7 +47,7 @@ pub(crate) fn load(keys: &Keyring, head: &Head, stored: Stored) -> Result<State,
         return Err(Fault::new("the recovery data was changed"));
     }
     let mark = Mark { kind: head.kind, state_id: head.state_id };
-    let mut state = State::new(mark.kind, mark.state_id, &stored.recovery_data);
+    let mut state = State::new(mark, head.seal_mode, &stored.recovery_data);
     state.revision = head.revision;
     state.audit_first = head.audit_first;
     state.last_time_ms = head.last_time_ms;

@@ -15,7 +15,7 @@ pub(crate) trait Medium: Send {
     /// The change may be durable nonetheless: the writer asks for [`Medium::stored_head`] before it goes on.
     fn apply(&mut self, change: &Change) -> Result<(), StoreError>;
 
-    /// Writes a change of the data key: the key file with the old and the new key, then every record in one
+    /// Writes a change of the data key, or of its wrapping: the key file with the old and the new key, then the change in one
     /// transaction, then the key file with the new key alone. A crash anywhere leaves a state that opens.
     ///
     /// # Errors
@@ -28,11 +28,18 @@ pub(crate) trait Medium: Send {
     /// It cannot be read, or the backend does not open again.
     fn stored_head(&mut self) -> Result<Vec<u8>, StoreError>;
 
-    /// Puts a new state in the place of whatever there was, which is archived.
+    /// Puts a new state in the place of whatever there was, which is archived. What is kept nowhere leaves its place too.
     ///
     /// # Errors
     /// See [`ReplaceError`].
     fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError>;
+
+    /// Archives whatever state there was. From now on nothing is kept but this head, and that in memory only: what is
+    /// applied ends with the process.
+    ///
+    /// # Errors
+    /// See [`ReplaceError`].
+    fn withdraw(&mut self, mark: &Mark, head: &Sealed) -> Result<(), ReplaceError>;
 
     /// Everything of the locked state, whose head the start has read, but mark and head.
     ///
@@ -59,16 +66,16 @@ pub(crate) struct Birth {
     pub(crate) change: Change,
 }
 
-/// A change of the data key.
+/// A change of the data key, or of how it is wrapped.
 #[derive(Debug)]
 pub(crate) struct Rekeying {
     /// The encoded key file with both keys.
     pub(crate) both: Vec<u8>,
     /// The encoded key file with the new key.
     pub(crate) key_file: Vec<u8>,
-    /// Clear; bound by the new head.
-    pub(crate) recovery_data: Vec<u8>,
-    /// Every record, log line and audit entry, sealed anew.
+    /// Clear; bound by the new head. `None` where the data key stays and is only wrapped anew.
+    pub(crate) recovery_data: Option<Vec<u8>>,
+    /// With a new data key every record, log line and audit entry, sealed anew.
     pub(crate) change: Change,
 }
 

@@ -3,6 +3,7 @@
 use carrara_core::ports::StoreError;
 
 use crate::load::Stored;
+use crate::mark::Mark;
 use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
 use crate::sealed::Sealed;
 use crate::state::Change;
@@ -11,6 +12,13 @@ use crate::state::Change;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     head: Vec<u8>,
+}
+
+impl Memory {
+    /// Of a state that is there already.
+    pub(crate) fn holding(head: &Sealed) -> Self {
+        Self { head: head.bytes().to_vec() }
+    }
 }
 
 impl Medium for Memory {
@@ -29,6 +37,11 @@ impl Medium for Memory {
 
     fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError> {
         self.apply(&birth.change).map_err(ReplaceError::Unchanged)
+    }
+
+    fn withdraw(&mut self, _mark: &Mark, head: &Sealed) -> Result<(), ReplaceError> {
+        *self = Self::holding(head);
+        Ok(())
     }
 
     /// A state in memory ends with its process, so that none is ever found locked.

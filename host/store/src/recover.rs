@@ -6,17 +6,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use carrara_core::ports::{Candidate, KeyPolicy, SealMode, Snapshot, StoreError};
+use carrara_core::ports::{Candidate, Snapshot, StoreError};
 use carrara_types::secret::SecretBytes;
 use tokio::sync::mpsc::WeakSender;
 use tokio::sync::oneshot;
 
-use crate::key_file::KeyFile;
 use crate::load::{Fault, load, open_head};
 use crate::mark::kind_name;
 use crate::sealed::Keyring;
 use crate::view::View;
-use crate::writer::{Command, Writer, halfway, not_sealed};
+use crate::writer::{Command, Writer, halfway};
 
 /// The locked state as a key opened it.
 pub(crate) struct OpenedState {
@@ -37,7 +36,7 @@ impl Candidate for OpenedState {
         Arc::<View>::clone(&self.view)
     }
 
-    async fn adopt(self: Box<Self>, _mode: SealMode) -> Result<(), StoreError> {
+    async fn adopt(self: Box<Self>) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
         let commands = self.commands.upgrade().ok_or(StoreError::Closed)?;
         commands.send(Command::Adopt(self.view, reply)).await.map_err(|_| StoreError::Closed)?;
@@ -69,10 +68,8 @@ impl Writer {
                 "it is damaged ({fault}): restore it from a copy, or set a new manifest"
             ))
         })?;
-        let sealing_key = self.sealing.key(KeyPolicy::Product).map_err(StoreError::Write)?;
-        let key_file = KeyFile::wrap(kind, head.state_id, data_key, &sealing_key, &*self.entropy);
-        let key_file = Arc::new(key_file.map_err(not_sealed)?);
-        Ok(Some(Arc::new(View::open(state, Arc::new(keys), locked.head.clone(), key_file))))
+        let data_key = self.keep(state.mark, state.seal_mode, data_key)?;
+        Ok(Some(Arc::new(View::open(state, Arc::new(keys), locked.head.clone(), data_key))))
     }
 
     /// Makes the state of what a key opened. The store is open afterwards.
@@ -84,7 +81,10 @@ impl Writer {
         let (Some(_), Some(open)) = (&current.locked, &opened.open) else {
             return Err(StoreError::NotLocked);
         };
-        self.medium.adopt(&open.head, &open.key_file.encode())?;
+        let Some(key_file) = open.data_key.file() else {
+            return Err(StoreError::Read("its head says that it is kept nowhere".into()));
+        };
+        self.medium.adopt(&open.head, &key_file.encode())?;
         self.current.store(opened);
         Ok(())
     }

@@ -5,16 +5,17 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use ::redb::backends::FileBackend;
 use ::redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use carrara_core::ports::StoreError;
 
 use crate::files::{Directory, create_private};
+use crate::key_file::KeyFile;
 use crate::load::{Fault, Stored};
 use crate::mark::{Mark, MarkError, StateId};
 use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
+use crate::memory::Memory;
 use crate::remedy::remedy;
 use crate::sealed::Sealed;
 use crate::state::Change;
@@ -41,6 +42,8 @@ pub(crate) struct Redb {
     place: Option<(u64, u64)>,
     /// Whose files lie in the directory, for their place in the archive.
     previous: Option<StateId>,
+    /// Where the seal mode is Disabled: all that is kept, and not in the directory.
+    unkept: Option<Memory>,
     #[cfg(test)]
     pub(crate) observer: Option<Box<dyn FnMut(&'static str) + Send>>,
 }
@@ -60,6 +63,7 @@ impl Redb {
             database,
             place,
             previous,
+            unkept: None,
             #[cfg(test)]
             observer: None,
         }
@@ -125,11 +129,47 @@ impl Redb {
         self.directory.write_new_key(&birth.key_file).map_err(|error| self.failed(&error))?;
         self.reached("create.key-written")?;
         if let Some(previous) = &self.previous {
-            self.directory.archive(previous).map_err(|error| self.failed(&error))?;
+            self.directory.begin_archive(previous).map_err(|error| self.failed(&error))?;
         }
-        self.reached("create.archived")?;
+        self.reached("create.archive-begun")?;
         self.directory.rename_key().map_err(|error| self.failed(&error))?;
         Ok(database)
+    }
+
+    /// What follows when the key is renamed.
+    fn finish(&mut self) -> Result<(), StoreError> {
+        self.reached("create.key-renamed")?;
+        self.directory.finish_archive().map_err(|error| self.failed(&error))?;
+        self.reached("create.archived")?;
+        self.directory.rename_state().map_err(|error| self.failed(&error))?;
+        self.reached("create.state-renamed")
+    }
+
+    /// All that can fail while the state still is where it was.
+    fn prepare_withdrawal(&mut self, mark: &Mark, previous: &StateId) -> Result<(), StoreError> {
+        self.directory.discard_new().map_err(|error| self.failed(&error))?;
+        self.directory.begin_archive(previous).map_err(|error| self.failed(&error))?;
+        self.reached("withdraw.archive-begun")?;
+        let key_file = KeyFile::withdrawal(mark.kind).encode();
+        self.directory.write_new_key(&key_file).map_err(|error| self.failed(&error))?;
+        self.reached("withdraw.key-written")?;
+        self.directory.rename_key().map_err(|error| self.failed(&error))
+    }
+
+    /// What follows when the key is renamed.
+    fn finish_withdrawal(&mut self) -> Result<(), StoreError> {
+        self.reached("withdraw.key-renamed")?;
+        self.database = None;
+        self.directory.finish_archive().map_err(|error| self.failed(&error))?;
+        self.reached("withdraw.archived")?;
+        self.directory.finish_withdrawal().map_err(|error| self.failed(&error))?;
+        self.reached("withdraw.key-removed")
+    }
+
+    fn prune(&self) {
+        if let Err(error) = self.directory.prune_archive() {
+            tracing::warn!(%error, "old archived states could not be removed");
+        }
     }
 
     /// The file of a locked state, which is closed while it is locked.
@@ -155,6 +195,9 @@ impl Redb {
 
 impl Medium for Redb {
     fn apply(&mut self, change: &Change) -> Result<(), StoreError> {
+        if let Some(unkept) = &mut self.unkept {
+            return unkept.apply(change);
+        }
         self.transact(change, &Clear::default())
     }
 
@@ -163,7 +206,7 @@ impl Medium for Redb {
         self.reached("rekey.both-written")?;
         self.directory.rename_key_durably().map_err(|error| self.failed(&error))?;
         self.reached("rekey.both-renamed")?;
-        let clear = Clear { recovery_data: Some(&rekeying.recovery_data), ..Clear::default() };
+        let clear = Clear { recovery_data: rekeying.recovery_data.as_deref(), ..Clear::default() };
         self.transact(&rekeying.change, &clear)?;
         self.reached("rekey.state-written")?;
         if let Err(error) = self.trim_key(&rekeying.key_file) {
@@ -174,13 +217,15 @@ impl Medium for Redb {
     }
 
     fn stored_head(&mut self) -> Result<Vec<u8>, StoreError> {
+        if let Some(unkept) = &mut self.unkept {
+            return unkept.stored_head();
+        }
         self.check_place()?;
         let database = match self.database.take() {
             Some(database) => database,
             None => {
                 write_again(&self.directory.state()).map_err(|error| self.failed(&error))?;
-                open_file(&self.directory.state(), self.cache_bytes)
-                    .map_err(|error| self.not_done(error))?
+                open_file(&self.directory.state(), self.cache_bytes).map_err(|error| self.not_done(error))?
             }
         };
         let database = self.database.insert(database);
@@ -197,15 +242,27 @@ impl Medium for Redb {
                 return Err(ReplaceError::Unchanged(error));
             }
         };
-        self.reached("create.key-renamed").map_err(ReplaceError::Unknown)?;
-        self.directory.rename_state().map_err(|error| ReplaceError::Unknown(self.failed(&error)))?;
-        self.reached("create.state-renamed").map_err(ReplaceError::Unknown)?;
+        self.finish().map_err(ReplaceError::Unknown)?;
         self.database = Some(database);
         self.place = place(&self.directory.state()).ok();
         self.previous = Some(birth.mark.state_id);
-        if let Err(error) = self.directory.prune_archive() {
-            tracing::warn!(%error, "old archived states could not be removed");
+        self.unkept = None;
+        self.prune();
+        Ok(())
+    }
+
+    fn withdraw(&mut self, mark: &Mark, head: &Sealed) -> Result<(), ReplaceError> {
+        if let Some(previous) = self.previous {
+            if let Err(error) = self.prepare_withdrawal(mark, &previous) {
+                // As after a replacement that fails; the state that is open stays open.
+                let _ = self.directory.discard_new();
+                return Err(ReplaceError::Unchanged(error));
+            }
+            self.finish_withdrawal().map_err(ReplaceError::Unknown)?;
+            self.prune();
         }
+        (self.previous, self.place) = (None, None);
+        self.unkept = Some(Memory::holding(head));
         Ok(())
     }
 
@@ -360,13 +417,7 @@ pub(crate) fn write_copy(
 ) -> Result<(), ::redb::Error> {
     let OpenState { state, head, .. } = open;
     let database = builder(cache_bytes).create_with_backend(file)?;
-    let written = |(name, record): (&Arc<str>, &Sealed)| (Arc::clone(name), Some(record.clone()));
-    let change = Change {
-        records: state.records.iter().map(written).collect(),
-        log: (0..).zip(state.log.iter().cloned()).collect(),
-        audit: (state.audit_first..).zip(state.audit.iter().cloned().map(Some)).collect(),
-        head: head.clone(),
-    };
+    let change = state.whole(head.clone());
     let clear = Clear { mark: Some(&state.mark), recovery_data: Some(state.recovery_data()) };
     write(&database, &change, &clear)
 }
@@ -389,6 +440,7 @@ fn not_written(error: impl std::fmt::Display) -> StoreError {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use carrara_core::ports::SealingKind;
 

@@ -8,17 +8,16 @@ use std::sync::Arc;
 
 use ::redb::{Database, DatabaseError};
 use carrara_core::ports::{KeyPolicy, Sealing, SealingKind};
-use carrara_types::secret::SecretBytes;
 
 use crate::error::OpenError;
 use crate::files::Directory;
 use crate::head::Head;
-use crate::key_file::KeyFile;
+use crate::key_file::{KeyFile, OpenedEntry};
 use crate::load::{Fault, load, open_head};
 use crate::mark::{Mark, MarkError};
 use crate::redb::{Redb, open_file, read_all, read_head, read_mark, read_recovery_data};
 use crate::sealed::{Keyring, Sealed};
-use crate::view::{Locked, View};
+use crate::view::{DataKey, Locked, View};
 
 /// Opens the state directory.
 pub(crate) fn start(
@@ -28,8 +27,12 @@ pub(crate) fn start(
 ) -> Result<(Redb, View), OpenError> {
     let directory = Directory::open(path)?;
     // Also where nothing is sealed yet: better now than when the first manifest is set.
-    let sealing_key = sealing.key(KeyPolicy::Product).map_err(OpenError::SealingKey)?;
+    drop(sealing.key(KeyPolicy::Product).map_err(OpenError::SealingKey)?);
     let key_file = read_key_file(&directory, sealing.kind())?;
+    if key_file.as_ref().is_some_and(KeyFile::withdraws) {
+        let unusable = |source| OpenError::Directory { path: path.to_owned(), source };
+        directory.finish_withdrawal().map_err(unusable)?;
+    }
     finish_replacement(&directory, key_file.as_ref(), cache_bytes)?;
     if !directory.state().exists() {
         if directory.key().exists() {
@@ -42,7 +45,7 @@ pub(crate) fn start(
         return Err(other_kind(file.path, file.mark.kind, sealing.kind()));
     }
     let unlocked = match &key_file {
-        Some(key_file) => file.unlock(key_file, &sealing_key)?,
+        Some(key_file) => file.unlock(key_file, sealing)?,
         None => None,
     };
     let Some(Unlocked { keys, head, key_file: own }) = unlocked else {
@@ -97,7 +100,7 @@ fn finish_replacement(
         Err(_) => false,
     };
     if decided {
-        return directory.rename_state().map_err(unusable);
+        return directory.finish_archive().and_then(|()| directory.rename_state()).map_err(unusable);
     }
     if directory.key().exists() && !directory.state().exists() {
         return Err(OpenError::KeyAlone { path: directory.key() });
@@ -117,7 +120,7 @@ impl StateFile {
     fn open(path: PathBuf, cache_bytes: usize) -> Result<Self, OpenError> {
         let database = match open_file(&path, cache_bytes) {
             Ok(database) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(OpenError::InUse { path }),
+            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(OpenError::InUse { path, holder: None }),
             Err(DatabaseError::UpgradeRequired(_)) => return Err(OpenError::Newer { path }),
             Err(error) => return Err(OpenError::Damaged { path, fault: error.to_string() }),
         };
@@ -133,18 +136,22 @@ impl StateFile {
         Ok(Self { path, database, mark, head })
     }
 
-    /// The keys that open the head; `None` if the key file has none for this state that opens (recovery).
-    fn unlock(&self, file: &KeyFile, sealing_key: &SecretBytes) -> Result<Option<Unlocked>, OpenError> {
-        let mut any = false;
-        for (data_key, key_file) in file.data_keys(&self.mark.state_id, sealing_key) {
-            any = true;
+    /// The keys that open the head; `None` if the key file has none for this state that opens, or none that is wrapped
+    /// as the head's seal mode wants it (recovery).
+    fn unlock(&self, file: &KeyFile, sealing: &dyn Sealing) -> Result<Option<Unlocked>, OpenError> {
+        let entries = file.open(&self.mark.state_id, sealing).map_err(OpenError::SealingKey)?;
+        let mut damage = !entries.is_empty();
+        for OpenedEntry { policy, data_key, file } in entries {
             let opened = Keyring::new(&data_key)
                 .and_then(|keys| Ok((open_head(&keys, &self.mark, &self.head)?, keys)));
-            if let Ok((head, keys)) = opened {
-                return Ok(Some(Unlocked { keys, head, key_file }));
+            let Ok((head, keys)) = opened else { continue };
+            if head.seal_mode.key_policy() == Some(policy) {
+                return Ok(Some(Unlocked { keys, head, key_file: file }));
             }
+            // An older key file, of when the mode was another one: the mode in force does not give the state away.
+            damage = false;
         }
-        if any {
+        if damage {
             return Err(damaged(&self.path, Fault::new("its head does not open")));
         }
         Ok(None)
@@ -161,7 +168,10 @@ impl StateFile {
         let stored = read_all(&self.database);
         let loaded = stored.and_then(|stored| load(&keys, head, stored));
         let state = loaded.map_err(|fault| damaged(&self.path, fault))?;
-        Ok((self.database, View::open(state, Arc::new(keys), self.head, Arc::new(key_file))))
+        Ok((
+            self.database,
+            View::open(state, Arc::new(keys), self.head, Arc::new(DataKey::Wrapped(key_file))),
+        ))
     }
 }
 

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use carrara_core::ports::{AUDIT_KEPT, Batch, CommitError, Committed, Entropy, SealingKind, StoreError};
+use carrara_core::ports::{AUDIT_KEPT, Batch, CommitError, Committed, Entropy, SealMode, StoreError};
 use imbl::{OrdMap, Vector};
 
 use crate::head::{HEAD_NAME, Head, Multiset};
-use crate::mark::{Mark, StateId};
+use crate::mark::Mark;
 use crate::merkle::{Hash, Tree, sha256};
 use crate::sealed::{Keyring, Place, SealError, Sealed};
 
@@ -33,6 +33,7 @@ pub(crate) struct State {
     pub(crate) audit_first: u64,
     pub(crate) last_time_ms: i64,
     pub(crate) sum: Multiset,
+    pub(crate) seal_mode: SealMode,
     /// Clear. The head holds its hash.
     recovery_data: Arc<[u8]>,
     recovery_hash: Hash,
@@ -40,9 +41,9 @@ pub(crate) struct State {
 
 impl State {
     /// A state before its first batch.
-    pub(crate) fn new(kind: SealingKind, state_id: StateId, recovery_data: &[u8]) -> Self {
+    pub(crate) fn new(mark: Mark, seal_mode: SealMode, recovery_data: &[u8]) -> Self {
         Self {
-            mark: Mark { kind, state_id },
+            mark,
             revision: 0,
             records: OrdMap::new(),
             log: Vector::new(),
@@ -51,6 +52,7 @@ impl State {
             audit_first: 0,
             last_time_ms: 0,
             sum: Multiset::default(),
+            seal_mode,
             recovery_data: recovery_data.into(),
             recovery_hash: sha256(recovery_data),
         }
@@ -81,6 +83,7 @@ impl State {
         let audit = self.audit_range();
         Head {
             kind: self.mark.kind,
+            seal_mode: self.seal_mode,
             state_id: self.mark.state_id,
             revision: self.revision,
             records: (self.records.len() as u64) + (self.log.len() as u64) + (self.audit.len() as u64),
@@ -97,6 +100,17 @@ impl State {
     /// The head, sealed.
     pub(crate) fn seal_head(&self, keys: &Keyring, entropy: &dyn Entropy) -> Result<Sealed, SealError> {
         keys.seal(self.place(HEAD_NAME), self.revision, &self.head().encode(), entropy)
+    }
+
+    /// All of the state, as it is written into an empty backend.
+    pub(crate) fn whole(&self, head: Sealed) -> Change {
+        let record = |(name, record): (&Arc<str>, &Sealed)| (Arc::clone(name), Some(record.clone()));
+        Change {
+            records: self.records.iter().map(record).collect(),
+            log: (0..).zip(self.log.iter().cloned()).collect(),
+            audit: (self.audit_first..).zip(self.audit.iter().cloned().map(Some)).collect(),
+            head,
+        }
     }
 
     /// Where a record of this state belongs.

@@ -29,12 +29,30 @@ pub(crate) struct Locked {
     pub(crate) recovery_data: Option<Vec<u8>>,
 }
 
-/// A state with its keys, the head that the backend holds, and the file that wraps the data key.
+/// A state with its keys, the head that the backend holds, and the data key for when it is wrapped anew.
 pub(crate) struct OpenState {
     pub(crate) state: State,
     pub(crate) keys: Arc<Keyring>,
     pub(crate) head: Sealed,
-    pub(crate) key_file: Arc<KeyFile>,
+    pub(crate) data_key: Arc<DataKey>,
+}
+
+/// Where the data key is.
+pub(crate) enum DataKey {
+    /// In `sealed_key`.
+    Wrapped(KeyFile),
+    /// Here and nowhere else, as nothing is written.
+    Held(SecretBytes),
+}
+
+impl DataKey {
+    /// What `sealed_key` says; `None` where nothing is written.
+    pub(crate) fn file(&self) -> Option<&KeyFile> {
+        match self {
+            Self::Wrapped(file) => Some(file),
+            Self::Held(_) => None,
+        }
+    }
 }
 
 impl View {
@@ -49,8 +67,8 @@ impl View {
     }
 
     /// Of an open state.
-    pub(crate) fn open(state: State, keys: Arc<Keyring>, head: Sealed, key_file: Arc<KeyFile>) -> Self {
-        let open = Some(OpenState { state, keys, head, key_file });
+    pub(crate) fn open(state: State, keys: Arc<Keyring>, head: Sealed, data_key: Arc<DataKey>) -> Self {
+        let open = Some(OpenState { state, keys, head, data_key });
         Self { found: Found::Open, open, locked: None }
     }
 
@@ -83,7 +101,7 @@ impl Snapshot for View {
     }
 
     fn seal_mode(&self) -> Option<SealMode> {
-        self.state().map(|_| SealMode::ProductKey)
+        self.state().map(|state| state.seal_mode)
     }
 
     fn record_revision(&self, key: &str) -> Option<u64> {

@@ -6,16 +6,15 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use carrara_core::ports::{Batch, CommitError, Committed, Entropy, Found, KeyPolicy, NewState, Sealing, StoreError};
+use carrara_core::ports::{Batch, CommitError, Committed, Entropy, Found, NewState, Sealing, StoreError};
 use carrara_types::secret::SecretBytes;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
-use crate::key_file::KeyFile;
-use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
-use crate::rekey::Rekey;
+use crate::mark::Mark;
+use crate::medium::{Birth, Medium, ReplaceError};
 use crate::sealed::{Keyring, SealError};
-use crate::state::{Draft, State};
+use crate::state::{Change, Draft, State};
 use crate::view::View;
 
 /// Batches that wait while one transaction is written. Callers beyond it wait for a place.
@@ -96,16 +95,17 @@ impl Writer {
         }
     }
 
-    /// Commits a group in its order and answers each of it. A batch with a new data key has a transaction of its own.
+    /// Commits a group in its order and answers each of it. A batch with a new data key or a seal mode has a transaction
+    /// of its own.
     pub(crate) fn commit(&mut self, group: Vec<Waiting>) {
         let mut usual = Vec::with_capacity(group.len());
         for waiting in group {
-            let Some(new) = &waiting.batch.rekey else {
+            if waiting.batch.rekey.is_none() && waiting.batch.seal_mode.is_none() {
                 usual.push(waiting);
                 continue;
-            };
+            }
             self.commit_usual(std::mem::take(&mut usual));
-            let result = self.rekey(new, &waiting.batch);
+            let result = self.commit_resealing(&waiting.batch);
             let _ = waiting.reply.send(result);
         }
         self.commit_usual(usual);
@@ -134,76 +134,55 @@ impl Writer {
         if self.current.load().found == Found::Open {
             return Err(CommitError::Conflict);
         }
-        let sealing_key = self.sealing.key(KeyPolicy::Product).map_err(StoreError::Write)?;
         let keys = Arc::new(Keyring::new(&new.data_key).map_err(not_sealed)?);
         let mut state_id = [0; 16];
         self.entropy.fill(&mut state_id);
-        let kind = self.sealing.kind();
-        let key_file = KeyFile::wrap(kind, state_id, &new.data_key, &sealing_key, &*self.entropy);
-        let key_file = key_file.map_err(not_sealed)?;
+        let mark = Mark { kind: self.sealing.kind(), state_id };
+        let data_key = self.keep(mark, new.seal_mode, &new.data_key)?;
 
-        let empty = State::new(kind, state_id, &new.recovery_data);
+        let empty = State::new(mark, new.seal_mode, &new.recovery_data);
         let mut draft = Draft::new(empty, &keys, &*self.entropy);
         let committed = draft.add(batch)?;
         let Some((state, change)) = draft.finish()? else { return Err(CommitError::Conflict) };
-        let head = change.head.clone();
-        let recovery_data = new.recovery_data.clone();
-        let birth = Birth { mark: state.mark, recovery_data, key_file: key_file.encode(), change };
-        match self.medium.replace(&birth) {
-            Ok(()) => {}
-            Err(ReplaceError::Unchanged(error)) => return Err(error.into()),
+        let view = Arc::new(View::open(state, keys, change.head.clone(), data_key));
+        self.replace(view, change)?;
+        Ok(committed)
+    }
+
+    /// Puts a whole state in the place of whatever there was, or, where nothing is kept of it, nothing.
+    pub(crate) fn replace(&mut self, view: Arc<View>, change: Change) -> Result<(), StoreError> {
+        let Some(open) = &view.open else { return Err(StoreError::NotOpen) };
+        let replaced = match open.data_key.file() {
+            Some(file) => {
+                let recovery_data = open.state.recovery_data().to_vec();
+                let (mark, key_file) = (open.state.mark, file.encode());
+                self.medium.replace(&Birth { mark, recovery_data, key_file, change })
+            }
+            None => self.medium.withdraw(&open.state.mark, &open.head),
+        };
+        match replaced {
+            Ok(()) => {
+                self.current.store(view);
+                Ok(())
+            }
+            Err(ReplaceError::Unchanged(error)) => Err(error),
             Err(ReplaceError::Unknown(error)) => {
                 self.broken = true;
-                return Err(error.into());
+                Err(StoreError::Unknown(error.to_string()))
             }
         }
-        self.current.store(Arc::new(View::open(state, keys, head, Arc::new(key_file))));
-        Ok(committed)
     }
 
-    /// Commits a batch and seals the whole state with a new data key, in one transaction.
-    fn rekey(&mut self, new: &NewState, batch: &Batch) -> Result<Committed, CommitError> {
-        self.settle()?;
-        let current = self.current.load_full();
-        let Some(open) = &current.open else { return Err(StoreError::NotOpen.into()) };
-        let sealing_key = self.sealing.key(KeyPolicy::Product).map_err(StoreError::Write)?;
-        let keys = Arc::new(Keyring::new(&new.data_key).map_err(not_sealed)?);
-        let mark = open.state.mark;
-        let key_file = KeyFile::wrap(mark.kind, mark.state_id, &new.data_key, &sealing_key, &*self.entropy);
-        let key_file = key_file.map_err(not_sealed)?;
-
-        let mut draft = Draft::new(open.state.clone(), &open.keys, &*self.entropy);
-        let committed = draft.add(batch)?;
-        let Some((state, change)) = draft.finish()? else { return Err(CommitError::Conflict) };
-        let rekey = Rekey {
-            old: &open.keys,
-            new: &keys,
-            recovery_data: &new.recovery_data,
-            entropy: &*self.entropy,
-        };
-        let (state, change) = rekey.apply(state, change)?;
-        let head = change.head.clone();
-        let rekeying = Rekeying {
-            both: open.key_file.with(&key_file).encode(),
-            key_file: key_file.encode(),
-            recovery_data: new.recovery_data.clone(),
-            change,
-        };
-        let next = Arc::new(View::open(state, keys, head, Arc::new(key_file)));
-        match self.medium.rekey(&rekeying) {
-            Ok(()) => self.current.store(next),
-            Err(error) => self.find_out(next, error)?,
-        }
-        Ok(committed)
-    }
-
-    fn write(&mut self, batches: &[&Batch]) -> Result<Vec<Result<Committed, CommitError>>, StoreError> {
+    pub(crate) fn write(
+        &mut self,
+        batches: &[&Batch],
+    ) -> Result<Vec<Result<Committed, CommitError>>, StoreError> {
         let current = self.current.load_full();
         let Some(open) = &current.open else { return Err(StoreError::NotOpen) };
         let mut draft = Draft::new(open.state.clone(), &open.keys, &*self.entropy);
         let results = batches.iter().map(|batch| draft.add(batch)).collect();
         let Some((state, change)) = draft.finish()? else { return Ok(results) };
-        let next = View::open(state, open.keys.clone(), change.head.clone(), open.key_file.clone());
+        let next = View::open(state, open.keys.clone(), change.head.clone(), open.data_key.clone());
         let next = Arc::new(next);
         match self.medium.apply(&change) {
             Ok(()) => self.current.store(next),
@@ -216,7 +195,7 @@ impl Writer {
     ///
     /// # Errors
     /// The transaction's own error if nothing was changed, [`StoreError::Unknown`] if the disk does not say.
-    fn find_out(&mut self, next: Arc<View>, error: StoreError) -> Result<(), StoreError> {
+    pub(crate) fn find_out(&mut self, next: Arc<View>, error: StoreError) -> Result<(), StoreError> {
         tracing::error!(%error, "a write failed; reading back what is stored");
         self.uncertain = Some(Arc::clone(&next));
         if let Err(unreadable) = self.settle() {
@@ -230,6 +209,9 @@ impl Writer {
     /// # Errors
     /// The disk does not answer. Nothing was written.
     pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
+        if self.broken {
+            return Err(halfway());
+        }
         let Some(next) = &self.uncertain else { return Ok(()) };
         let stored = self.medium.stored_head()?;
         let is_stored = |view: &View| view.open.as_ref().is_some_and(|open| open.head.bytes() == stored);

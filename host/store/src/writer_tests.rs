@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::common::{Random, depending, new_state, put, rekeying, sealing};
 use crate::load::Stored;
+use crate::mark::Mark;
 use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
 use crate::memory::Memory;
 use crate::sealed::Sealed;
@@ -76,6 +77,10 @@ impl Medium for Failing {
 
     fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError> {
         self.memory.replace(birth)
+    }
+
+    fn withdraw(&mut self, mark: &Mark, head: &Sealed) -> Result<(), ReplaceError> {
+        self.memory.withdraw(mark, head)
     }
 
     fn read_locked(&mut self, head: &Sealed) -> Result<Stored, StoreError> {

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use carrara_core::ports::{Candidate, CommitError, Found, NewState, SealMode, SealingKind, Store, StoreError};
+use carrara_core::ports::{Candidate, CommitError, Found, NewState, SealingKind, Store, StoreError};
 use carrara_store::{Backend, Options, open};
 use carrara_types::secret::SecretBytes;
 use common::{FixedKey, Random, copy_all, lines, new_state, put, rekeying};
@@ -85,7 +85,7 @@ async fn the_data_key_opens_the_state_on_another_machine_from_then_on() {
     assert_eq!(opened.snapshot().log_size(), 2);
     assert_eq!((store.found(), store.snapshot().revision()), (Found::Locked, 0), "not yet");
 
-    opened.adopt(SealMode::ProductKey).await.unwrap();
+    opened.adopt().await.unwrap();
     assert_eq!(
         (store.found(), store.snapshot().revision(), value(&store)),
         (Found::Open, 2, b"one".to_vec())
@@ -99,7 +99,7 @@ async fn the_data_key_opens_the_state_on_another_machine_from_then_on() {
     // The key file is this machine's now; the other one can recover in its turn.
     let store = start(folder.path(), 1).await;
     assert_eq!(store.found(), Found::Locked);
-    candidate(&store, &data_key).await.adopt(SealMode::ProductKey).await.unwrap();
+    candidate(&store, &data_key).await.adopt().await.unwrap();
     assert_eq!(value(&store), b"two");
 }
 
@@ -113,7 +113,7 @@ async fn a_lost_or_damaged_key_file_is_made_again() {
             fs::write(&key, bytes).unwrap();
         }
         let store = start(folder.path(), 1).await;
-        candidate(&store, &data_key).await.adopt(SealMode::ProductKey).await.unwrap();
+        candidate(&store, &data_key).await.adopt().await.unwrap();
         drop(store);
         assert_eq!(start(folder.path(), 1).await.found(), Found::Open);
     }
@@ -131,7 +131,7 @@ async fn wrong_keys_open_nothing_and_the_right_one_after_them_does() {
     longer.push(0);
     assert!(store.try_data_key(&SecretBytes::new("k", longer)).await.unwrap().is_none());
     assert_eq!(store.found(), Found::Locked);
-    candidate(&store, &data_key).await.adopt(SealMode::ProductKey).await.unwrap();
+    candidate(&store, &data_key).await.adopt().await.unwrap();
 }
 
 // L-61: after a change of the data key the old one opens nothing
@@ -146,7 +146,7 @@ async fn the_key_before_the_last_change_of_keys_opens_nothing() {
     let store = start(folder.path(), 2).await;
     assert_eq!(store.recovery_data().unwrap(), b"new recovery data");
     assert!(store.try_data_key(&old).await.unwrap().is_none());
-    candidate(&store, &new).await.adopt(SealMode::ProductKey).await.unwrap();
+    candidate(&store, &new).await.adopt().await.unwrap();
     assert_eq!(value(&store), b"new");
 }
 
@@ -236,7 +236,7 @@ async fn of_a_recovery_and_a_new_manifest_at_once_the_first_wins() {
     let store = start(folder.path(), 2).await;
     let opened = candidate(&store, &data_key).await;
     store.create(new_state(), put("secret:a", "reset")).await.unwrap();
-    assert!(matches!(opened.adopt(SealMode::ProductKey).await, Err(StoreError::NotLocked)));
+    assert!(matches!(opened.adopt().await, Err(StoreError::NotLocked)));
     assert_eq!(value(&store), b"reset");
     drop(store);
     let store = start(folder.path(), 2).await;
@@ -244,8 +244,8 @@ async fn of_a_recovery_and_a_new_manifest_at_once_the_first_wins() {
 
     let store = start(other.path(), 2).await;
     let (opened, again) = (candidate(&store, &data_key).await, candidate(&store, &data_key).await);
-    opened.adopt(SealMode::ProductKey).await.unwrap();
-    assert!(matches!(again.adopt(SealMode::ProductKey).await, Err(StoreError::NotLocked)));
+    opened.adopt().await.unwrap();
+    assert!(matches!(again.adopt().await, Err(StoreError::NotLocked)));
     let refused = store.create(new_state(), put("secret:a", "reset")).await;
     assert!(matches!(refused, Err(CommitError::Conflict)));
     assert_eq!(value(&store), b"one");
@@ -257,7 +257,7 @@ async fn a_store_that_is_dropped_does_not_wait_for_who_would_recover_it() {
     let store = start(folder.path(), 2).await;
     let opened = candidate(&store, &data_key).await;
     drop(store);
-    assert!(matches!(opened.adopt(SealMode::ProductKey).await, Err(StoreError::Closed)));
+    assert!(matches!(opened.adopt().await, Err(StoreError::Closed)));
 }
 
 #[tokio::test]
@@ -266,11 +266,11 @@ async fn a_key_file_that_cannot_be_written_leaves_the_state_locked_and_it_can_be
     let store = start(folder.path(), 2).await;
     let blocked = folder.path().join("sealed_key.new");
     fs::create_dir_all(blocked.join("x")).unwrap();
-    let refused = candidate(&store, &data_key).await.adopt(SealMode::ProductKey).await;
+    let refused = candidate(&store, &data_key).await.adopt().await;
     assert!(matches!(refused, Err(StoreError::Write(_))), "{refused:?}");
     assert_eq!(store.found(), Found::Locked);
     fs::remove_dir_all(blocked).unwrap();
-    candidate(&store, &data_key).await.adopt(SealMode::ProductKey).await.unwrap();
+    candidate(&store, &data_key).await.adopt().await.unwrap();
     assert_eq!(store.found(), Found::Open);
 }
 

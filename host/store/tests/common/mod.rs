@@ -41,7 +41,11 @@ impl Entropy for Random {
 pub fn new_state() -> NewState {
     let mut key = vec![0; 32];
     Random.fill(&mut key);
-    NewState { data_key: SecretBytes::new("data key", key), recovery_data: b"recovery data".to_vec(), seal_mode: SealMode::ProductKey }
+    NewState {
+        data_key: SecretBytes::new("data key", key),
+        recovery_data: b"recovery data".to_vec(),
+        seal_mode: SealMode::ProductKey,
+    }
 }
 
 /// A batch that writes one record.
