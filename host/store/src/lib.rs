@@ -40,6 +40,8 @@ mod common;
 mod crash_tests;
 #[cfg(test)]
 mod writer_tests;
+mod mode_tests;
+#[cfg(test)]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -120,6 +122,7 @@ fn start_writer(options: Options) -> Result<Writer, OpenError> {
             Ok(Writer::new(Box::new(redb), view, sealing, entropy))
         }
         Backend::Memory => Ok(Writer::new(Box::new(Memory::default()), View::empty(), sealing, entropy)),
+            reseal::announce(&view);
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::load::{Fault, load, open_head};
 use crate::mark::kind_name;
+use crate::reseal::announce;
 use crate::sealed::Keyring;
 use crate::view::View;
 use crate::writer::{Command, Writer, halfway};
@@ -85,6 +86,7 @@ impl Writer {
             return Err(StoreError::Read("its head says that it is kept nowhere".into()));
         };
         self.medium.adopt(&open.head, &key_file.encode())?;
+        announce(&opened);
         self.current.store(opened);
         Ok(())
     }

@@ -110,10 +110,27 @@ impl Writer {
             (Some(_), None) => return self.replace(next, change),
         };
         match stored {
-            Ok(()) => self.current.store(next),
-            Err(error) => self.find_out(next, error)?,
+            Ok(()) => self.current.store(Arc::clone(&next)),
+            Err(error) => self.find_out(Arc::clone(&next), error)?,
+        }
+        if state.seal_mode != open.state.seal_mode {
+            announce(&next);
         }
         Ok(())
+    }
+}
+
+/// Says how the state is kept from now on: at a start, and when it changes.
+pub(crate) fn announce(view: &View) {
+    match view.open.as_ref().map(|open| open.state.seal_mode) {
+        Some(mode @ (SealMode::ProductKey | SealMode::UniqueKey)) => {
+            tracing::info!(seal_mode = %mode, "the state is sealed and kept on disk");
+        }
+        Some(mode @ SealMode::Disabled) => tracing::warn!(
+            seal_mode = %mode,
+            "the state is not kept on disk: a restart loses all of it, its root certificate and secrets included"
+        ),
+        None => {}
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::mark::Mark;
 use crate::medium::{Birth, Medium, ReplaceError};
+use crate::reseal::announce;
 use crate::sealed::{Keyring, SealError};
 use crate::state::{Change, Draft, State};
 use crate::view::View;
@@ -162,6 +163,7 @@ impl Writer {
         };
         match replaced {
             Ok(()) => {
+                announce(&view);
                 self.current.store(view);
                 Ok(())
             }
