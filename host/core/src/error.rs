@@ -399,6 +399,9 @@ pub enum CounterError {
     /// 401, also in a wrong state.
     #[error("unauthorized marble")]
     Unauthorized(#[source] Cause),
+    /// A new counter, and there are as many as there may be: 507, which RFC 4331 uses for quotas.
+    #[error("{0}")]
+    TooMany(String),
     /// A name that is too long: 400.
     #[error("{0}")]
     Invalid(String),
@@ -492,6 +495,12 @@ pub enum RecoverError {
     /// A secret without a signature, outside simulation (L-45).
     #[error("the recovery secret is not signed: sign it with the recovery key that it was encrypted for")]
     Unsigned,
+    /// R-42: none was sent. 400, and nothing is lost.
+    #[error(
+        "the recovery secret is not signed: send recoverySecretSignature, made with the recovery key that it was encrypted \
+         for; the secrets that were accepted before are kept"
+    )]
+    SignatureMissing,
     /// Longer than any recovery key makes.
     #[error("the signature of the recovery secret is longer than {0} bytes")]
     SignatureTooLong(usize),

@@ -58,6 +58,10 @@ impl Coordinator {
         if input.signature.is_none() && !self.ports.evidence.simulated() {
             return Err(RecoverError::Unsigned);
         }
+        // At once: at the end it would cost all others their secrets, too.
+        if input.signature.as_ref().is_some_and(Vec::is_empty) {
+            return Err(RecoverError::SignatureMissing);
+        }
         if input.signature.as_ref().is_some_and(|signature| signature.len() > MAX_SIGNATURE) {
             return Err(RecoverError::SignatureTooLong(MAX_SIGNATURE));
         }
@@ -125,7 +129,6 @@ impl Coordinator {
         view: View,
         mut progress: OwnedMutexGuard<Progress>,
     ) -> Result<(), RecoverError> {
-        let mode = view.epoch.manifest.seal_mode();
         let root = view.epoch.live.authority.root_der().to_vec();
         let quote =
             status::issue(self.ports.evidence.as_ref(), &root, &[]).await.map_err(RecoverError::Quote)?;

@@ -180,6 +180,24 @@ mod tests {
         assert_eq!(multiply(3, 0x80), 0x9B);
     }
 
+    // L-43: shares that Vault made (tests/fixtures/shamir)
+    #[test]
+    fn shares_of_hashicorps_own_implementation_are_combined() {
+        let cases = include_str!("../../../tests/fixtures/shamir/cases.json");
+        let cases: Vec<serde_json::Value> = serde_json::from_str(cases).unwrap();
+        for case in &cases {
+            let bytes = |value: &serde_json::Value| hex::decode(value.as_str().unwrap()).unwrap();
+            let shares: Vec<_> = case["shares"].as_array().unwrap().iter().map(bytes).collect();
+            let shares: Vec<_> = shares.iter().map(|share| secret(share)).collect();
+            let threshold = usize::try_from(case["threshold"].as_u64().unwrap()).unwrap();
+            for chosen in [&shares[..threshold], &shares[shares.len() - threshold..]] {
+                let joined = combine(&chosen.iter().collect::<Vec<_>>()).unwrap();
+                assert_eq!(joined.expose(), bytes(&case["secret"]));
+            }
+        }
+        assert_eq!(cases.len(), 6);
+    }
+
     // L-43
     #[test]
     fn shares_are_one_byte_longer_and_their_points_differ() {

@@ -139,7 +139,7 @@ impl Target {
     }
 }
 
-fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
+pub(super) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
     Zeroizing::new(pem::encode_config(&pem::Pem::new(label, der.to_vec()), config))
 }

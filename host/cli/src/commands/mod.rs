@@ -2,6 +2,7 @@
 
 pub(crate) mod attest;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod certificate;
 mod completions;
 pub(crate) mod keygen;
@@ -11,6 +12,7 @@ pub(crate) mod recover_with_signature;
 mod recovery_data;
 mod recovery_secret;
 mod refusal;
+pub(crate) mod restore;
 pub(crate) mod secret;
 mod status;
 mod version;
@@ -30,6 +32,8 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Secret(command) => secret::run(globals, command, output).await,
         Command::Attest(command) => attest::run(globals, command, output).await,
         Command::Audit(command) => audit::run(globals, command, output).await,
+        Command::Backup(command) => backup::run(globals, command, output).await,
+        Command::Restore(command) => restore::run(command, output),
         Command::Version { host } => version::run(globals, host.as_ref(), output).await,
         Command::Recover(command) => recover::run(globals, command, output).await,
         Command::RecoverWithSignature(command) => {

@@ -9,7 +9,7 @@ use carrara_types::secret::SecretBytes;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{recover, recovery_secret};
+use super::{keygen, recover, recovery_secret};
 use crate::args::{Globals, HolderKey};
 use crate::files;
 use crate::output::Output;
@@ -103,7 +103,7 @@ async fn public_key(
     let attested = session.attest().await?;
     let key = session.attested_client(&attested).recovery_public_key().await;
     let key = key.map_err(recover::explain_key)?;
-    let text = pem::encode(&pem::Pem::new("PUBLIC KEY", key));
+    let text = keygen::encode("PUBLIC KEY", &key);
     match out_file {
         Some(path) => {
             files::write(path, text.as_bytes())?;
@@ -111,7 +111,7 @@ async fn public_key(
         }
         None => output.line(text.trim_end())?,
     }
-    output.result(&json!({ "publicKey": text, "file": out_file }))
+    output.result(&json!({ "publicKey": *text, "file": out_file }))
 }
 
 fn encrypt(secret: &Secret, public_key: &Path, output: &mut Output) -> Result<()> {

@@ -111,7 +111,7 @@ mod tests {
     fn recovery_data_and_base64_are_taken_apart() {
         let data = br#"{"RecoverySecrets":{"a":"AQI=","b":"AwQ="}}"#;
         assert_eq!(parts(data), Some(vec![vec![1, 2], vec![3, 4]]));
-        assert_eq!(parts(br#"{"recoverySecrets":{"a":"AQI="}}"#), Some(vec![vec![1, 2]]));
+        assert_eq!(parts(br#"{"recoverySecrets":{"a":"AQIDBA=="}}"#), Some(vec![vec![1, 2, 3, 4]]));
         assert_eq!(parts(b"AQID\n"), Some(vec![vec![1, 2, 3]]));
     }
 

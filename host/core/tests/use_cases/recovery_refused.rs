@@ -31,7 +31,7 @@ async fn wrong_repeated_and_foreign_secrets_are_refused_and_the_progress_is_kept
         assert_eq!(test.remaining("alice").await, needed - 1);
         assert_eq!(test.refusal(test.input("alice")).await, INVALID, "already used");
         assert_eq!(test.refusal(foreign.input("bob")).await, INVALID, "another state's");
-        assert_eq!(test.refusal(input(&[1; 16], vec![])).await, INVALID);
+        assert_eq!(test.refusal(input(&[1; 16], vec![1])).await, INVALID);
         assert_eq!(test.remaining("bob").await, needed - 2);
         if needed == 3 {
             assert_eq!(test.refusal(test.input("bob")).await, INVALID);
@@ -70,7 +70,7 @@ async fn secrets_that_are_not_signed_by_different_recovery_keys_must_all_be_sent
     let nobody = "a secret is not signed by any of the manifest's recovery keys";
     let stranger = RecoveryKey::generate();
     for (owners, threshold) in [(&["alice", "bob", "carol"][..], 0), (&["carol", "bob"], 2)] {
-        expect_all_again(owners, threshold, |_, _| Vec::new(), nobody).await;
+        expect_all_again(owners, threshold, |_, _| vec![0; 256], nobody).await;
         expect_all_again(owners, threshold, |test, owner| stranger.sign(&test.secrets[owner]), nobody).await;
         expect_all_again(owners, threshold, |test, owner| test.keys[owner].sign(b"other bytes"), nobody)
             .await;
@@ -78,6 +78,17 @@ async fn secrets_that_are_not_signed_by_different_recovery_keys_must_all_be_sent
         expect_all_again(owners, threshold, |test, owner| test.keys["bob"].sign(&test.secrets[owner]), same)
             .await;
     }
+}
+
+// R-42, L-49: at once, not when all are there
+#[tokio::test]
+async fn a_secret_without_a_signature_is_refused_before_it_can_cost_the_others_theirs() {
+    let test = Locked::new(3, 2).await;
+    assert_eq!(test.remaining("alice").await, 1);
+    let text = test.refusal(input(&test.secrets["bob"], Vec::new())).await;
+    assert!(text.starts_with("the recovery secret is not signed") && text.ends_with("are kept"), "{text}");
+    assert_eq!(test.remaining("bob").await, 0);
+    test.expect_recovered().await;
 }
 
 // L-49: whose secret it was does not matter, only that all keys are different
@@ -96,7 +107,7 @@ async fn holders_may_sign_each_others_secrets() {
 async fn the_single_secret_must_be_signed_by_the_recovery_key() {
     let test = Locked::new(1, 0).await;
     let secret = test.secrets["alice"].clone();
-    for signature in [Vec::new(), RecoveryKey::generate().sign(&secret), test.keys["alice"].sign(b"other")] {
+    for signature in [vec![1], RecoveryKey::generate().sign(&secret), test.keys["alice"].sign(b"other")] {
         let text = test.refusal(input(&secret, signature)).await;
         assert!(text.contains("not signed by any"), "{text}");
     }

@@ -73,7 +73,7 @@ fn input_v1(body: &[u8], header: Option<&HeaderValue>) -> Result<RecoveryInput, 
     Ok(RecoveryInput { secret: taken(&mut secret), signature })
 }
 
-/// R-42. A signature that is missing is one that does not verify.
+/// R-42. A signature that is missing is an empty one, which is refused.
 fn input_v2(body: &[u8]) -> Result<RecoveryInput, BodyError> {
     let fields = Fields::read(body)?;
     let mut secret = fields.bytes("recoverySecret")?.unwrap_or_default();
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(input.signature, Some(vec![3, 4]));
         let empty = input_v2(b"{}").unwrap();
         assert!(empty.secret.is_empty());
-        assert_eq!(empty.signature, Some(Vec::new()), "never unsigned");
+        assert_eq!(empty.signature, Some(Vec::new()), "never as version 1 without a signature");
         for body in [r#"{"recoverySecret":"*"}"#, r#"{"recoverySecretSignature":1}"#, "", "[]"] {
             assert!(input_v2(body.as_bytes()).is_err(), "{body}");
         }

@@ -148,11 +148,18 @@ async fn version_1_without_a_signature_is_gone_and_counts_nothing() {
 async fn what_is_refused_has_the_status_and_the_words_that_clients_know() {
     let test = Locked::new().await;
     let [one, other] = test.holders.as_slice() else { panic!("two holders") };
-    let (status, refused) = test.v2(&[1; 40], &[]).await;
+    let (status, refused) = test.v2(&one.secret, &[]).await;
+    assert_eq!(
+        (status, &refused["status"]),
+        (400, &json!("fail")),
+        "R-42: at once, and the progress is kept"
+    );
+    assert!(refused["message"].as_str().unwrap().starts_with("the recovery secret is not signed"));
+    let (status, refused) = test.v2(&[1; 40], &[1]).await;
     assert_eq!((status, &refused["status"]), (400, &json!("fail")));
     assert!(refused["message"].as_str().unwrap().starts_with("failed to decrypt recovery secret: "));
     let used = json!("uploaded an invalid or already used secret");
-    let (status, refused) = test.v2(&[1; 32], &[]).await;
+    let (status, refused) = test.v2(&[1; 32], &[1]).await;
     assert_eq!((status, &refused["status"], &refused["message"]), (500, &json!("error"), &used));
     test.v2(&one.secret, &one.signature).await;
     let (status, refused) = test.v2(&one.secret, &one.signature).await;
@@ -168,7 +175,10 @@ async fn what_is_refused_has_the_status_and_the_words_that_clients_know() {
     // 20480 bytes are read, not one more.
     let padded = |length: usize| format!("{{}}{}", " ".repeat(length - 2));
     let (status, refused) = ask(&test.world, Caller::Nobody, "POST /api/v2/recover", padded(20_480)).await;
-    assert!(refused["message"].as_str().unwrap().starts_with("failed to decrypt"), "{status} {refused}");
+    assert!(
+        refused["message"].as_str().unwrap().starts_with("the recovery secret is not"),
+        "{status} {refused}"
+    );
     let (status, refused) = ask(&test.world, Caller::Nobody, "POST /api/v2/recover", padded(20_481)).await;
     let text = json!("the body is longer than the limit of 20480 bytes");
     assert_eq!((status, &refused["status"], &refused["message"]), (400, &json!("fail"), &text));

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use carrara_core::error::{
-    BackupError, Cause, CounterError, FeatureError, LogHeadError, ManifestReadError, PendingUpdateError, QuoteError,
-    ReadAuditError, ReadLogError, ReadSecretsError, RecoverError, RecoveryPublicKeyError, SetManifestError,
-    SignQuoteError, Unauthorized, UpdateManifestError, WriteSecretsError,
+    BackupError, Cause, CounterError, FeatureError, LogHeadError, ManifestReadError, PendingUpdateError,
+    QuoteError, ReadAuditError, ReadLogError, ReadSecretsError, RecoverError, RecoveryPublicKeyError,
+    SetManifestError, SignQuoteError, Unauthorized, UpdateManifestError, WriteSecretsError,
 };
 use carrara_core::outcome::Feature;
 use carrara_core::ports::{EvidenceError, StoreError};
@@ -258,6 +258,7 @@ fn failures() -> Vec<Failure> {
         Failure::SignQuoteBody(BodyError::Empty),
         Failure::Counter(CounterError::Unauthorized(cause())),
         Failure::Counter(CounterError::Invalid("x".to_owned())),
+        Failure::Counter(CounterError::TooMany("x".to_owned())),
         Failure::Counter(CounterError::Store(store())),
         Failure::Counter(CounterError::Busy),
         Failure::LogHead(LogHeadError::WrongState),
@@ -274,6 +275,7 @@ fn failures() -> Vec<Failure> {
         Failure::BackupsFull,
         Failure::Recover(RecoverError::Unsigned),
         Failure::Recover(RecoverError::NotExpected),
+        Failure::Recover(RecoverError::SignatureMissing),
         Failure::Recover(RecoverError::Decrypt(cause())),
         Failure::RecoverySignature,
         Failure::RecoveryPublicKey(RecoveryPublicKeyError::WrongState),
