@@ -194,14 +194,14 @@ fn totals(site: &Site) -> anyhow::Result<()> {
 /// Every counter is at least where it was, and no further than somebody asked.
 async fn counters(site: &Site) -> anyhow::Result<()> {
     for marble in 0..MARBLES {
-        let mut connection = site.connect_keeper(marble).await?.context(ALIVE)?;
+        let mut keeper = site.connect_keeper(marble).await?.context(ALIVE)?;
         for counter in 0..OF_EACH {
             let ask = json!({ "name": format!("n{counter}"), "value": 0 }).to_string();
-            let mut answer = site.post(&mut connection, rest::COUNTER, ask.clone()).await?.context(ALIVE)?;
+            let mut answer = site.post(&mut keeper.connection, rest::COUNTER, ask.clone()).await?.context(ALIVE)?;
             if answer.0 == StatusCode::UNAUTHORIZED {
-                site.refuse_keeper(marble, &answer.1)?;
-                connection = site.connect_keeper(marble).await?.context(ALIVE)?;
-                answer = site.post(&mut connection, rest::COUNTER, ask).await?.context(ALIVE)?;
+                site.refuse_keeper(marble, &keeper, &answer.1)?;
+                keeper = site.connect_keeper(marble).await?.context(ALIVE)?;
+                answer = site.post(&mut keeper.connection, rest::COUNTER, ask).await?.context(ALIVE)?;
             }
             let (code, body) = answer;
             if code != StatusCode::OK {

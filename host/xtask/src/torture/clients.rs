@@ -13,7 +13,7 @@ use super::checks;
 use super::model::counters::{MARBLES, OF_EACH};
 use super::model::secrets::{SECRETS, Upload};
 use super::plan::{Random, Update};
-use super::site::{Site, data, secrets_path};
+use super::site::{Keeper, Site, data, secrets_path};
 use super::world::{self, PACKAGE};
 use crate::bench::mesh::Answer;
 use crate::bench::rest::{self, Connection};
@@ -82,18 +82,18 @@ async fn read(site: &Site, connection: &mut Connection, random: &mut Random) -> 
 
 /// Raises counters of the Marbles.
 pub(crate) async fn count(site: Arc<Site>, mut random: Random) -> anyhow::Result<()> {
-    let mut connections: [Option<Connection>; MARBLES] = [None, None];
+    let mut connections: [Option<Keeper>; MARBLES] = [None, None];
     loop {
         let marble = random.below(MARBLES as u64) as usize;
         let place = connections.get_mut(marble).context("no such Marble")?;
         if place.is_none() {
             *place = site.connect_keeper(marble).await?;
         }
-        let Some(connection) = place else { return Ok(()) };
+        let Some(keeper) = place else { return Ok(()) };
         let counter = random.below(OF_EACH as u64) as usize;
         let advance = site.model().counters.send(marble * OF_EACH + counter)?;
         let body = json!({ "name": format!("n{counter}"), "value": advance.value }).to_string();
-        match site.post(connection, rest::COUNTER, body).await? {
+        match site.post(&mut keeper.connection, rest::COUNTER, body).await? {
             Some((StatusCode::OK, body)) => {
                 let before = checks::counter_value(&body)?;
                 let mut model = site.model();
@@ -101,7 +101,7 @@ pub(crate) async fn count(site: Arc<Site>, mut random: Random) -> anyhow::Result
                 *model.counts.acknowledged.entry("counter").or_default() += 1;
             }
             Some((StatusCode::UNAUTHORIZED, body)) => {
-                site.refuse_keeper(marble, &body)?;
+                site.refuse_keeper(marble, keeper, &body)?;
                 *place = None;
             }
             Some((code, body)) => bail!("a counter was answered {code}: {}", String::from_utf8_lossy(&body)),

@@ -49,8 +49,15 @@ pub(crate) type Keepers = Mutex<[Option<Arc<Standing>>; MARBLES]>;
 /// A Marble's certificate.
 pub(crate) struct Standing {
     identity: Identity,
-    /// Updates sent before it was asked for.
+    /// Updates that were over when it was asked for: a later one made it old.
     updates: u64,
+}
+
+/// A connection of a Marble with counters.
+pub(crate) struct Keeper {
+    /// For its requests.
+    pub(crate) connection: Connection,
+    standing: Arc<Standing>,
 }
 
 /// One round's server.
@@ -136,7 +143,7 @@ impl Site {
     }
 
     /// A connection of a Marble with counters. It is activated if it is not, or if its certificate is from before an update.
-    pub(crate) async fn connect_keeper(&self, marble: usize) -> anyhow::Result<Option<Connection>> {
+    pub(crate) async fn connect_keeper(&self, marble: usize) -> anyhow::Result<Option<Keeper>> {
         let known = self.keepers().get(marble).cloned().flatten();
         let standing = match known {
             Some(standing) => standing,
@@ -146,11 +153,12 @@ impl Site {
             },
         };
         let connector = Connector::new(self.rest, rest::PROTOCOL, Some(&standing.identity))?;
-        self.alive(Connection::open(&connector)).await
+        let connection = self.alive(Connection::open(&connector)).await?;
+        Ok(connection.map(|connection| Keeper { connection, standing }))
     }
 
     async fn activate_keeper(&self, marble: usize) -> anyhow::Result<Option<Arc<Standing>>> {
-        let updates = self.model().updates.sent();
+        let updates = self.model().updates.settled();
         let uuid = self.shared.world.keepers.get(marble).context("no such Marble")?;
         let asker = self.shared.keeper.at(self.mesh)?;
         let Some(identity) = self.alive(asker.identity_of(uuid)).await? else { return Ok(None) };
@@ -162,16 +170,16 @@ impl Site {
     }
 
     /// A Marble's certificate was refused. That is right after an update, and only then.
-    pub(crate) fn refuse_keeper(&self, marble: usize, body: &Bytes) -> anyhow::Result<()> {
+    pub(crate) fn refuse_keeper(&self, marble: usize, keeper: &Keeper, body: &Bytes) -> anyhow::Result<()> {
         let sent = self.model().updates.sent();
-        if let Some(place) = self.keepers().get_mut(marble)
-            && let Some(standing) = place.take()
-        {
-            ensure!(
-                standing.updates < sent,
-                "a Marble's certificate is refused, but there was no update: {}",
-                String::from_utf8_lossy(body)
-            );
+        ensure!(
+            keeper.standing.updates < sent,
+            "a Marble's certificate is refused, but there was no update: {}",
+            String::from_utf8_lossy(body)
+        );
+        // Another client may have a new one by now.
+        if let Some(place) = self.keepers().get_mut(marble) {
+            place.take_if(|standing| Arc::ptr_eq(standing, &keeper.standing));
         }
         Ok(())
     }

@@ -108,6 +108,11 @@ impl Updates {
         self.sent
     }
 
+    /// Those of them that cannot make any older any more: it is known what became of them.
+    pub(crate) fn settled(&self) -> u64 {
+        self.sent - u64::from(self.under_way.is_some())
+    }
+
     /// Package updates made.
     pub(crate) fn packages(&self) -> u64 {
         self.packages
