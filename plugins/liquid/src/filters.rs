@@ -10,11 +10,13 @@ use liquid::{Error, ParserBuilder, ValueView};
 use liquid_core::parser::{FilterArguments, ParameterReflection};
 use liquid_core::{Filter, FilterReflection, ParseFilter, Result, Runtime};
 
+use crate::comment::Comment;
 use crate::mark::{Mark, Marks};
 
 /// A parser's builder with the filters of `target`.
 pub(crate) fn builder(target: Target, marks: &Marks) -> ParserBuilder {
     let builder = guarded::standard(*marks)
+        .block(Comment)
         .filter(Writer { name: "pem", encoding: Encoding::Pem, marks: *marks })
         .filter(Writer { name: "hex", encoding: Encoding::Hex, marks: *marks })
         .filter(Writer { name: "base64", encoding: Encoding::Base64, marks: *marks });

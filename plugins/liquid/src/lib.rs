@@ -9,6 +9,7 @@
 //! which depends on the secret's name alone.
 
 mod catalogue;
+mod comment;
 mod elements;
 mod failure;
 mod filters;

@@ -339,3 +339,18 @@ fn deep_nesting_is_refused_in_words() {
     assert_eq!(file(&conditions(65)), too_deep);
     assert_eq!(file(&format!("{{% raw %}}{}{{% endraw %}}", "{% if %}".repeat(100))), "{% if %}".repeat(100));
 }
+
+// The engine's own comment panics on these.
+#[test]
+fn half_a_block_in_a_comment_is_a_comment_and_a_comment_without_end_is_an_error() {
+    check_all(&[
+        ("a{% comment %}{% if x %}{% endcomment %}b", "ab"),
+        ("a{% comment %}{% endif %}{% else %}{% for %}{% endcomment %}b", "ab"),
+        ("{% comment %}{% comment %}x{% endcomment %}y{% endcomment %}z", "z"),
+        ("{% comment %}{% raw %}{% endcomment %}{% endraw %}{% endcomment %}z", "z"),
+    ]);
+    for template in ["{% comment %}{% raw %}{% endcomment %}", "{% comment %}{% if x %}", "{% comment %}"] {
+        let failure = render(template.as_bytes(), Target::File, &Fake::new()).unwrap_err();
+        assert!(failure.message.contains("Unclosed block"), "{template}: {failure}");
+    }
+}
