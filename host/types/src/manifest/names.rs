@@ -52,7 +52,13 @@ pub fn recovery_key_spki(pem: &str) -> Result<Vec<u8>, RecoveryKeyError> {
         return Err(RecoveryKeyError::NotAPublicKey);
     }
     match spki.parsed() {
-        Ok(PublicKey::RSA(key)) => usable(key.modulus, key.exponent)?,
+        Ok(PublicKey::RSA(key)) => {
+            // The reader is lenient; what encrypts to the key later, and Go, take one way to write it only.
+            if der != rsa_spki(key.modulus, key.exponent) {
+                return Err(RecoveryKeyError::NotAPublicKey);
+            }
+            usable(key.modulus, key.exponent)?;
+        }
         Ok(_) => return Err(RecoveryKeyError::NotRsa),
         Err(_) => return Err(RecoveryKeyError::NotAPublicKey),
     }
@@ -65,6 +71,33 @@ pub fn recovery_key_spki(pem: &str) -> Result<Vec<u8>, RecoveryKeyError> {
 pub fn is_certificate(der: &[u8]) -> bool {
     use x509_parser::prelude::{FromDer, X509Certificate};
     matches!(X509Certificate::from_der(der), Ok((rest, _)) if rest.is_empty())
+}
+
+/// An RSA key as DER; both numbers as in their DER integers.
+#[cfg(feature = "host")]
+fn rsa_spki(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    const RSA_ENCRYPTION: [u8; 15] = [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+    let key = tlv(0x30, &[tlv(2, modulus), tlv(2, exponent)].concat());
+    tlv(0x30, &[&RSA_ENCRYPTION[..], &tlv(3, &[&[0], key.as_slice()].concat())].concat())
+}
+
+/// A DER value with its tag and length.
+#[cfg(feature = "host")]
+fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let digits: Vec<u8> = length.into_iter().skip_while(|byte| *byte == 0).collect();
+    let mut der = vec![tag];
+    match digits.as_slice() {
+        [] => der.push(0),
+        [short] if *short < 0x80 => der.push(*short),
+        // Eight digits at most.
+        long => {
+            der.push(0x80 | long.len() as u8);
+            der.extend_from_slice(long);
+        }
+    }
+    der.extend_from_slice(content);
+    der
 }
 
 /// An even modulus or exponent, or the exponent 1, would make encryption fail or do nothing.
