@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex};
 use carrara_core::ports::{Batch, CommitError, Found, NewState, SealMode, Snapshot, StoreError};
 use tempfile::TempDir;
 
-use crate::common::{copy_all, new_state, put, rekeying, sealing};
+use crate::common::{Random, copy_all, new_state, put, rekeying, sealing};
+use crate::head::HEAD_NAME;
 use crate::start::start;
 use crate::writer::Writer;
 use crate::writer_tests::{commit, value, writer};
@@ -240,6 +241,43 @@ fn a_change_of_the_mode_that_fails_late_stops_all_writes_and_a_restart_finishes_
     drop(writer);
     fs::remove_dir(target).unwrap();
     assert_eq!(found(folder.path()), is_open(SealMode::UniqueKey, "new"));
+}
+
+// Written when there was but one mode: key file of format 1, head of format 2.
+#[test]
+fn a_state_from_before_there_were_modes_opens_as_one_of_the_product_key_and_can_change() {
+    let folder = TempDir::new().unwrap();
+    let (mut first, _) = watched(folder.path());
+    let new = new_state();
+    first.create(&new, &put("a", "old")).unwrap();
+    let view = first.current().load_full();
+    drop(first);
+    let open = view.open.as_ref().unwrap();
+    let mut head = open.state.head().encode();
+    assert_eq!(head[0], 3);
+    head[0] = 2;
+    head.remove(2);
+    let head = open.keys.seal(open.state.place(HEAD_NAME), 1, &head, &Random).unwrap();
+    let database = ::redb::Database::open(folder.path().join("state.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let meta = ::redb::TableDefinition::<&str, &[u8]>::new("meta");
+    transaction.open_table(meta).unwrap().insert("head", head.bytes()).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let path = folder.path().join("sealed_key");
+    let mut key = fs::read(&path).unwrap();
+    key[b"carrara key".len()] = 1;
+    key.remove(b"carrara key".len() + 3);
+    fs::write(&path, &key).unwrap();
+    for _ in 0..2 {
+        assert_eq!(found(folder.path()), is_open(SealMode::ProductKey, "old"));
+        assert_eq!(fs::read(&path).unwrap(), key, "a start writes nothing");
+    }
+    let (mut writer, _) = watched(folder.path());
+    commit(&mut writer, vec![put("a", "newer")]).remove(0).unwrap();
+    commit(&mut writer, vec![to(SealMode::UniqueKey, put("a", "newest"))]).remove(0).unwrap();
+    drop(writer);
+    assert_eq!(found(folder.path()), is_open(SealMode::UniqueKey, "newest"));
 }
 
 // A mode that stays is no change: nothing is wrapped anew.

@@ -110,7 +110,11 @@ async fn a_directory_that_cannot_be_used_is_named() {
 async fn a_second_process_is_refused_while_the_first_runs() {
     let folder = TempDir::new().unwrap();
     let first = start(folder.path()).await.unwrap();
-    assert!(matches!(refusal(folder.path()).await, OpenError::InUse { .. }));
+    let error = refusal(folder.path()).await;
+    assert!(matches!(error, OpenError::InUse { .. }));
+    for text in [folder.path().to_str().unwrap(), &format!("process {}", std::process::id()), "stop it"] {
+        assert!(error.to_string().contains(text), "{error}");
+    }
     first.create(new_state(), put("a", "1")).await.unwrap();
     assert!(matches!(refusal(folder.path()).await, OpenError::InUse { .. }));
     drop(first);
@@ -263,7 +267,7 @@ async fn a_damaged_head_is_refused() {
 async fn an_unknown_format_names_the_remedy() {
     let folder = set_up().await;
     let mut bytes = fs::read(key(&folder)).unwrap();
-    bytes[b"carrara key".len()] = 2;
+    bytes[b"carrara key".len()] = 3;
     fs::write(key(&folder), bytes).unwrap();
     assert!(matches!(refusal(folder.path()).await, OpenError::Newer { .. }));
 }

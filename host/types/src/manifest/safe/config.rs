@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use super::Found;
 use crate::decision::Severity;
 use crate::manifest::ParsedManifest;
-
-/// Seal modes of the specification. Only the default is offered yet.
-const SEAL_MODES: &[&str] = &["ProductKey", "UniqueKey", "Disabled"];
+use crate::seal_mode::SealMode;
 
 /// Feature gates (compared ignoring case).
 const FEATURE_GATES: &[&str] = &["SignQuoteEndpoint", "MonotonicCounter"];
@@ -60,17 +58,10 @@ fn judge_update_threshold(manifest: &ParsedManifest, found: &mut Found) {
 
 /// M-73.
 fn judge_seal_mode(mode: &str, found: &mut Found) {
-    let path = ["Config", "SealMode"];
-    match mode {
-        "" | "ProductKey" => {}
-        mode if SEAL_MODES.contains(&mode) => {
-            let message = format!("seal mode {mode} is not supported yet");
-            found.add(Severity::Error, "M-73", &path, message, "leave SealMode out or use ProductKey");
-        }
-        mode => {
-            let message = format!("unknown seal mode: {mode}");
-            found.add(Severity::Error, "M-73", &path, message, "leave SealMode out or use ProductKey");
-        }
+    if SealMode::parse(mode).is_none() {
+        let message = format!("unknown seal mode: {mode}");
+        let hint = "use ProductKey, UniqueKey or Disabled; without SealMode it is ProductKey";
+        found.add(Severity::Error, "M-73", &["Config", "SealMode"], message, hint);
     }
 }
 

@@ -358,15 +358,14 @@ fn enough_users_may_update() {
 
 // M-73
 #[test]
-fn only_the_default_seal_mode_is_offered() {
-    assert_eq!(config(r#""SealMode":"""#), []);
-    assert_eq!(config(r#""SealMode":"ProductKey""#), []);
-    for mode in ["UniqueKey", "Disabled"] {
-        let text = format!("seal mode {mode} is not supported yet");
+fn three_seal_modes_are_offered_in_their_exact_case_and_no_other() {
+    for mode in ["", "ProductKey", "UniqueKey", "Disabled"] {
+        assert_eq!(config(&format!(r#""SealMode":"{mode}""#)), []);
+    }
+    for mode in ["productkey", "disabled", "Unique", " ProductKey"] {
+        let text = format!("unknown seal mode: {mode}");
         assert_eq!(config(&format!(r#""SealMode":"{mode}""#)), error("M-73", "/Config/SealMode", &text));
     }
-    let text = "unknown seal mode: productkey";
-    assert_eq!(config(r#""SealMode":"productkey""#), error("M-73", "/Config/SealMode", text));
 }
 
 // M-74; M-75: the gate AzureHSMSealing is refused whatever the environment says
@@ -499,7 +498,7 @@ fn names_written_as_an_extension_are_found_too() {
     }
 }
 
-// X-11a
+// S-35, X-11a
 #[test]
 fn templates_do_not_carry_a_marbles_type() {
     for fields in [
