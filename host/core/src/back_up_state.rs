@@ -32,7 +32,7 @@ impl Coordinator {
         };
         let grant = access::may_back_up(&view, self.ports.policies.as_ref(), &user, now).await;
         let grant = grant.map_err(refuse)?;
-        if SealMode::parse(&grant.view().epoch.manifest.config.seal_mode) == Some(SealMode::Disabled) {
+        if grant.view().snapshot.seal_mode() == Some(SealMode::Disabled) {
             return Err(refuse(BackupError::NotKept));
         }
         let backup = self.ports.store.backup().await.map_err(BackupError::Store)?;

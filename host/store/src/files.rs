@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use crate::error::OpenError;
 use crate::mark::StateId;
 
-const KEY: &str = "sealed_key";
-const STATE: &str = "state.redb";
-const ARCHIVE: &str = "archive";
-const LOCK: &str = "lock";
+pub(crate) const KEY: &str = "sealed_key";
+pub(crate) const STATE: &str = "state.redb";
+pub(crate) const ARCHIVE: &str = "archive";
+pub(crate) const LOCK: &str = "lock";
 const PROBE: &str = "probe.new";
 /// What MarbleRun calls its state.
-const OTHER_SYSTEM: &str = "sealed_data";
+pub(crate) const OTHER_SYSTEM: &str = "sealed_data";
 
 /// States kept in the archive; the oldest goes first. A reset is rare, and whoever floods the archive must be able to
 /// set manifests.
@@ -199,13 +199,14 @@ impl Directory {
         entries.iter().take(surplus).try_for_each(|(_, path)| fs::remove_dir_all(path))
     }
 
-    fn sync(&self) -> io::Result<()> {
+    /// Makes the names in the directory durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
         sync_directory(&self.path)
     }
 }
 
 /// The process that says it has the directory. Its id is of its own container or enclave.
-fn holder(path: &Path) -> Option<u32> {
+pub(crate) fn holder(path: &Path) -> Option<u32> {
     fs::read_to_string(path.join(LOCK)).ok()?.trim().parse().ok()
 }
 
@@ -263,7 +264,7 @@ fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Numbered entries of the archive, oldest first; what has no number was put there by someone else and stays.
-fn archived(archive: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+pub(crate) fn archived(archive: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(archive)? {
         let path = entry?.path();

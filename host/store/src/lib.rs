@@ -6,6 +6,7 @@
 //! the newest one: see the threat model.
 
 mod backup;
+mod check;
 mod error;
 mod files;
 #[cfg(feature = "fuzzing")]
@@ -39,9 +40,9 @@ mod common;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
-mod writer_tests;
 mod mode_tests;
 #[cfg(test)]
+mod writer_tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,9 +51,11 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use carrara_core::ports::{
-    Backup, Batch, Candidate, CommitError, Committed, Entropy, Found, NewState, Sealing, Snapshot, Store, StoreError,
+    Backup, Batch, Candidate, CommitError, Committed, Entropy, Found, NewState, Sealing, Snapshot, Store,
+    StoreError,
 };
 use carrara_types::secret::SecretBytes;
+pub use check::{Checked, Report, Verdict, check};
 pub use error::OpenError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -119,16 +122,18 @@ fn start_writer(options: Options) -> Result<Writer, OpenError> {
     match backend {
         Backend::Redb { dir, cache_bytes } => {
             let (redb, view) = start::start(&dir, cache_bytes, &*sealing)?;
+            reseal::announce(&view);
             Ok(Writer::new(Box::new(redb), view, sealing, entropy))
         }
         Backend::Memory => Ok(Writer::new(Box::new(Memory::default()), View::empty(), sealing, entropy)),
-            reseal::announce(&view);
     }
 }
 
 /// Of a batch that the writer took and did not answer.
 fn ended() -> StoreError {
-    StoreError::Unknown("the thread that keeps the state ended; see the log, and restart the coordinator".into())
+    StoreError::Unknown(
+        "the thread that keeps the state ended; see the log, and restart the coordinator".into(),
+    )
 }
 
 /// The readers' and callers' side; the writer is a thread.

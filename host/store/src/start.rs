@@ -109,16 +109,22 @@ fn finish_replacement(
 }
 
 /// An open file whose clear mark was read.
-struct StateFile {
+pub(crate) struct StateFile {
     path: PathBuf,
-    database: Database,
-    mark: Mark,
-    head: Sealed,
+    pub(crate) database: Database,
+    pub(crate) mark: Mark,
+    pub(crate) head: Sealed,
 }
 
 impl StateFile {
     fn open(path: PathBuf, cache_bytes: usize) -> Result<Self, OpenError> {
-        let database = match open_file(&path, cache_bytes) {
+        let opened = open_file(&path, cache_bytes);
+        Self::of(path, opened)
+    }
+
+    /// Of a file that was opened.
+    pub(crate) fn of(path: PathBuf, opened: Result<Database, DatabaseError>) -> Result<Self, OpenError> {
+        let database = match opened {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => return Err(OpenError::InUse { path, holder: None }),
             Err(DatabaseError::UpgradeRequired(_)) => return Err(OpenError::Newer { path }),
@@ -138,7 +144,7 @@ impl StateFile {
 
     /// The keys that open the head; `None` if the key file has none for this state that opens, or none that is wrapped
     /// as the head's seal mode wants it (recovery).
-    fn unlock(&self, file: &KeyFile, sealing: &dyn Sealing) -> Result<Option<Unlocked>, OpenError> {
+    pub(crate) fn unlock(&self, file: &KeyFile, sealing: &dyn Sealing) -> Result<Option<Unlocked>, OpenError> {
         let entries = file.open(&self.mark.state_id, sealing).map_err(OpenError::SealingKey)?;
         let mut damage = !entries.is_empty();
         for OpenedEntry { policy, data_key, file } in entries {
@@ -164,7 +170,7 @@ impl StateFile {
     }
 
     /// Verifies the whole state.
-    fn load(self, keys: Keyring, head: &Head, key_file: KeyFile) -> Result<(Database, View), OpenError> {
+    pub(crate) fn load(self, keys: Keyring, head: &Head, key_file: KeyFile) -> Result<(Database, View), OpenError> {
         let stored = read_all(&self.database);
         let loaded = stored.and_then(|stored| load(&keys, head, stored));
         let state = loaded.map_err(|fault| damaged(&self.path, fault))?;
@@ -176,10 +182,10 @@ impl StateFile {
 }
 
 /// What opened a state: the keys, the head, and the key file with nothing but the key that did it.
-struct Unlocked {
-    keys: Keyring,
-    head: Head,
-    key_file: KeyFile,
+pub(crate) struct Unlocked {
+    pub(crate) keys: Keyring,
+    pub(crate) head: Head,
+    pub(crate) key_file: KeyFile,
 }
 
 fn damaged(path: &Path, fault: Fault) -> OpenError {

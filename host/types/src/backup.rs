@@ -32,7 +32,9 @@ pub struct Description {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DescriptionError {
     /// Written by a later version.
-    #[error("this backup has a format that this version does not know; use the version that wrote it, or a newer one")]
+    #[error(
+        "this backup has a format that this version does not know; use the version that wrote it, or a newer one"
+    )]
     Newer,
     /// None of ours.
     #[error("this is no backup of a coordinator, or it is damaged")]
@@ -87,7 +89,9 @@ mod tests {
         let later = b"carrara backup 2\nwhatever";
         assert_eq!(Description::read(later), Err(DescriptionError::Newer));
         let good = Description { state_id: [1; 16], revision: 2 }.text();
-        for bad in ["", "carrara backup\n", "carrara backup x\n", &good[..good.len() - 1], &format!("{good}x")] {
+        for bad in
+            ["", "carrara backup\n", "carrara backup x\n", &good[..good.len() - 1], &format!("{good}x")]
+        {
             assert_eq!(Description::read(bad.as_bytes()), Err(DescriptionError::Malformed), "{bad:?}");
         }
         assert_eq!(Description::read(&[0xff, b'\n']), Err(DescriptionError::Malformed));

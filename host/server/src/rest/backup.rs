@@ -30,11 +30,13 @@ pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
     let length = HeaderValue::from(backup.length);
     let (pieces, mut body) = mpsc::channel(PIECES);
     tokio::task::spawn_blocking(move || send(backup, &pieces, turn));
-    let mut response = warp::reply::stream(stream::poll_fn(move |context| body.poll_recv(context))).into_response();
+    let mut response =
+        warp::reply::stream(stream::poll_fn(move |context| body.poll_recv(context))).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
     headers.insert(CONTENT_LENGTH, length);
-    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"carrara-backup.tar\""));
+    headers
+        .insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"carrara-backup.tar\""));
     Ok(response)
 }
 
@@ -70,7 +72,10 @@ mod tests {
         assert_eq!(first.status(), 200);
         assert_eq!(first.headers()["content-type"], "application/x-tar");
         let second = world.ask(Caller::Admin, "GET", BACKUP, "").await;
-        assert_eq!((second.status().as_u16(), &second.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+        assert_eq!(
+            (second.status().as_u16(), &second.headers()["retry-after"]),
+            (503, &"1".parse().unwrap())
+        );
         let announced: usize = first.headers()["content-length"].to_str().unwrap().parse().unwrap();
         let bytes = first.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(bytes.len(), announced);
