@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::color::Color;
 use crate::commands::{
-    attest, audit, certificate, keygen, manifest, recover, recover_with_signature, secret,
+    attest, audit, backup, certificate, keygen, manifest, recover, recover_with_signature, restore, secret,
 };
 use crate::exit;
 use crate::output::Format;
@@ -86,6 +86,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Keygen(keygen::Keygen),
     Audit(audit::Audit),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Recover(recover::Recover),
     RecoverWithSignature(recover_with_signature::RecoverWithSignature),
     /// Print the version of this program, and of a coordinator

@@ -54,6 +54,36 @@ impl<'a> Place<'a> {
         self.write(content).with_context(|| cannot_write(self.path))
     }
 
+    /// Where the content is written that [`Place::keep`] gives its name.
+    pub(crate) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// What was written so far, from its beginning.
+    pub(crate) fn written(&self) -> std::io::Result<File> {
+        File::open(self.temporary.as_deref().ok_or(ErrorKind::Unsupported)?)
+    }
+
+    /// Makes what was written durable and gives it its name; without `force` only if no file has it.
+    pub(crate) fn keep(mut self, force: bool) -> Result<()> {
+        self.name(force).with_context(|| cannot_write(self.path))
+    }
+
+    fn name(&mut self, force: bool) -> std::io::Result<()> {
+        let temporary = self.temporary.as_deref().ok_or(ErrorKind::Unsupported)?;
+        self.file.sync_all()?;
+        if force {
+            std::fs::rename(temporary, self.path)?;
+        } else {
+            // A rename would replace a file that somebody made meanwhile.
+            std::fs::hard_link(temporary, self.path)?;
+            std::fs::remove_file(temporary)?;
+        }
+        self.temporary = None;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    }
+
     /// Where it goes.
     pub(crate) fn path(&self) -> &'a Path {
         self.path

@@ -1,8 +1,10 @@
 //! `carrara`: the users' tool. Arguments in, one command, text or JSON out.
 //!
 //! Results go to stdout, warnings and `Error: ...` to stderr; the exit codes are in [`exit`]. Whom a command trusts is
-//! decided in [`session`]; nothing here verifies evidence itself.
+//! decided in [`session`]; nothing here verifies evidence itself. Keys and secrets pass through this process, so no core
+//! file holds its memory and no other process of the same user reads it.
 
+mod archive;
 mod args;
 mod color;
 mod commands;
@@ -21,6 +23,7 @@ mod yaml_marks;
 use std::io::ErrorKind;
 
 use clap::Parser;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::args::Arguments;
 use crate::exit::ExitCode;
@@ -36,6 +39,9 @@ async fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        complain(&format!("Warning: other processes of this user may read this one's memory: {error}"));
+    }
     color::decide(arguments.globals.color);
     let mut output = Output::new(arguments.globals.output);
     match commands::run(arguments, &mut output).await {
