@@ -5,6 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::coordinator::Coordinator;
 use crate::curl::Answer;
+use crate::secrets;
 use crate::users::User;
 
 /// HTTP/1.1, one request after the other. Ends with this value.
@@ -46,6 +47,7 @@ impl Connection {
     /// # Panics
     /// If the connection breaks.
     pub fn send(&mut self, method: &str, path: &str, body: &str) -> Answer {
+        secrets::used_in_request(path, body.as_bytes());
         let length = body.len();
         let request =
             format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}");
@@ -64,7 +66,9 @@ impl Connection {
         let mut body = vec![0; length.expect("an answer has a length")];
         self.output.read_exact(&mut body).expect("reading an answer's body");
         let body = String::from_utf8(body).expect("an answer is text");
-        Answer { status: status.expect("an answer has a status"), headers, body }
+        let answer = Answer { status: status.expect("an answer has a status"), headers, body };
+        answer.has_been_seen(path);
+        answer
     }
 }
 

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::binary;
+use crate::{binary, secrets};
 
 /// Longer than any start on a busy machine; only a hang reaches it.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -89,7 +90,8 @@ impl Launch {
         let _ = std::fs::remove_file(&addresses);
         let mut child = self.command().stderr(Stdio::piped()).spawn().expect("starting the coordinator");
         let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = collect(child.stderr.take().expect("its standard error is a pipe"), Arc::clone(&log));
+        let stderr = child.stderr.take().expect("its standard error is a pipe");
+        let (lines, reader) = collect(stderr, Arc::clone(&log));
         while !addresses.exists() {
             if let Err(silence) = lines.recv_timeout(START_LIMIT) {
                 let _ = child.kill();
@@ -108,6 +110,7 @@ impl Launch {
             child,
             log,
             lines: Mutex::new(lines),
+            reader: Some(reader),
             folder: Arc::clone(&self.folder),
         })
     }
@@ -132,7 +135,9 @@ impl Launch {
             panic!("the coordinator serves, but was expected to end");
         };
         let status = child.wait().expect("the coordinator's end");
-        Output { status, stdout: Vec::new(), stderr: stderr.expect("reading the log") }
+        let stderr = stderr.expect("reading the log");
+        secrets::assert_untold("the coordinator's log", &String::from_utf8_lossy(&stderr));
+        Output { status, stdout: Vec::new(), stderr }
     }
 
     fn command(&self) -> Command {
@@ -166,6 +171,8 @@ pub struct Coordinator {
     log: Arc<Mutex<Vec<String>>>,
     /// One message per line of the log.
     lines: Mutex<Receiver<()>>,
+    /// Ends with the log.
+    reader: Option<JoinHandle<()>>,
     folder: Arc<TempDir>,
 }
 
@@ -251,9 +258,12 @@ impl Coordinator {
 }
 
 impl Drop for Coordinator {
+    /// Its whole log tells no secret that this test's process used so far.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = self.reader.take().map(JoinHandle::join);
+        secrets::assert_untold("the coordinator's log", &self.log());
     }
 }
 
@@ -272,13 +282,16 @@ fn loopback(address: &str) -> SocketAddr {
 }
 
 /// Keeps every line and tells of each.
-fn collect(stderr: impl std::io::Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) -> Receiver<()> {
+fn collect(
+    stderr: impl std::io::Read + Send + 'static,
+    log: Arc<Mutex<Vec<String>>>,
+) -> (Receiver<()>, JoinHandle<()>) {
     let (sender, receiver) = channel();
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             log.lock().expect("the log is writable").push(line);
             let _ = sender.send(());
         }
     });
-    receiver
+    (receiver, reader)
 }

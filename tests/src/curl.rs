@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempPath;
 
+use crate::secrets;
 use crate::users::User;
 
 /// An answer.
@@ -40,6 +41,22 @@ impl Answer {
         self.json()["message"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Notes the secrets that were asked for; any other answer must tell none.
+    ///
+    /// # Panics
+    /// If it tells one.
+    pub(crate) fn has_been_seen(&self, url: &str) {
+        let is_secrets = url.split('?').next().is_some_and(|path| path.ends_with("/secrets"));
+        if is_secrets && self.status == 200 {
+            secrets::used_in_answer(&self.body);
+        } else {
+            secrets::assert_untold(
+                &format!("the answer of {url}"),
+                &format!("{}\n{}", self.headers, self.body),
+            );
+        }
+    }
+
     /// Whether a header line is there, such as `content-type: application/json`.
     #[must_use]
     pub fn has_header(&self, line: &str) -> bool {
@@ -51,6 +68,7 @@ impl Answer {
 #[derive(Debug)]
 pub struct Request {
     command: Command,
+    url: String,
     /// Removed when the request is.
     body: Option<TempPath>,
 }
@@ -78,7 +96,7 @@ impl Request {
             command.args(["--request", method]);
         }
         command.arg(url);
-        Self { command, body: None }
+        Self { command, url: url.to_owned(), body: None }
     }
 
     /// GET.
@@ -90,6 +108,7 @@ impl Request {
     /// POST with a body.
     #[must_use]
     pub fn post(url: &str, body: impl AsRef<[u8]>) -> Self {
+        secrets::used_in_request(url, body.as_ref());
         let mut request = Self::new("POST", url);
         let file = tempfile::NamedTempFile::new().expect("making a body file").into_temp_path();
         std::fs::write(&file, body).expect("writing the body");
@@ -112,15 +131,17 @@ impl Request {
         self
     }
 
-    /// Sends it.
+    /// Sends it. Secrets of the answer are noted; an answer that should hold none is searched for those used so far.
     ///
     /// # Panics
-    /// If curl fails; a status of any kind is no failure.
+    /// If curl fails, or if the answer tells a secret; a status of any kind is no failure.
     #[must_use]
     pub fn send(mut self) -> Answer {
         let text = crate::succeed(&mut self.command);
         drop(self.body.take());
-        answer(&text).expect("an answer has a head and a status")
+        let answer = answer(&text).expect("an answer has a head and a status");
+        answer.has_been_seen(&self.url);
+        answer
     }
 
     /// Sends it to a server that may end meanwhile: `None` if no whole answer comes.
@@ -128,7 +149,10 @@ impl Request {
     pub fn attempt(mut self) -> Option<Answer> {
         let output = crate::run(&mut self.command);
         drop(self.body.take());
-        if output.status.success() { answer(&String::from_utf8_lossy(&output.stdout)) } else { None }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let answer = answer(&text).filter(|_| output.status.success())?;
+        answer.has_been_seen(&self.url);
+        Some(answer)
     }
 }
 

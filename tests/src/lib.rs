@@ -10,8 +10,11 @@ pub mod curl;
 pub mod durable;
 pub mod manifests;
 pub mod marble;
+pub mod memory;
 pub mod openssl;
+pub mod secrets;
 pub mod skip;
+pub mod tls_report;
 pub mod users;
 
 use std::path::{Path, PathBuf};
@@ -35,12 +38,15 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_owned()
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end. Private keys that it prints are noted as used.
 ///
 /// # Panics
 /// If it cannot be started.
 pub fn run(command: &mut Command) -> Output {
-    command.output().unwrap_or_else(|error| panic!("starting {:?}: {error}", command.get_program()))
+    let output =
+        command.output().unwrap_or_else(|error| panic!("starting {:?}: {error}", command.get_program()));
+    secrets::used_keys_in(&String::from_utf8_lossy(&output.stdout));
+    output
 }
 
 /// Runs a command that must succeed and gives its standard output.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::coordinator::Coordinator;
 use crate::users::User;
-use crate::{binary, succeed};
+use crate::{binary, secrets, succeed};
 
 /// `carrara-premain` in `folder`, ready to run: the given type, the UUID file in the folder, the coordinator's address.
 #[must_use]
@@ -40,5 +40,6 @@ pub fn activate(coordinator: &Coordinator, folder: &Path, marble_type: &str) -> 
     succeed(&mut premain(coordinator, folder, marble_type));
     let (certificate_file, key_file) = (folder.join("chain.pem"), folder.join("key.pem"));
     let certificate = std::fs::read_to_string(&certificate_file).expect("reading the chain");
+    secrets::used_keys_in(&std::fs::read_to_string(&key_file).expect("reading the key"));
     User { certificate, certificate_file, key_file }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::succeed;
+use crate::{secrets, succeed};
 
 /// A user's certificate and key.
 #[derive(Debug, Clone)]
@@ -44,6 +44,7 @@ impl User {
             .arg(&key_file);
         succeed(&mut openssl);
         let certificate = std::fs::read_to_string(&certificate_file).expect("reading the certificate");
+        secrets::used_keys_in(&std::fs::read_to_string(&key_file).expect("reading the key"));
         Self { certificate, certificate_file, key_file }
     }
 }
@@ -70,6 +71,7 @@ impl RecoveryKey {
             .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"])
             .arg(&private_file);
         succeed(&mut generate);
+        secrets::used_keys_in(&std::fs::read_to_string(&private_file).expect("reading the key"));
         let public = succeed(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(&private_file));
         Self { public, private_file }
     }
@@ -94,7 +96,9 @@ impl RecoveryKey {
         ]);
         openssl.arg("-inkey").arg(&self.private_file).arg("-in").arg(&input).arg("-out").arg(&output);
         succeed(&mut openssl);
-        std::fs::read(&output).expect("reading the plain text")
+        let plain = std::fs::read(&output).expect("reading the plain text");
+        secrets::used(&plain);
+        plain
     }
     /// Signs with RSA PKCS#1 v1.5 and SHA-256.
     ///

@@ -1,13 +1,16 @@
 //! `carrara-premain`: activates, then becomes the service (marble-api.md section 9) as a plain Linux process.
 //!
 //! Takes no arguments: the environment says who we are, the manifest says what to run. On any failure the service
-//! does not start and the exit code is 1.
+//! does not start and the exit code is 1. Until the service starts, no other process of the same user reads this one's
+//! memory, and it leaves no core file; what the service does is its own affair.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use carrara_marble::launch::Launch;
 use carrara_marble::{Activation, Config, NoTee, activate, config};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 fn main() -> ExitCode {
     log_to_stderr();
@@ -23,6 +26,8 @@ fn main() -> ExitCode {
 }
 
 fn start() -> anyhow::Result<Launch> {
+    // Ends with `exec`: the service inherits nothing of it.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("forbidding others to read our memory")?;
     let config = Config::from_env()?;
     let activation = activated(&config)?;
     tracing::info!(files = activation.files.len(), variables = activation.env.len(), "activated");
