@@ -31,15 +31,22 @@ pub(crate) trait Medium: Send {
     /// Puts a new state in the place of whatever there was, which is archived. What is kept nowhere leaves its place too.
     ///
     /// # Errors
-    /// See [`ReplaceError`].
-    fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError>;
+    /// Part of it may be done: [`Medium::finish_replacement`] tells.
+    fn replace(&mut self, birth: &Birth) -> Result<(), StoreError>;
 
     /// Archives whatever state there was. From now on nothing is kept but this head, and that in memory only: what is
     /// applied ends with the process.
     ///
     /// # Errors
-    /// See [`ReplaceError`].
-    fn withdraw(&mut self, mark: &Mark, head: &Sealed) -> Result<(), ReplaceError>;
+    /// As [`Medium::replace`].
+    fn withdraw(&mut self, mark: &Mark, head: &Sealed) -> Result<(), StoreError>;
+
+    /// After a replacement or withdrawal that failed: takes the steps that are missing if the deciding one was taken, and
+    /// nothing else. Whether it is in force; if not, everything is as before.
+    ///
+    /// # Errors
+    /// The disk does not answer: it is not known, and this is to be asked again.
+    fn finish_replacement(&mut self) -> Result<bool, StoreError>;
 
     /// Everything of the locked state, whose head the start has read, but mark and head.
     ///
@@ -77,13 +84,4 @@ pub(crate) struct Rekeying {
     pub(crate) recovery_data: Option<Vec<u8>>,
     /// With a new data key every record, log line and audit entry, sealed anew.
     pub(crate) change: Change,
-}
-
-/// Why a state was not replaced.
-#[derive(Debug)]
-pub(crate) enum ReplaceError {
-    /// Everything is as before.
-    Unchanged(StoreError),
-    /// The next start will find the old or the new state, and this process cannot tell which.
-    Unknown(StoreError),
 }

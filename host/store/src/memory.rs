@@ -4,7 +4,7 @@ use carrara_core::ports::StoreError;
 
 use crate::load::Stored;
 use crate::mark::Mark;
-use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
+use crate::medium::{Birth, Medium, Rekeying};
 use crate::sealed::Sealed;
 use crate::state::Change;
 
@@ -35,11 +35,15 @@ impl Medium for Memory {
         Ok(self.head.clone())
     }
 
-    fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError> {
-        self.apply(&birth.change).map_err(ReplaceError::Unchanged)
+    fn replace(&mut self, birth: &Birth) -> Result<(), StoreError> {
+        self.apply(&birth.change)
     }
 
-    fn withdraw(&mut self, _mark: &Mark, head: &Sealed) -> Result<(), ReplaceError> {
+    fn finish_replacement(&mut self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn withdraw(&mut self, _mark: &Mark, head: &Sealed) -> Result<(), StoreError> {
         *self = Self::holding(head);
         Ok(())
     }

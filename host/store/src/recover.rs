@@ -16,7 +16,7 @@ use crate::mark::kind_name;
 use crate::reseal::announce;
 use crate::sealed::Keyring;
 use crate::view::View;
-use crate::writer::{Command, Writer, halfway};
+use crate::writer::{Command, Writer};
 
 /// The locked state as a key opened it.
 pub(crate) struct OpenedState {
@@ -75,9 +75,7 @@ impl Writer {
 
     /// Makes the state of what a key opened. The store is open afterwards.
     pub(crate) fn adopt(&mut self, opened: Arc<View>) -> Result<(), StoreError> {
-        if self.broken {
-            return Err(halfway());
-        }
+        self.settle()?;
         let current = self.current.load_full();
         let (Some(_), Some(open)) = (&current.locked, &opened.open) else {
             return Err(StoreError::NotLocked);

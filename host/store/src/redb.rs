@@ -1,6 +1,8 @@
 //! The default backend: one redb file, with sealed records, log lines and audit entries, the sealed head and the clear mark and
 //! recovery data.
 
+mod replace;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,12 +12,12 @@ use ::redb::backends::FileBackend;
 use ::redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use carrara_core::ports::StoreError;
 
-use crate::files::{Directory, create_private};
-use crate::key_file::KeyFile;
+use crate::files::Directory;
 use crate::load::{Fault, Stored};
 use crate::mark::{Mark, MarkError, StateId};
-use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
+use crate::medium::{Birth, Medium, Rekeying};
 use crate::memory::Memory;
+use crate::redb::replace::Unfinished;
 use crate::remedy::remedy;
 use crate::sealed::Sealed;
 use crate::state::Change;
@@ -44,6 +46,8 @@ pub(crate) struct Redb {
     previous: Option<StateId>,
     /// Where the seal mode is Disabled: all that is kept, and not in the directory.
     unkept: Option<Memory>,
+    /// What failed halfway.
+    unfinished: Option<Unfinished>,
     #[cfg(test)]
     pub(crate) observer: Option<Box<dyn FnMut(&'static str) + Send>>,
 }
@@ -64,6 +68,7 @@ impl Redb {
             place,
             previous,
             unkept: None,
+            unfinished: None,
             #[cfg(test)]
             observer: None,
         }
@@ -113,63 +118,6 @@ impl Redb {
         self.reached("rekey.new-written")?;
         self.directory.rename_key_durably().map_err(|error| self.failed(&error))?;
         self.reached("rekey.new-renamed")
-    }
-
-    /// All that can fail while the old state still counts.
-    fn prepare(&mut self, birth: &Birth) -> Result<Database, StoreError> {
-        self.directory.discard_new().map_err(|error| self.failed(&error))?;
-        let path = self.directory.new_state();
-        let file = create_private(&path).map_err(|error| self.failed(&error))?;
-        let backend = backend(file).map_err(|error| self.not_done(error))?;
-        let database = builder(self.cache_bytes).create_with_backend(backend);
-        let database = database.map_err(|error| self.not_done(error))?;
-        let clear = Clear { mark: Some(&birth.mark), recovery_data: Some(&birth.recovery_data) };
-        write(&database, &birth.change, &clear).map_err(|error| self.not_done(error))?;
-        self.reached("create.state-written")?;
-        self.directory.write_new_key(&birth.key_file).map_err(|error| self.failed(&error))?;
-        self.reached("create.key-written")?;
-        if let Some(previous) = &self.previous {
-            self.directory.begin_archive(previous).map_err(|error| self.failed(&error))?;
-        }
-        self.reached("create.archive-begun")?;
-        self.directory.rename_key().map_err(|error| self.failed(&error))?;
-        Ok(database)
-    }
-
-    /// What follows when the key is renamed.
-    fn finish(&mut self) -> Result<(), StoreError> {
-        self.reached("create.key-renamed")?;
-        self.directory.finish_archive().map_err(|error| self.failed(&error))?;
-        self.reached("create.archived")?;
-        self.directory.rename_state().map_err(|error| self.failed(&error))?;
-        self.reached("create.state-renamed")
-    }
-
-    /// All that can fail while the state still is where it was.
-    fn prepare_withdrawal(&mut self, mark: &Mark, previous: &StateId) -> Result<(), StoreError> {
-        self.directory.discard_new().map_err(|error| self.failed(&error))?;
-        self.directory.begin_archive(previous).map_err(|error| self.failed(&error))?;
-        self.reached("withdraw.archive-begun")?;
-        let key_file = KeyFile::withdrawal(mark.kind).encode();
-        self.directory.write_new_key(&key_file).map_err(|error| self.failed(&error))?;
-        self.reached("withdraw.key-written")?;
-        self.directory.rename_key().map_err(|error| self.failed(&error))
-    }
-
-    /// What follows when the key is renamed.
-    fn finish_withdrawal(&mut self) -> Result<(), StoreError> {
-        self.reached("withdraw.key-renamed")?;
-        self.database = None;
-        self.directory.finish_archive().map_err(|error| self.failed(&error))?;
-        self.reached("withdraw.archived")?;
-        self.directory.finish_withdrawal().map_err(|error| self.failed(&error))?;
-        self.reached("withdraw.key-removed")
-    }
-
-    fn prune(&self) {
-        if let Err(error) = self.directory.prune_archive() {
-            tracing::warn!(%error, "old archived states could not be removed");
-        }
     }
 
     /// The file of a locked state, which is closed while it is locked.
@@ -232,38 +180,16 @@ impl Medium for Redb {
         read_meta(database, HEAD).map_err(|Fault(text)| StoreError::Read(text))
     }
 
-    fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError> {
-        self.database = None;
-        let database = match self.prepare(birth) {
-            Ok(database) => database,
-            Err(error) => {
-                // What stays would be discarded by the next attempt or start.
-                let _ = self.directory.discard_new();
-                return Err(ReplaceError::Unchanged(error));
-            }
-        };
-        self.finish().map_err(ReplaceError::Unknown)?;
-        self.database = Some(database);
-        self.place = place(&self.directory.state()).ok();
-        self.previous = Some(birth.mark.state_id);
-        self.unkept = None;
-        self.prune();
-        Ok(())
+    fn replace(&mut self, birth: &Birth) -> Result<(), StoreError> {
+        self.replace_files(birth)
     }
 
-    fn withdraw(&mut self, mark: &Mark, head: &Sealed) -> Result<(), ReplaceError> {
-        if let Some(previous) = self.previous {
-            if let Err(error) = self.prepare_withdrawal(mark, &previous) {
-                // As after a replacement that fails; the state that is open stays open.
-                let _ = self.directory.discard_new();
-                return Err(ReplaceError::Unchanged(error));
-            }
-            self.finish_withdrawal().map_err(ReplaceError::Unknown)?;
-            self.prune();
-        }
-        (self.previous, self.place) = (None, None);
-        self.unkept = Some(Memory::holding(head));
-        Ok(())
+    fn withdraw(&mut self, mark: &Mark, head: &Sealed) -> Result<(), StoreError> {
+        self.withdraw_files(mark, head)
+    }
+
+    fn finish_replacement(&mut self) -> Result<bool, StoreError> {
+        self.finish_files()
     }
 
     fn read_locked(&mut self, head: &Sealed) -> Result<Stored, StoreError> {
@@ -307,6 +233,11 @@ fn backend(file: File) -> Result<impl StorageBackend, DatabaseError> {
 fn place(path: &Path) -> io::Result<(u64, u64)> {
     let metadata = std::fs::metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
+}
+
+/// Opens an existing state in anything but a file, and checks it as [`open_file`] does.
+pub(crate) fn open_over(storage: impl StorageBackend, cache_bytes: usize) -> Result<Database, DatabaseError> {
+    builder(cache_bytes).set_check_integrity_on_open(true).create_with_backend(storage)
 }
 
 /// The clear mark of an open file.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
 use crate::mark::Mark;
-use crate::medium::{Birth, Medium, ReplaceError};
+use crate::medium::{Birth, Medium};
 use crate::reseal::announce;
 use crate::sealed::{Keyring, SealError};
 use crate::state::{Change, Draft, State};
@@ -46,8 +46,8 @@ pub(crate) struct Writer {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// What a failed transaction would have made: it may be durable nonetheless.
     uncertain: Option<Arc<View>>,
-    /// A replacement ended halfway: only a new start can tell what is stored.
-    pub(crate) broken: bool,
+    /// What a replacement that failed would have made: it may be in force nonetheless.
+    unfinished: Option<Arc<View>>,
 }
 
 impl Writer {
@@ -58,7 +58,7 @@ impl Writer {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let current = Arc::new(ArcSwap::from_pointee(view));
-        Self { medium, current, sealing, entropy, uncertain: None, broken: false }
+        Self { medium, current, sealing, entropy, uncertain: None, unfinished: None }
     }
 
     /// Where readers find the newest committed state.
@@ -129,9 +129,7 @@ impl Writer {
 
     /// Makes a new state. The store is open afterwards.
     pub(crate) fn create(&mut self, new: &NewState, batch: &Batch) -> Result<Committed, CommitError> {
-        if self.broken {
-            return Err(halfway().into());
-        }
+        self.settle()?;
         if self.current.load().found == Found::Open {
             return Err(CommitError::Conflict);
         }
@@ -161,18 +159,14 @@ impl Writer {
             }
             None => self.medium.withdraw(&open.state.mark, &open.head),
         };
-        match replaced {
-            Ok(()) => {
-                announce(&view);
-                self.current.store(view);
-                Ok(())
-            }
-            Err(ReplaceError::Unchanged(error)) => Err(error),
-            Err(ReplaceError::Unknown(error)) => {
-                self.broken = true;
-                Err(StoreError::Unknown(error.to_string()))
-            }
-        }
+        let Err(error) = replaced else {
+            announce(&view);
+            self.current.store(view);
+            return Ok(());
+        };
+        tracing::error!(%error, "a replacement of the state failed; looking whether it is in force");
+        self.unfinished = Some(Arc::clone(&view));
+        self.judge(&view, error)
     }
 
     pub(crate) fn write(
@@ -200,10 +194,15 @@ impl Writer {
     pub(crate) fn find_out(&mut self, next: Arc<View>, error: StoreError) -> Result<(), StoreError> {
         tracing::error!(%error, "a write failed; reading back what is stored");
         self.uncertain = Some(Arc::clone(&next));
-        if let Err(unreadable) = self.settle() {
-            return Err(StoreError::Unknown(format!("{error}; reading it back: {unreadable}")));
+        self.judge(&next, error)
+    }
+
+    /// `Ok` if what failed is in force nonetheless.
+    fn judge(&mut self, next: &Arc<View>, error: StoreError) -> Result<(), StoreError> {
+        if let Err(silent) = self.settle() {
+            return Err(StoreError::Unknown(format!("{error}; reading it back: {silent}")));
         }
-        if Arc::ptr_eq(&self.current.load_full(), &next) { Ok(()) } else { Err(error) }
+        if Arc::ptr_eq(&self.current.load_full(), next) { Ok(()) } else { Err(error) }
     }
 
     /// Goes on from what is stored if that is not known; to be called before every write.
@@ -211,8 +210,14 @@ impl Writer {
     /// # Errors
     /// The disk does not answer. Nothing was written.
     pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
-        if self.broken {
-            return Err(halfway());
+        if let Some(next) = &self.unfinished {
+            let in_force = self.medium.finish_replacement()?;
+            if in_force {
+                announce(next);
+                self.current.store(Arc::clone(next));
+            }
+            self.unfinished = None;
+            tracing::warn!(in_force, "the state's files are whole again after a replacement that failed");
         }
         let Some(next) = &self.uncertain else { return Ok(()) };
         let stored = self.medium.stored_head()?;
@@ -239,10 +244,6 @@ fn same(error: &StoreError) -> StoreError {
         StoreError::NotLocked => StoreError::NotLocked,
         StoreError::Closed => StoreError::Closed,
     }
-}
-
-pub(crate) fn halfway() -> StoreError {
-    StoreError::Write("an earlier change of the state's files ended halfway: restart the coordinator".into())
 }
 
 pub(crate) fn not_sealed(_: SealError) -> StoreError {

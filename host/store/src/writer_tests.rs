@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::common::{Random, depending, new_state, put, rekeying, sealing};
 use crate::load::Stored;
 use crate::mark::Mark;
-use crate::medium::{Birth, Medium, Rekeying, ReplaceError};
+use crate::medium::{Birth, Medium, Rekeying};
 use crate::memory::Memory;
 use crate::sealed::Sealed;
 use crate::state::Change;
@@ -75,11 +75,15 @@ impl Medium for Failing {
         }
     }
 
-    fn replace(&mut self, birth: &Birth) -> Result<(), ReplaceError> {
+    fn replace(&mut self, birth: &Birth) -> Result<(), StoreError> {
         self.memory.replace(birth)
     }
 
-    fn withdraw(&mut self, mark: &Mark, head: &Sealed) -> Result<(), ReplaceError> {
+    fn finish_replacement(&mut self) -> Result<bool, StoreError> {
+        self.memory.finish_replacement()
+    }
+
+    fn withdraw(&mut self, mark: &Mark, head: &Sealed) -> Result<(), StoreError> {
         self.memory.withdraw(mark, head)
     }
 
