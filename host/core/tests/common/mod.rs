@@ -99,6 +99,11 @@ impl World {
     }
 }
 
+/// For tests whose cases are made by proptest.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
 /// The coordinator has a name of its own.
 pub fn settings() -> Settings {
     Settings { dns_names: vec!["localhost".to_owned(), "coordinator.example".to_owned()], owner: None }
