@@ -19,10 +19,18 @@ const RAISER: &str = "dave";
 #[derive(Debug, Clone)]
 enum Step {
     /// A full update with this threshold.
-    Start { user: usize, threshold: u64 },
+    Start {
+        user: usize,
+        threshold: u64,
+    },
     /// Of the pending manifest, or of it with a space more.
-    Acknowledge { user: usize, exact: bool },
-    Cancel { user: usize },
+    Acknowledge {
+        user: usize,
+        exact: bool,
+    },
+    Cancel {
+        user: usize,
+    },
     Raise,
     Restart,
 }
@@ -144,7 +152,8 @@ async fn start(test: &Updating, model: &mut Model, user: &'static str, threshold
         assert!(done.is_err());
         return;
     }
-    let needed = if model.threshold == 0 { UPDATERS.len() } else { usize::try_from(model.threshold).unwrap() };
+    let needed =
+        if model.threshold == 0 { UPDATERS.len() } else { usize::try_from(model.threshold).unwrap() };
     model.pending = Some(Waiting { manifest: new, acknowledged: BTreeSet::new(), needed });
     let missing = model.acknowledge(user);
     expect(model, &done.unwrap(), missing);
