@@ -69,9 +69,12 @@ impl Stage {
         let data: Value = serde_json::from_slice(&self.read("recovery.json")).unwrap();
         let part = data["RecoverySecrets"][holder].as_str().unwrap();
         self.write("part.base64", part);
-        succeed(Command::new("base64").arg("-d").arg(self.path("part.base64")).stdout({
-            std::fs::File::create(self.path("part")).unwrap()
-        }));
+        succeed(
+            Command::new("base64")
+                .arg("-d")
+                .arg(self.path("part.base64"))
+                .stdout({ std::fs::File::create(self.path("part")).unwrap() }),
+        );
         self.key(&format!("{holder}.pem")).decrypt(&self.read("part"))
     }
 
@@ -135,9 +138,7 @@ impl Stage {
         let said = self.ok(&["recover", file, &self.host(), "-k", key]);
         let expected = match missing {
             0 => "Recovery successful.".to_owned(),
-            n => format!(
-                "Secret was processed successfully. Upload the next secret. Remaining secrets: {n}"
-            ),
+            n => format!("Secret was processed successfully. Upload the next secret. Remaining secrets: {n}"),
         };
         assert_eq!(said.lines().next(), Some(expected.as_str()), "{said}");
     }
@@ -191,7 +192,10 @@ fn the_holder_of_the_only_key_recovers_from_the_recovery_data_as_it_was_saved() 
     stage.lose();
     let _ = RecoveryKey::new(stage.folder.path(), "other");
     let error = stage.recover_refused("recovery.json", "other.pem");
-    assert!(error.contains("recovery.json") && error.contains("not encrypted for this recovery key"), "{error}");
+    assert!(
+        error.contains("recovery.json") && error.contains("not encrypted for this recovery key"),
+        "{error}"
+    );
     stage.write("wrong", [9; 32]);
     for _ in 0..2 {
         let error = stage.recover_refused("wrong", "one.pem");
@@ -292,9 +296,11 @@ fn a_secret_is_encrypted_and_signed_where_no_network_is_and_sent_from_elsewhere(
     stage.ok(&["recover-with-signature", "public-key", &stage.host(), "-o", "coordinator.pub"]);
     let printed = stage.ok(&["recover-with-signature", "public-key", &stage.host()]);
     assert_eq!(printed.as_bytes(), stage.read("coordinator.pub"));
-    let shown = succeed(Command::new("openssl").args(["pkey", "-pubin", "-noout", "-text", "-in"]).arg({
-        stage.path("coordinator.pub")
-    }));
+    let shown = succeed(
+        Command::new("openssl")
+            .args(["pkey", "-pubin", "-noout", "-text", "-in"])
+            .arg({ stage.path("coordinator.pub") }),
+    );
     assert!(shown.contains("4096 bit"), "{shown}");
 
     let offline = |step: &str, name: &str, output: &str| {
@@ -314,7 +320,9 @@ fn a_secret_is_encrypted_and_signed_where_no_network_is_and_sent_from_elsewhere(
     let send = |secret: &str, signature: &str| {
         stage.carrara(&["recover-with-signature", secret, &host, "-s", signature])
     };
-    let said = |output: &Output| String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
+    let said = |output: &Output| {
+        String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+    };
     stage.write("empty", "");
     let unsigned = said(&send("one.sent", "empty"));
     assert!(unsigned.contains("the recovery secret is not signed"), "R-42: at once: {unsigned}");
@@ -340,7 +348,15 @@ fn a_restart_between_two_holders_begins_anew_and_says_so() {
     stage.restart();
     let encrypt = ["recover-with-signature", "encrypt-secret", "recovery.json", "-k", "three.pem"];
     stage.ok(&[&encrypt[..], &["-o", "three.sent", "--coordinator-pub-key", "old.pub"]].concat());
-    stage.ok(&["recover-with-signature", "sign-secret", "recovery.json", "-k", "three.pem", "-o", "three.sig"]);
+    stage.ok(&[
+        "recover-with-signature",
+        "sign-secret",
+        "recovery.json",
+        "-k",
+        "three.pem",
+        "-o",
+        "three.sig",
+    ]);
     let send = ["recover-with-signature", "three.sent", &stage.host(), "-s", "three.sig"];
     let error = stage.refused(&send);
     assert!(error.contains("was restarted has another public key"), "{error}");

@@ -85,7 +85,8 @@ fn the_first_manifest_is_set_by_the_owner_and_nobody_else() {
         let set = set_as(&coordinator, version, Some(&owner), &manifests::minimal());
         assert_eq!(set.status, 200, "{}", set.body);
         assert_eq!(code(&coordinator), 3);
-        let line = |log: &str| log.contains("SetManifest") && log.contains("refused") && log.contains(STRANGER);
+        let line =
+            |log: &str| log.contains("SetManifest") && log.contains("refused") && log.contains(STRANGER);
         coordinator.wait_for_log(line);
     }
 }
@@ -142,7 +143,10 @@ fn once_a_manifest_is_set_the_owner_has_no_rights() {
     assert_eq!(set_as(&coordinator, Version::V2, Some(&owner), &manifest).status, 200);
     for version in BOTH {
         let again = set_as(&coordinator, version, Some(&owner), &manifest);
-        assert_eq!((again.status, again.message().as_str()), (version.failure(), "server is not in expected state"));
+        assert_eq!(
+            (again.status, again.message().as_str()),
+            (version.failure(), "server is not in expected state")
+        );
         assert_eq!(set_as(&coordinator, version, Some(&alice), &manifest).status, 401);
         assert_eq!(api::update(&coordinator, version, &owner, &manifest).status, 401);
         assert_eq!(api::upload(&coordinator, version, &owner, &json!({})).status, 401);
@@ -159,7 +163,8 @@ fn the_log_says_at_the_start_whether_there_is_an_owner() {
     let (launch, owner) = launch(folder.path());
     let mut openssl = Command::new("openssl");
     openssl.args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]).arg(&owner.certificate_file);
-    let fingerprint = succeed(&mut openssl).trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
+    let fingerprint =
+        succeed(&mut openssl).trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
     launch.start().wait_for_log(|line| line.contains("only the holder") && line.contains(&fingerprint));
     Coordinator::start().wait_for_log(|line| line.contains("no owner certificate is configured"));
 }
@@ -213,7 +218,8 @@ fn the_command_line_presents_the_owners_certificate() {
     assert!(nobody.contains("--cert and --key") && nobody.contains("presented: none"), "{nobody}");
     let mut openssl = Command::new("openssl");
     openssl.args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]).arg(&other.certificate_file);
-    let fingerprint = succeed(&mut openssl).trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
+    let fingerprint =
+        succeed(&mut openssl).trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
     let stranger = refused(&["-c", "other.crt", "-k", "other.key"]);
     assert!(stranger.contains("its owner's certificate") && stranger.contains(&fingerprint), "{stranger}");
     assert!(refused(&["-c", "owner.crt"]).contains("--cert and --key"));

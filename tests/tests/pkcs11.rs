@@ -212,3 +212,57 @@ fn the_pin_may_come_from_the_environment_and_is_never_shown() {
     let id = id.lines().next().unwrap();
     coordinator.wait_for_log(|log| log.contains(id));
 }
+
+// cli.md `recover`, `recover-with-signature`; L-44: decrypting and signing on the token
+#[test]
+fn a_holder_whose_recovery_key_is_on_a_token_recovers() {
+    let Some(token) = Token::new() else {
+        return skip("a_holder_whose_recovery_key_is_on_a_token_recovers", INSTALL);
+    };
+    let mut manifest = manifests::minimal();
+    for name in ["vault", "safe"] {
+        let certificate = token.user(name, if name == "vault" { "01" } else { "02" }, &["rsa:2048"]);
+        let mut openssl = Command::new("openssl");
+        let key = succeed(openssl.args(["x509", "-noout", "-pubkey", "-in"]).arg(certificate));
+        manifest["RecoveryKeys"][name] = json!(key);
+    }
+    std::fs::write(token.path("manifest.json"), manifest.to_string()).unwrap();
+    let launch = Launch::new();
+    let mut before = launch.start();
+    let set = ["manifest", "set", "manifest.json", &host(&before), "-i", "-r", "recovery.json"];
+    succeed(&mut token.carrara(&set));
+    before.kill();
+    std::fs::remove_file(launch.seal_dir().join("sealed_key")).unwrap();
+
+    let coordinator = launch.start();
+    let host = host(&coordinator);
+    let config =
+        token.config("token.json", json!({ "Path": token.module, "TokenLabel": "users", "Pin": PIN }));
+    let run = |line: &[&str], label: &str| {
+        let key = ["--insecure", "--pkcs11-config", &config, "--pkcs11-key-label", label];
+        token.carrara(&[line, &key].concat())
+    };
+    let error = fail(&mut run(&["recover", "recovery.json", &host], "nobody"));
+    assert!(error.contains("there is no private key with the label \"nobody\""), "{error}");
+    std::fs::write(token.path("foreign"), [1; 256]).unwrap();
+    let error = fail(&mut run(&["recover", "foreign", &host], "vault"));
+    assert!(error.contains("not encrypted for this recovery key"), "{error}");
+    let said = succeed(&mut run(&["recover", "recovery.json", &host], "vault"));
+    assert!(said.contains("Remaining secrets: 1"), "{said}");
+
+    let step = |name| ["recover-with-signature", name, "recovery.json", "-o", name];
+    succeed(&mut token.carrara(&[
+        "recover-with-signature",
+        "public-key",
+        &host,
+        "-i",
+        "-o",
+        "coordinator.pub",
+    ]));
+    succeed(&mut run(&step("sign-secret"), "safe"));
+    let encrypt = [&step("encrypt-secret")[..], &["--coordinator-pub-key", "coordinator.pub"]].concat();
+    succeed(&mut run(&encrypt, "safe"));
+    let send = ["recover-with-signature", "encrypt-secret", &host, "-s", "sign-secret", "-i"];
+    let said = succeed(&mut token.carrara(&send));
+    assert!(said.starts_with("Recovery successful."), "{said}");
+}

@@ -49,7 +49,10 @@ pub enum RecoveryKeyError {
 pub struct RecoveryKey(Kind);
 
 enum Kind {
-    File { decrypting: OaepPrivateDecryptingKey, signing: RsaKeyPair },
+    File {
+        decrypting: OaepPrivateDecryptingKey,
+        signing: RsaKeyPair,
+    },
     #[cfg(feature = "pkcs11")]
     Token(TokenRecoveryKey),
 }

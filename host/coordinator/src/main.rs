@@ -5,40 +5,51 @@
 
 mod addresses;
 mod audit;
+mod check;
 mod config;
+mod fips;
 mod memory;
+mod recovery_file;
 mod startup;
 mod telemetry;
 mod unsupported;
+mod wiping;
 mod wiring;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use carrara_server::{Drained, Limits, Options, Server};
-use config::Config;
+use carrara_server::{Drained, Options, Server};
+use config::{Config, Task};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
+
+#[global_allocator]
+static ALLOCATOR: wiping::Wiping = wiping::Wiping;
 
 /// rest-api.md section 4.
 const RECOVERY: u8 = 1;
 const ACCEPTING_MARBLES: u8 = 3;
 
 fn main() -> ExitCode {
-    match Config::of_process().and_then(|config| run(&config)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
-        }
+    let (task, config) = Config::of_process();
+    let done = match (task, config) {
+        (Task::Check, Ok(config)) => return check::run(&config),
+        (_, config) => config.and_then(|config| run(&config)),
+    };
+    match (task, done) {
+        (_, Ok(())) => ExitCode::SUCCESS,
+        (Task::Serve, Err(error)) => complain(&error, ExitCode::FAILURE),
+        (Task::Check, Err(error)) => complain(&error, ExitCode::from(check::UNKNOWN)),
     }
 }
 
 /// Also for errors before logging has started, hence not a log line.
 #[allow(clippy::print_stderr)]
-fn complain(error: &anyhow::Error) {
+fn complain(error: &anyhow::Error, code: ExitCode) -> ExitCode {
     eprintln!("Error: {error:#}");
+    code
 }
 
 #[tokio::main]
@@ -47,13 +58,14 @@ async fn run(config: &Config) -> Result<()> {
     let _points = fail::FailScenario::setup();
     telemetry::start(&config.logging)?;
     memory::hide()?;
+    fips::check()?;
     // First of all, so that a signal during the start is not lost.
     let shutdown = shutdown_signal()?;
     let options = Options {
         rest: config.rest.clone(),
         mesh: config.mesh.clone(),
         metrics: config.metrics.clone(),
-        limits: Limits::default(),
+        limits: config::limits::within_open_files(&config.limits),
         connection_errors: config.connection_errors,
     };
     let (coordinator, metrics) = wiring::start(config).await?;
@@ -83,7 +95,7 @@ async fn run(config: &Config) -> Result<()> {
         warn!(
             directory = %config.seal_dir.display(),
             "the state cannot be opened: its sealed_key is missing, damaged, not the one of this state, or was sealed \
-             elsewhere; send the recovery secrets, or restore sealed_key and state.redb from one copy and start again, \
+             elsewhere, or by another version of the coordinator (seal mode UniqueKey); send the recovery secrets, or restore sealed_key and state.redb from one copy and start again, \
              or set a new manifest (the old state is kept in the folder archive)"
         );
     }

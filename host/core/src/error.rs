@@ -113,6 +113,9 @@ pub enum SetManifestError {
     /// A policy trapped or ran out of its limits. Its `Display` is public, its reason is not.
     #[error("checking manifest: {0}")]
     Policy(PolicyFailure),
+    /// nobody would have the recovery secrets. Nothing was changed.
+    #[error("keeping the recovery secrets; no manifest was set")]
+    Keep(#[source] Cause),
     /// The state could not be written; nothing was changed, unless that is not known.
     #[error("{}", not_stored("the manifest", .0))]
     Store(StoreError),

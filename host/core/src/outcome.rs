@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use carrara_types::decision::Finding;
 use carrara_types::secret::SecretBytes;
 
+use crate::error::Cause;
+
 /// The coordinator's state as clients see it (rest-api.md section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
@@ -51,6 +53,9 @@ pub struct ManifestSet {
     /// What readers, the host and the validators remarked; none of it refuses the manifest.
     pub warnings: Vec<Finding>,
 }
+
+/// Keeps recovery secrets, by recovery key, before the state that they recover is made.
+pub type KeepSecrets = Box<dyn FnOnce(&BTreeMap<String, Vec<u8>>) -> Result<(), Cause> + Send>;
 
 /// CA certificates and quote.
 #[derive(Debug, Clone, PartialEq, Eq)]

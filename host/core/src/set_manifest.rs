@@ -17,7 +17,7 @@ use crate::authority::{Authority, AuthorityRecords};
 use crate::error::{Cause, Refused, SetManifestError, Unauthorized, told};
 use crate::generate::{self, SecretValue, Source};
 use crate::log;
-use crate::outcome::ManifestSet;
+use crate::outcome::{KeepSecrets, ManifestSet};
 use crate::phase::Phase;
 use crate::ports::{Batch, CommitError, Committed, Entropy, NewState, StoreError};
 use crate::records;
@@ -63,6 +63,16 @@ impl Coordinator {
     ) -> Result<ManifestSet, SetManifestError> {
         let grant = access::may_set_manifest(self.owner.as_ref(), peer)
             .map_err(|Unauthorized| SetManifestError::Unauthorized)?;
+        self.make_state(grant, bytes, None).await
+    }
+
+    /// Makes the state. Where `keep` fails, none is made.
+    pub(crate) async fn make_state(
+        &self,
+        grant: ClaimGrant,
+        bytes: &[u8],
+        keep: Option<KeepSecrets>,
+    ) -> Result<ManifestSet, SetManifestError> {
         // One at a time: the work below is unauthenticated and expensive. The turn goes along with it, so that a caller
         // who goes away does not make room for a second one.
         let turn = Arc::clone(&self.setting).lock_owned().await;
@@ -77,10 +87,16 @@ impl Coordinator {
         self.dry_run(&manifest, now).await?;
 
         let Computed { material, recovery: Recovery { data_key, recovery_data, secrets } } = computed;
+        if let Some(keep) = keep.filter(|_| !secrets.is_empty()) {
+            keep(&secrets).map_err(SetManifestError::Keep)?;
+        }
         let mut batch = initial_batch(bytes, material, phase, now);
         let entry = Entry::done(now, None, Action::SetManifest, [hex::encode(Sha256::digest(bytes))]);
         entry.record(&mut batch);
-        match self.create(grant, NewState { data_key, recovery_data, seal_mode: manifest.seal_mode() }, batch).await {
+        match self
+            .create(grant, NewState { data_key, recovery_data, seal_mode: manifest.seal_mode() }, batch)
+            .await
+        {
             Ok(_) => {
                 entry.announce();
                 Ok(ManifestSet { recovery_secrets: secrets, warnings: manifest.warnings().to_vec() })

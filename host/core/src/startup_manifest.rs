@@ -5,20 +5,21 @@ use carrara_types::manifest::ParsedManifest;
 use sha2::{Digest, Sha256};
 
 use crate::Coordinator;
-use crate::error::{SetManifestError, StartupManifestError};
-use crate::outcome::ManifestSet;
+use crate::access;
+use crate::error::{SetManifestError, StartupManifestError, Unauthorized};
+use crate::outcome::{KeepSecrets, ManifestSet};
 use crate::phase::Phase;
 
 impl Coordinator {
-    /// Sets the startup manifest; `None` if it is in force already. `keeps_recovery_secrets` says whether the caller
-    /// will keep the recovery secrets: without that a manifest with recovery keys is refused.
+    /// Sets the startup manifest; `None` if it is in force already. `keep` takes the recovery secrets to where they outlast a crash:
+    /// without it a manifest with recovery keys is refused.
     ///
     /// # Errors
     /// An owner is configured, another manifest is in force, the coordinator is in recovery, or the manifest is refused.
     pub async fn apply_startup_manifest(
         &self,
         bytes: &[u8],
-        keeps_recovery_secrets: bool,
+        keep: Option<KeepSecrets>,
     ) -> Result<Option<ManifestSet>, StartupManifestError> {
         // Who starts the process is the host, which the owner certificate is against.
         if self.owner.is_some() {
@@ -34,9 +35,11 @@ impl Coordinator {
             Phase::AcceptingManifest => {}
         }
         let parsed = ParsedManifest::parse(bytes).map_err(SetManifestError::Parse)?;
-        if !parsed.recovery_keys.is_empty() && !keeps_recovery_secrets {
+        if !parsed.recovery_keys.is_empty() && keep.is_none() {
             return Err(StartupManifestError::RecoveryKeys);
         }
-        Ok(Some(self.set_manifest(None, bytes).await?))
+        let grant = access::may_set_manifest(self.owner.as_ref(), None)
+            .map_err(|Unauthorized| SetManifestError::Unauthorized)?;
+        Ok(Some(self.make_state(grant, bytes, keep).await?))
     }
 }

@@ -119,11 +119,8 @@ fn encrypt(secret: &Secret, public_key: &Path, output: &mut Output) -> Result<()
     let key = pem::parse(key.as_slice()).ok().filter(|block| block.tag() == "PUBLIC KEY");
     let key = key.with_context(|| format!("{} holds no PEM block PUBLIC KEY", public_key.display()))?;
     let holder = token::recovery_key(&secret.key)?;
-    let plain = recovery_secret::decrypt(
-        &secret.keyfile,
-        recovery_secret::read(&secret.keyfile)?,
-        holder.as_ref(),
-    )?;
+    let plain =
+        recovery_secret::decrypt(&secret.keyfile, recovery_secret::read(&secret.keyfile)?, holder.as_ref())?;
     let sent = encrypt_recovery_secret(key.contents(), &plain)
         .with_context(|| format!("encrypting with {}", public_key.display()))?;
     written(secret, &sent, "Encrypted secret", output)

@@ -124,6 +124,9 @@ mod tests {
         assert!(key(None).contains("mine.json") && key(None).contains("--key"));
         let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap().serialize_pem();
         let wrong = key(Some(&RecoveryKey::from_pem(pem.as_bytes()).unwrap()));
-        assert!(wrong.contains("mine.json") && wrong.contains("not encrypted for this recovery key"), "{wrong}");
+        assert!(
+            wrong.contains("mine.json") && wrong.contains("not encrypted for this recovery key"),
+            "{wrong}"
+        );
     }
 }

@@ -47,11 +47,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Api`] with the reason if it is refused; what was taken before it is kept unless the reason says that
     /// all must be sent again.
-    pub async fn recover(
-        &self,
-        secret: &SecretBytes,
-        signature: &[u8],
-    ) -> Result<RecoveryStep, ClientError> {
+    pub async fn recover(&self, secret: &SecretBytes, signature: &[u8]) -> Result<RecoveryStep, ClientError> {
         let body = version_two(secret, signature);
         let answer = self.send(Method::POST, "/api/v2/recover", body).await?;
         if answer.code != StatusCode::METHOD_NOT_ALLOWED {

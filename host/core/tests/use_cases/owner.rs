@@ -82,7 +82,7 @@ async fn a_startup_manifest_is_refused_where_an_owner_is_configured() {
     let text = bytes(&json!(manifest()));
     for state in [2, 3] {
         assert_eq!(coordinator.status().code, state);
-        let error = coordinator.apply_startup_manifest(&text, true).await.unwrap_err();
+        let error = coordinator.apply_startup_manifest(&text, Some(Box::new(|_| Ok(())))).await.unwrap_err();
         assert!(matches!(error, StartupManifestError::Owner));
         assert!(error.to_string().contains("remove the startup manifest"), "{error}");
         if state == 2 {
@@ -92,6 +92,6 @@ async fn a_startup_manifest_is_refused_where_an_owner_is_configured() {
     let world = World::new().await;
     world.store.locked.store(true, Ordering::SeqCst);
     let (coordinator, _) = owned(&world).await;
-    let error = coordinator.apply_startup_manifest(&text, true).await.unwrap_err();
+    let error = coordinator.apply_startup_manifest(&text, Some(Box::new(|_| Ok(())))).await.unwrap_err();
     assert!(matches!(error, StartupManifestError::Owner));
 }

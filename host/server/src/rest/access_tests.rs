@@ -109,6 +109,24 @@ async fn who_may_do_what_is_this_and_every_answer_is_described() {
     }
 }
 
+// the last caller is the owner
+#[tokio::test]
+async fn where_an_owner_is_configured_nobody_else_sets_the_first_manifest() {
+    let document = document();
+    for path in ["/manifest", "/api/v2/manifest"] {
+        let world = World::owned().await;
+        let mut statuses = Vec::new();
+        for caller in CALLERS {
+            // No Marble is activated yet.
+            let caller = if caller == Caller::Marble { Caller::Second } else { caller };
+            let answer = world.ask(caller, "POST", path, body(&world, path)).await;
+            statuses.push(answer.status().as_u16());
+            assert_described(&document, "POST", path, answer).await;
+        }
+        assert_eq!(statuses, [401, 401, 401, 401, 200], "{path}");
+    }
+}
+
 #[test]
 fn the_matrix_has_every_endpoint_once() {
     let mut listed: Vec<&str> =

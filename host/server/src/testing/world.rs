@@ -1,5 +1,6 @@
 //! A coordinator with a manifest, its callers, and the whole way that a request takes but for TLS.
 
+use carrara_core::OwnerCertificate;
 use carrara_core::outcome::ActivationRequest;
 use carrara_core::ports::{KeyPolicy, Sealing, SealingKind};
 use carrara_store::{Backend, Options};
@@ -56,8 +57,20 @@ impl World {
         Self::on(Backend::Memory, 1).await
     }
 
+    /// Without a manifest; [`Caller::Admin`] is the owner.
+    pub(crate) async fn owned() -> Self {
+        Self::made(Backend::Memory, 1, true).await
+    }
+
     /// With what is in the backend, on the machine with this sealing key.
     pub(crate) async fn on(backend: Backend, machine: u8) -> Self {
+        Self::made(backend, machine, false).await
+    }
+
+    async fn made(backend: Backend, machine: u8, owned: bool) -> Self {
+        let users = [Caller::Stranger, Caller::Guest, Caller::Admin, Caller::Second];
+        let certificates = users.map(|user| (user, Pair::p256().certificate)).to_vec();
+        let owner = OwnerCertificate::from_pem(pem_text(&certificates[2].1).as_bytes()).unwrap();
         let sealing = Arc::new(FixedKey(machine));
         let options = Options { backend, sealing, entropy: Arc::new(Nothing) };
         let ports = Ports {
@@ -67,12 +80,10 @@ impl World {
             clock: Arc::new(Nothing),
             entropy: Arc::new(Nothing),
         };
-        let settings = Settings { dns_names: vec!["localhost".to_owned()], owner: None };
+        let settings = Settings { dns_names: vec!["localhost".to_owned()], owner: owned.then_some(owner) };
         let coordinator = Arc::new(Coordinator::start(ports, settings).await.unwrap());
         let limits = Limits::default();
         let edge = Edge::new(rest::app(Arc::clone(&coordinator), &limits), &limits);
-        let users = [Caller::Stranger, Caller::Guest, Caller::Admin, Caller::Second];
-        let certificates = users.map(|user| (user, Pair::p256().certificate)).to_vec();
         Self { coordinator, edge, certificates }
     }
 
@@ -135,10 +146,7 @@ impl World {
     }
 
     fn pem(&self, caller: Caller) -> String {
-        use base64::Engine as _;
-        let der = self.certificate(caller).unwrap();
-        let text = base64::engine::general_purpose::STANDARD.encode(der);
-        format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        pem_text(&self.certificate(caller).unwrap())
     }
 
     /// The leaf that the Marble gets.
@@ -238,4 +246,10 @@ impl Policies for ByRole {
     ) -> Result<Vec<Vec<Chunk>>, RenderFailure> {
         Nothing.render(renderer, context, templates, secrets).await
     }
+}
+
+fn pem_text(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }

@@ -92,7 +92,10 @@ fn a_measured_configuration_that_is_wrong_ends_the_start_and_is_named() {
         ("owner-cert = \"measured.toml\"\n", "one PEM block CERTIFICATE"),
     ] {
         let text = Image::new(Some(measured)).refusal(false, &[], &[]);
-        assert!(text.contains(why) && (text.contains("owner-cert") || text.contains("measured.toml")), "{text}");
+        assert!(
+            text.contains(why) && (text.contains("owner-cert") || text.contains("measured.toml")),
+            "{text}"
+        );
     }
     let image = Image::new(None);
     std::fs::create_dir(image.path("measured.toml")).unwrap();
