@@ -135,7 +135,8 @@ pub(crate) fn encode_secret(value: &SecretValue) -> Vec<u8> {
     bytes
 }
 
-fn decode_secret(mut rest: &[u8]) -> Result<SecretValue, Cause> {
+/// The reverse of [`encode_secret`].
+pub(crate) fn decode_secret(mut rest: &[u8]) -> Result<SecretValue, Cause> {
     let [version] = take::<1>(&mut rest)?;
     if version != VERSION {
         return Err(Cause(format!("version {version} is newer than this coordinator")));

@@ -6,6 +6,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod fuzz;
 mod guests;
 mod programs;
 mod python;
@@ -30,6 +31,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Checks formatting and lints and runs every test
     Test(test::Arguments),
+    /// Feeds hostile input to every place that reads a stranger's bytes
+    Fuzz(fuzz::Arguments),
     /// Measures what the performance goals name and prints it beside them
     Bench(bench::Arguments),
     /// Kills a loaded coordinator again and again and checks that nothing is lost
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Torture(arguments) => torture::run(&arguments),
     }
