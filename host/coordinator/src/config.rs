@@ -3,6 +3,7 @@
 //! Reads and checks everything before anything is opened or bound. A variable that asks for what this version cannot do
 //! is refused by `unsupported.rs`, never ignored. An empty value is unset (lifecycle.md section 1).
 
+pub(crate) mod limits;
 mod trust;
 
 use std::ffi::OsString;
@@ -10,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use carrara_core::OwnerCertificate;
-use carrara_server::ListenAddress;
-use clap::{Args, Parser};
+use carrara_server::{Limits, ListenAddress};
+use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 use tracing::Level;
 
+use self::limits::LimitsLayer;
 use crate::unsupported;
 use trust::Build;
 
@@ -23,13 +25,59 @@ use trust::Build;
 /// Every setting can be given as an option, as an environment variable, or in a file (--config). An option beats its
 /// variable, which beats the file, which beats the default.
 #[derive(Debug, Parser)]
-#[command(name = "carrara-coordinator", version)]
+#[command(name = "carrara-coordinator", version, args_conflicts_with_subcommands = true)]
 struct CommandLine {
+    #[command(subcommand)]
+    other: Option<OtherTask>,
     /// A TOML file with settings; its keys are the options' names
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     settings: Layer,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+enum OtherTask {
+    /// Verify a state directory without changing it; no coordinator may be using it
+    ///
+    /// Says what is wrong, where, and what to do. Exit codes: 0 sound, 1 damaged, 2 could not be checked, 3 sound as far as it
+    /// can be seen without the sealing key, which only the coordinator's TEE (or --simulation) has.
+    Check(CheckSettings),
+}
+
+/// The settings of `check`: the coordinator's own of these names.
+#[derive(Debug, Args)]
+struct CheckSettings {
+    /// A TOML file with settings, as the coordinator takes it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The state directory [EDG_COORDINATOR_SEAL_DIR; default ./marblerun-coordinator-data]
+    #[arg(long, value_name = "DIRECTORY")]
+    seal_dir: Option<String>,
+    /// The state was sealed in simulation [OE_SIMULATION=1]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    simulation: Option<bool>,
+}
+
+/// What the process is to do with its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Be the coordinator.
+    Serve,
+    /// Verify the state directory.
+    Check,
+}
+
+impl CommandLine {
+    /// The task, and a command line of settings alone.
+    fn task(self) -> (Task, Self) {
+        let Some(OtherTask::Check(CheckSettings { config, seal_dir, simulation })) = self.other else {
+            return (Task::Serve, self);
+        };
+        let settings = Layer { seal_dir, simulation, ..Layer::default() };
+        (Task::Check, Self { other: None, config, settings })
+    }
 }
 
 /// The settings of one source, as written there.
@@ -80,6 +128,8 @@ struct Layer {
     /// simulation it comes from the measured image [EDG_COORDINATOR_OWNER_CERT]
     #[arg(long, value_name = "FILE")]
     owner_cert: Option<String>,
+    #[command(flatten)]
+    limits: LimitsLayer,
 }
 
 /// How log lines look.
@@ -130,6 +180,8 @@ pub(crate) struct Config {
     pub(crate) addresses_file: Option<PathBuf>,
     /// Logs.
     pub(crate) logging: Logging,
+    /// What clients may use up.
+    pub(crate) limits: Limits,
     /// Failed connections.
     pub(crate) connection_errors: Level,
     /// No TEE.
@@ -144,14 +196,16 @@ impl Config {
     ///
     /// # Errors
     /// A setting is wrong or asks for what this version cannot do.
-    pub(crate) fn of_process() -> Result<Self> {
+    pub(crate) fn of_process() -> (Task, Result<Self>) {
         let line = CommandLine::try_parse().unwrap_or_else(|error| {
+            let checks = std::env::args_os().nth(1).is_some_and(|first| first == "check");
             // clap's own code for a bad option is 2; ours is 1, as for everything else that ends a start.
-            let code = i32::from(error.use_stderr());
+            let code = if checks { i32::from(crate::check::UNKNOWN) } else { 1 };
             let _ = error.print();
-            std::process::exit(code)
+            std::process::exit(if error.use_stderr() { code } else { 0 })
         });
-        Self::read(line, |name| std::env::var_os(name), &Build::this())
+        let (task, line) = line.task();
+        (task, Self::read(line, |name| std::env::var_os(name), &Build::this()))
     }
 
     fn read(
@@ -186,6 +240,7 @@ impl Layer {
             http_error_log_level: variable("EDG_HTTP_ERROR_LOG_LEVEL")?,
             simulation: switch("OE_SIMULATION")?,
             owner_cert: variable("EDG_COORDINATOR_OWNER_CERT")?,
+            limits: LimitsLayer::of_environment(variable)?,
         })
     }
 
@@ -208,6 +263,7 @@ impl Layer {
             http_error_log_level: text(self.http_error_log_level, lower.http_error_log_level),
             simulation: self.simulation.or(lower.simulation),
             owner_cert: text(self.owner_cert, lower.owner_cert),
+            limits: self.limits.over(lower.limits),
         }
     }
 
@@ -243,6 +299,7 @@ impl Layer {
                 development: this.dev_mode.unwrap_or(false),
             },
             connection_errors: level(this.http_error_log_level.as_deref())?,
+            limits: this.limits.check()?,
             simulation: this.simulation.unwrap_or(false),
             owner: build.owner(path(this.owner_cert).as_deref())?,
         })

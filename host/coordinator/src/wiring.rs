@@ -52,7 +52,7 @@ pub(crate) async fn start(config: &Config) -> Result<(Coordinator, Metrics)> {
 }
 
 /// Attestation as the core sees it.
-struct Tee(Arc<Attestation>);
+pub(crate) struct Tee(pub(crate) Arc<Attestation>);
 
 #[async_trait]
 impl Evidence for Tee {

@@ -41,6 +41,23 @@ fn an_option_beats_its_variable_which_beats_the_file_which_beats_the_default() {
     assert_eq!(config.dns_names, ["file"]);
 }
 
+#[test]
+fn a_check_takes_the_coordinators_own_settings_and_no_others() {
+    let task = |arguments: &[&str]| {
+        let line = CommandLine::try_parse_from([&["carrara-coordinator"], arguments].concat())?;
+        Ok::<_, clap::Error>(line.task())
+    };
+    let (serve, _) = task(&["--seal-dir", "a"]).unwrap();
+    let (check, line) = task(&["check", "--seal-dir", "a", "--simulation"]).unwrap();
+    assert_eq!((serve, check), (Task::Serve, Task::Check));
+    let none = |_: &str| None;
+    let config = Config::read(line, none, &Build::of(true, Path::new("/nonexistent/measured.toml"))).unwrap();
+    assert_eq!((config.seal_dir.as_path(), config.simulation), (Path::new("a"), true));
+    for refused in [&["check", "--client-addr", ":1"][..], &["--seal-dir", "a", "check"], &["verify"]] {
+        assert!(task(refused).is_err(), "{refused:?}");
+    }
+}
+
 // rest-api.md section 7
 #[test]
 fn metrics_are_served_where_they_are_wanted_and_nowhere_else() {
@@ -116,6 +133,36 @@ fn a_wrong_value_names_its_setting() {
     }
 }
 
+//
+#[test]
+fn limits_are_options_with_a_table_of_their_own_in_the_file() {
+    let (_directory, path) = file("[limits]\nmax-connections = 100\nmax-requests = 100\nidle-seconds = 200\n");
+    let variables = [("EDG_COORDINATOR_MAX_CONNECTIONS", "200"), ("EDG_COORDINATOR_MAX_REQUESTS", "200")];
+    let limits = read(&["--config", &path, "--max-connections", "300"], &variables).unwrap().limits;
+    assert_eq!((limits.connections, limits.requests), (300, 200));
+    assert_eq!(limits.idle, std::time::Duration::from_secs(200));
+    assert_eq!(read(&[], &[]).unwrap().limits, Limits::default());
+}
+
+//
+#[test]
+fn a_limit_that_makes_no_sense_is_refused_with_its_range_or_the_one_that_it_contradicts() {
+    for (arguments, variables, named) in [
+        (&["--max-connections", "15"][..], &[][..], "max-connections: 15 is out of range; write a number from 16"),
+        (&["--max-manifest-mib", "65"], &[], "from 1 to 64"),
+        (&["--request-seconds", "60"], &[], "lower body-seconds"),
+        (&["--max-requests", "many"], &[], "max-requests"),
+        (&[], &[("EDG_COORDINATOR_IDLE_SECONDS", "2m")], "EDG_COORDINATOR_IDLE_SECONDS is \"2m\"; write a number"),
+    ] {
+        let error = format!("{:#}", read(arguments, variables).unwrap_err());
+        assert!(error.contains(named), "{error}");
+    }
+    assert_eq!(read(&["--max-connections", "16"], &[]).unwrap().limits.connections, 16);
+    let (_directory, path) = file("[limits]\nmax-connection = 100\n");
+    let error = format!("{:#}", read(&["--config", &path], &[]).unwrap_err());
+    assert!(error.contains("max-connection") && error.contains(&path), "{error}");
+}
+
 #[test]
 fn an_unknown_key_or_option_is_refused() {
     let (_directory, path) = file("mesh-adr = \":1\"\n");
@@ -127,7 +174,8 @@ fn an_unknown_key_or_option_is_refused() {
 /// The example with every setting uncommented.
 fn example() -> String {
     let lines = include_str!("../../coordinator.toml").lines();
-    let settings = lines.filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(" = "));
+    let setting = |line: &str| line.contains(" = ") || line == "[limits]";
+    let settings = lines.filter_map(|line| line.strip_prefix("# ")).filter(|line| setting(line));
     settings.map(|line| format!("{line}\n")).collect()
 }
 
@@ -140,7 +188,9 @@ fn the_example_file_shows_every_setting_with_its_default() {
     let options = command.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "config");
     let mut options: Vec<_> = options.collect();
     options.sort_unstable();
-    let mut shown: Vec<_> = settings.keys().map(String::as_str).collect();
+    let limits = settings["limits"].as_table().unwrap().keys();
+    let mut shown: Vec<_> =
+        settings.keys().chain(limits).map(String::as_str).filter(|name| *name != "limits").collect();
     shown.sort_unstable();
     assert_eq!(shown, options);
 }
