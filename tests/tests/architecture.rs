@@ -36,6 +36,23 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("carrara-plugin-go-template", &["carrara-plugin-support", "carrara-types"]),
     ("carrara-plugin-liquid", &["carrara-plugin-support", "carrara-types"]),
     ("carrara-tests", &["carrara-client", "carrara-marble", "carrara-types"]),
+    (
+        "carrara-fuzz",
+        &[
+            "carrara-attest",
+            "carrara-client",
+            "carrara-core",
+            "carrara-plugin-go-template",
+            "carrara-plugin-liquid",
+            "carrara-plugin-manifest-rules",
+            "carrara-plugin-rbac",
+            "carrara-plugin-support",
+            "carrara-server",
+            "carrara-store",
+            "carrara-types",
+            "carrara-wasm",
+        ],
+    ),
     ("carrara-quickstart", &["carrara-client", "carrara-marble", "carrara-types"]),
 ];
 

@@ -33,6 +33,9 @@ struct Counts {
 /// What builds of the tests' binaries have in common, so that everything is built once.
 pub(crate) const FEATURES: &str = "carrara-coordinator/failpoints";
 
+/// With the fuzz targets, which the tests run for a moment each; no program for anything else has what they switch on.
+const TESTED: &str = "carrara-coordinator/failpoints,carrara-fuzz/targets";
+
 /// Runs everything; an error if anything failed.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     guests::run(&guests::Arguments::default())?;
@@ -40,12 +43,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut counts = Counts::default();
     if arguments.filter.is_none() {
         let clippy =
-            ["clippy", "--workspace", "--all-targets", "--features", FEATURES, "--", "-D", "warnings"];
+            ["clippy", "--workspace", "--all-targets", "--features", TESTED, "--", "-D", "warnings"];
         counts.check("formatting", cargo(&root).args(["fmt", "--all", "--", "--check"]))?;
         counts.check("lints", cargo(&root).args(clippy))?;
     }
     // With the tests: cargo joins the features of all that it builds at once, and would else build dependencies twice.
-    let build = ["build", "--workspace", "--all-targets", "--features", FEATURES];
+    let build = ["build", "--workspace", "--all-targets", "--features", TESTED];
     let built = counts.check("binaries", cargo(&root).args(build))?;
     let skips = root.join("target/skipped-tests");
     let _ = std::fs::remove_file(&skips);
@@ -98,7 +101,7 @@ impl Counts {
 fn run_tests(root: &Path, arguments: &Arguments, skips: &Path, counts: &mut Counts) -> anyhow::Result<()> {
     println!("== tests");
     let mut command = cargo(root);
-    command.args(["test", "--workspace", "--no-fail-fast", "--features", FEATURES]);
+    command.args(["test", "--workspace", "--no-fail-fast", "--features", TESTED]);
     command.env("CARRARA_SKIPS", skips).env("CARRARA_BIN_DIR", root.join("target/debug"));
     if let Some(python) = python::environment(root)? {
         command.env("CARRARA_PYTHON", python);
