@@ -5,11 +5,11 @@
 //! interface. Every process that this starts ends with it, also when it is interrupted.
 
 pub(crate) mod figures;
-mod load;
+pub(crate) mod load;
 pub(crate) mod manifests;
 mod measure;
 pub(crate) mod mesh;
-mod report;
+pub(crate) mod report;
 pub(crate) mod rest;
 mod rows;
 pub(crate) mod server;

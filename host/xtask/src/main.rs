@@ -10,6 +10,7 @@ mod fuzz;
 mod guests;
 mod programs;
 mod python;
+mod soak;
 mod test;
 mod torture;
 
@@ -37,6 +38,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Kills a loaded coordinator again and again and checks that nothing is lost
     Torture(torture::Arguments),
+    /// Loads a coordinator evenly for long and checks that memory and answer times stay what they were
+    Soak(soak::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -47,5 +50,6 @@ fn main() -> anyhow::Result<()> {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Torture(arguments) => torture::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
     }
 }

@@ -6,13 +6,13 @@
 //! promise and not tested here.
 
 mod checks;
-mod clients;
+pub(crate) mod clients;
 mod life;
-mod model;
-mod plan;
-mod site;
+pub(crate) mod model;
+pub(crate) mod plan;
+pub(crate) mod site;
 mod totals;
-mod world;
+pub(crate) mod world;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -65,7 +65,8 @@ impl Figures {
 }
 
 impl Latency {
-    fn of(mut times: Vec<Duration>) -> Option<Self> {
+    /// Of unsorted times; `None` of none.
+    pub(crate) fn of(mut times: Vec<Duration>) -> Option<Self> {
         times.sort_unstable();
         let at = |share: f64| {
             // Nearest rank: the smallest time that at least this share of all do not exceed.

@@ -139,7 +139,8 @@ fn number(value: f64) -> String {
     if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
-fn time(microseconds: f64) -> String {
+/// A time for people.
+pub(crate) fn time(microseconds: f64) -> String {
     if microseconds >= 10_000.0 {
         format!("{:.1} ms", microseconds / 1000.0)
     } else if microseconds >= 1000.0 {

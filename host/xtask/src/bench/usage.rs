@@ -37,7 +37,38 @@ impl Clock {
 pub(crate) fn resident_kib(process: u32) -> anyhow::Result<u64> {
     let path = format!("/proc/{process}/status");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    resident(&text).with_context(|| format!("{path} has no VmRSS"))
+    number(&text, "VmRSS").with_context(|| format!("{path} has no VmRSS"))
+}
+
+/// What a process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Holdings {
+    /// Resident memory (VmRSS), in KiB.
+    pub(crate) rss_kib: u64,
+    /// The most that it ever was (VmHWM), in KiB.
+    pub(crate) most_kib: u64,
+    /// The part of it that no file backs (RssAnon), in KiB.
+    pub(crate) anon_kib: u64,
+    /// Threads.
+    pub(crate) threads: u64,
+    /// Open files and sockets.
+    pub(crate) files: u64,
+}
+
+/// What a process holds right now.
+pub(crate) fn holdings(process: u32) -> anyhow::Result<Holdings> {
+    let path = format!("/proc/{process}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    let of = |name: &str| number(&text, name).with_context(|| format!("{path} has no {name}"));
+    let files = format!("/proc/{process}/fd");
+    let files = fs::read_dir(&files).with_context(|| format!("reading {files}"))?.count() as u64;
+    Ok(Holdings {
+        rss_kib: of("VmRSS")?,
+        most_kib: of("VmHWM")?,
+        anon_kib: of("RssAnon")?,
+        threads: of("Threads")?,
+        files,
+    })
 }
 
 /// utime + stime: fields 14 and 15 of proc_pid_stat(5). The second field may hold blanks and parentheses, so counting
@@ -50,8 +81,9 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
-fn resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// A line of proc_pid_status(5).
+fn number(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -69,14 +101,16 @@ mod tests {
 
     #[test]
     fn the_resident_memory_is_found() {
-        assert_eq!(resident("VmPeak:\t 9 kB\nVmRSS:\t   73512 kB\n"), Some(73512));
-        assert_eq!(resident("VmPeak:\t 9 kB\n"), None);
+        assert_eq!(number("VmPeak:\t 9 kB\nVmRSS:\t   73512 kB\n", "VmRSS"), Some(73512));
+        assert_eq!(number("VmPeak:\t 9 kB\nVmRSSX:\t 1 kB\n", "VmRSS"), None);
     }
 
     #[test]
     fn this_process_uses_time_and_memory() {
         let me = std::process::id();
         assert!(resident_kib(me).unwrap() > 100);
+        let held = holdings(me).unwrap();
+        assert!(held.most_kib >= held.anon_kib && held.threads > 0 && held.files > 2, "{held:?}");
         let clock = Clock::of_system().unwrap();
         let before = clock.cpu_of(me).unwrap();
         assert!(clock.cpu_of(me).unwrap() >= before);

@@ -197,7 +197,8 @@ async fn counters(site: &Site) -> anyhow::Result<()> {
         let mut keeper = site.connect_keeper(marble).await?.context(ALIVE)?;
         for counter in 0..OF_EACH {
             let ask = json!({ "name": format!("n{counter}"), "value": 0 }).to_string();
-            let mut answer = site.post(&mut keeper.connection, rest::COUNTER, ask.clone()).await?.context(ALIVE)?;
+            let mut answer =
+                site.post(&mut keeper.connection, rest::COUNTER, ask.clone()).await?.context(ALIVE)?;
             if answer.0 == StatusCode::UNAUTHORIZED {
                 site.refuse_keeper(marble, &keeper, &answer.1)?;
                 keeper = site.connect_keeper(marble).await?.context(ALIVE)?;

@@ -172,7 +172,7 @@ pub(crate) async fn watch(site: Arc<Site>) -> anyhow::Result<()> {
 }
 
 /// Makes one update.
-pub(crate) async fn update(site: Arc<Site>, update: Update, more: u64, serial: u64) -> anyhow::Result<()> {
+pub(crate) async fn update(site: &Site, update: Update, more: u64, serial: u64) -> anyhow::Result<()> {
     let Some(mut connection) = site.connect().await? else { return Ok(()) };
     let version = site.model().updates.send(update, more, serial);
     let manifest = match update {

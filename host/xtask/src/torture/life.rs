@@ -195,7 +195,8 @@ impl<'a> Life<'a> {
         let random = |client: u64| Random::new(self.seed, &[3, number, client]);
         if round.phase == Phase::Update {
             let more = 20 + random(30).below(40);
-            clients.spawn(clients::update(Arc::clone(site), round.update, more, number));
+            let (site, update) = (Arc::clone(site), round.update);
+            clients.spawn(async move { clients::update(&site, update, more, number).await });
         }
         if round.phase == Phase::Idle || (round.phase == Phase::Update && round.alone) {
             return;
@@ -220,7 +221,7 @@ impl<'a> Life<'a> {
         let (server, site) = self.start().await?;
         checks::everything(&site).await?;
         if self.model().updates.recovery().is_none() {
-            clients::update(Arc::clone(&site), Update::RecoveryKey, 20, totals.round).await?;
+            clients::update(&site, Update::RecoveryKey, 20, totals.round).await?;
         }
         self.kill(server, Phase::Idle, totals)?;
         let folder = self.folder.as_ref().context("the folder is in use")?;

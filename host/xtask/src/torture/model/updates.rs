@@ -35,6 +35,11 @@ impl Updates {
         Self { current, under_way: None, sent: 0, packages: 0, wholes: 0, recovery: None }
     }
 
+    /// Another first manifest.
+    pub(crate) fn start(&mut self, version: Version) {
+        self.current = version;
+    }
+
     /// The manifest in force, unless an unanswered one is.
     pub(crate) fn current(&self) -> &Version {
         &self.current
