@@ -28,6 +28,8 @@ pub enum Operation {
     Reset,
     /// The holder of the recovery key opens the state.
     Recover,
+    /// An update to the seal mode Disabled: the running coordinator keeps the state, a restart finds none.
+    Withdraw,
 }
 
 impl Operation {
@@ -40,6 +42,7 @@ impl Operation {
             "set" => Self::Set,
             "reset" => Self::Reset,
             "recover" => Self::Recover,
+            "withdraw" => Self::Withdraw,
             _ => return None,
         })
     }
@@ -66,8 +69,8 @@ pub struct Base {
     folder: TempDir,
     /// May do everything.
     pub alice: User,
-    /// The manifest in force, and one with another recovery key.
-    manifests: [Value; 2],
+    /// The manifest in force, one with another recovery key, and one with the seal mode Disabled.
+    manifests: [Value; 3],
     key: RecoveryKey,
     recovery_secret: Vec<u8>,
     /// How the state looks.
@@ -102,6 +105,8 @@ impl Base {
         manifest["RecoveryKeys"] = json!({ "one": key.public });
         let mut changed = manifest.clone();
         changed["RecoveryKeys"] = json!({ "two": other.public });
+        let mut disabled = manifest.clone();
+        disabled["Config"]["SealMode"] = json!("Disabled");
         let launch = Launch::new();
         let mut coordinator = launch.start();
         let set = api::post(&coordinator, "/api/v2/manifest", Version::V2.manifest(&manifest.to_string()));
@@ -112,7 +117,7 @@ impl Base {
         let shown = shown(&coordinator, &alice);
         coordinator.kill();
         copy(&launch.seal_dir(), &folder.path().join("data"));
-        let base = Self { folder, alice, manifests: [manifest, changed], key, recovery_secret, shown };
+        let base = Self { folder, alice, manifests: [manifest, changed, disabled], key, recovery_secret, shown };
         assert_eq!((base.shown.code, base.shown.note.as_deref()), (3, Some(OLD)));
         base
     }
@@ -143,8 +148,9 @@ impl Base {
         let post = |path: &str, body: String| Request::post(&coordinator.url(path), body);
         match operation {
             Operation::Write => write(coordinator, &self.alice, NEW),
-            Operation::Update => {
-                let body = Version::V2.manifest(&self.manifests[1].to_string());
+            Operation::Update | Operation::Withdraw => {
+                let index = if operation == Operation::Update { 1 } else { 2 };
+                let body = Version::V2.manifest(&self.manifests[index].to_string());
                 post("/api/v2/update", body).as_user(&self.alice)
             }
             Operation::Set | Operation::Reset => {
@@ -171,7 +177,7 @@ impl Base {
     #[must_use]
     pub fn code_before(operation: Operation) -> u64 {
         match operation {
-            Operation::Write | Operation::Update => 3,
+            Operation::Write | Operation::Update | Operation::Withdraw => 3,
             Operation::Set => 2,
             Operation::Reset | Operation::Recover => 1,
         }
@@ -187,10 +193,13 @@ impl Base {
         if Self::code_before(operation) != 3 && now.code == Self::code_before(operation) {
             return false;
         }
+        if operation == Operation::Withdraw && now.code == 2 {
+            return true;
+        }
         assert_eq!(now.code, 3, "{operation:?}: {now:?}");
         let done = match operation {
             Operation::Write => now.note.as_deref() == Some(NEW),
-            Operation::Update => now.fingerprint != before.fingerprint,
+            Operation::Update | Operation::Withdraw => now.fingerprint != before.fingerprint,
             Operation::Set | Operation::Reset | Operation::Recover => true,
         };
         match operation {
@@ -200,7 +209,7 @@ impl Base {
                 assert_eq!(now.log.len(), lines, "{now:?}");
             }
             Operation::Recover => assert_eq!(now, before),
-            Operation::Write | Operation::Update => {
+            Operation::Write | Operation::Update | Operation::Withdraw => {
                 assert_eq!(now.root, before.root);
                 let note = if done && operation == Operation::Write { NEW } else { OLD };
                 assert_eq!(now.note.as_deref(), Some(note));
@@ -237,7 +246,7 @@ fn shown(coordinator: &Coordinator, alice: &User) -> Shown {
     }
     let fingerprint = data("/api/v2/manifest").data()["manifestFingerprint"].clone();
     let note = data("/api/v2/secrets?s=note");
-    let note = (note.status == 200).then(|| note.data()["secrets"]["note"]["Key"].clone());
+    let note = (note.status == 200).then(|| note.data()["secrets"]["note"]["Private"].clone());
     let note = note.and_then(|value| STANDARD.decode(value.as_str()?).ok());
     let note =
         note.filter(|bytes| !bytes.is_empty()).map(|bytes| String::from_utf8(bytes).expect("it is text"));

@@ -6,16 +6,24 @@ use std::path::PathBuf;
 use carrara_core::ports::SealingKind;
 
 use crate::mark::kind_name;
+use crate::remedy::remedy;
 
 /// Why a store does not open. Nothing was changed, but that a finished step of an earlier start may have been completed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory cannot be made, read or written.
-    #[error(
-        "the state directory {path} cannot be used: make it writable for the coordinator, or choose another one"
-    )]
+    #[error("the state directory {path} cannot be used: {}", remedy(source))]
     Directory {
         /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file cannot be read, or written where a start has to. That is no damage.
+    #[error("{path} cannot be read and written: {}", remedy(source))]
+    File {
+        /// The file.
         path: PathBuf,
         /// Why.
         #[source]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::OpenError;
 use crate::mark::StateId;
+use crate::step;
 
 pub(crate) const KEY: &str = "sealed_key";
 pub(crate) const STATE: &str = "state.redb";
@@ -38,7 +39,9 @@ impl Directory {
         let unusable = |source| OpenError::Directory { path: path.to_owned(), source };
         make_durable(path).map_err(unusable)?;
         let probe = path.join(PROBE);
+        step::reach("directory.probe").map_err(unusable)?;
         write_file(&probe, &[]).and_then(|()| fs::remove_file(&probe)).map_err(unusable)?;
+        step::reach("directory.lock").map_err(unusable)?;
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let lock = options.open(path.join(LOCK)).map_err(unusable)?;
@@ -92,6 +95,7 @@ impl Directory {
 
     /// Removes what a replacement left that did not come to its deciding step.
     pub(crate) fn discard_new(&self) -> io::Result<()> {
+        step::reach("new.discard")?;
         remove_if_there(&self.new_state())?;
         remove_if_there(&self.new_key())?;
         for (_, entry) in self.archived()? {
@@ -104,13 +108,16 @@ impl Directory {
 
     /// Writes the new key beside the old one, durably; the new state must be durable already.
     pub(crate) fn write_new_key(&self, bytes: &[u8]) -> io::Result<()> {
+        step::reach("key.write")?;
         remove_if_there(&self.new_key())?;
         write_file(&self.new_key(), bytes)?;
+        step::reach("key.written")?;
         self.sync()
     }
 
     /// The deciding step of a replacement: after it, the new state is the state.
     pub(crate) fn rename_key(&self) -> io::Result<()> {
+        step::reach("key.rename")?;
         fs::rename(self.new_key(), self.key())
     }
 
@@ -130,6 +137,7 @@ impl Directory {
     pub(crate) fn rename_state(&self) -> io::Result<()> {
         // The key's rename first: after a loss of power a new state must not lie beside an old key.
         self.sync()?;
+        step::reach("state.rename")?;
         fs::rename(self.new_state(), self.state())?;
         self.sync()
     }
@@ -142,6 +150,7 @@ impl Directory {
         remove_if_there(&self.new_state())?;
         remove_if_there(&self.new_key())?;
         self.sync()?;
+        step::reach("key.remove")?;
         remove_if_there(&self.key())?;
         self.sync()
     }
@@ -149,6 +158,7 @@ impl Directory {
     /// Makes an entry of the archive, `<state id>-<number>/`, for the state that is going to be replaced or withdrawn.
     /// It holds the key; the state itself follows after the deciding step.
     pub(crate) fn begin_archive(&self, state_id: &StateId) -> io::Result<()> {
+        step::reach("archive.make")?;
         let archive = self.path.join(ARCHIVE);
         make_private(&archive)?;
         let number = self.archived()?.last().map_or(0, |(number, _)| *number) + 1;
@@ -158,6 +168,7 @@ impl Directory {
             // Key files are never written in place, so that the two names may share one.
             link_or_copy(&self.key(), &entry.join(KEY))?;
         }
+        step::reach("archive.made")?;
         sync_directory(&entry)?;
         sync_directory(&archive)?;
         self.sync()
@@ -182,6 +193,7 @@ impl Directory {
                 entry.ok_or_else(|| io::Error::other("the archive has no place for the old state"))?
             }
         };
+        step::reach("archive.move")?;
         fs::rename(self.state(), entry.join(STATE))?;
         sync_directory(&entry)?;
         self.sync()
@@ -196,11 +208,15 @@ impl Directory {
     pub(crate) fn prune_archive(&self) -> io::Result<()> {
         let entries = self.archived()?;
         let surplus = entries.len().saturating_sub(MAX_ARCHIVED);
-        entries.iter().take(surplus).try_for_each(|(_, path)| fs::remove_dir_all(path))
+        entries.iter().take(surplus).try_for_each(|(_, path)| {
+            step::reach("archive.prune")?;
+            fs::remove_dir_all(path)
+        })
     }
 
     /// Makes the names in the directory durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
+        step::reach("directory.sync")?;
         sync_directory(&self.path)
     }
 }

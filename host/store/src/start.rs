@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ::redb::{Database, DatabaseError};
+use ::redb::{Database, DatabaseError, StorageError};
 use carrara_core::ports::{KeyPolicy, Sealing, SealingKind};
 
 use crate::error::OpenError;
@@ -17,6 +17,7 @@ use crate::load::{Fault, load, open_head};
 use crate::mark::{Mark, MarkError};
 use crate::redb::{Redb, open_file, read_all, read_head, read_mark, read_recovery_data};
 use crate::sealed::{Keyring, Sealed};
+use crate::step;
 use crate::view::{DataKey, Locked, View};
 
 /// Opens the state directory.
@@ -65,7 +66,8 @@ pub(crate) fn start(
 
 /// Takes the last step of a change of the data key that was interrupted. The state is open with or without it.
 fn trim(directory: &Directory, own: &KeyFile) {
-    if let Err(error) = directory.replace_key(&own.encode()) {
+    let trimmed = step::reach("start.trim").and_then(|()| directory.replace_key(&own.encode()));
+    if let Err(error) = trimmed {
         tracing::warn!(%error, "the old data key could not be removed from sealed_key");
     }
 }
@@ -95,11 +97,13 @@ fn finish_replacement(
     }
     let decided = match StateFile::open(path.clone(), cache_bytes) {
         Ok(file) => key.is_some_and(|key| key.names(&file.mark.state_id)),
+        Err(error @ OpenError::File { .. }) => return Err(error),
         // Incomplete; before the deciding step that is no fault.
         Err(error) if directory.key().exists() && !directory.state().exists() => return Err(error),
         Err(_) => false,
     };
     if decided {
+        step::reach("start.finish").map_err(unusable)?;
         return directory.finish_archive().and_then(|()| directory.rename_state()).map_err(unusable);
     }
     if directory.key().exists() && !directory.state().exists() {
@@ -128,7 +132,7 @@ impl StateFile {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => return Err(OpenError::InUse { path, holder: None }),
             Err(DatabaseError::UpgradeRequired(_)) => return Err(OpenError::Newer { path }),
-            Err(error) => return Err(OpenError::Damaged { path, fault: error.to_string() }),
+            Err(error) => return Err(not_opened(path, error)),
         };
         let mark = match read_mark(&database) {
             Ok(Ok(mark)) => mark,
@@ -186,6 +190,19 @@ pub(crate) struct Unlocked {
     pub(crate) keys: Keyring,
     pub(crate) head: Head,
     pub(crate) key_file: KeyFile,
+}
+
+/// A disk that fails is told apart from a file that is not what was written.
+fn not_opened(path: PathBuf, error: DatabaseError) -> OpenError {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match error {
+        DatabaseError::Storage(StorageError::Io(source))
+            if !matches!(source.kind(), InvalidData | InvalidInput | UnexpectedEof) =>
+        {
+            OpenError::File { path, source }
+        }
+        error => OpenError::Damaged { path, fault: error.to_string() },
+    }
 }
 
 fn damaged(path: &Path, fault: Fault) -> OpenError {
