@@ -14,13 +14,13 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
-use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, Sleep, sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{Level, debug, error, info, warn};
 
@@ -32,6 +32,7 @@ use crate::limits::{
 use crate::metrics::{Lasting, Pressure};
 use crate::peer::Peer;
 use crate::places::{Held, Place, Places};
+use crate::tls::Configurations;
 use crate::turns::InTurn;
 
 /// Why a connection ended; for the log.
@@ -91,7 +92,7 @@ impl Closed {
 /// A port and how it serves.
 pub(crate) struct Port {
     port: TlsPort,
-    tls: TlsAcceptor,
+    tls: Configurations,
     edge: Arc<Edge>,
     limits: Limits,
     errors: Level,
@@ -105,7 +106,7 @@ impl Port {
     /// Puts a port together.
     pub(crate) fn new(
         port: TlsPort,
-        tls: Arc<ServerConfig>,
+        tls: Configurations,
         edge: Edge,
         limits: Limits,
         errors: Level,
@@ -113,7 +114,7 @@ impl Port {
     ) -> Self {
         let places = Places::new(limits.connections, Duration::ZERO);
         let handshakes = Arc::new(Semaphore::new(handshakes_at_once()));
-        let (tls, edge) = (TlsAcceptor::from(tls), Arc::new(edge));
+        let edge = Arc::new(edge);
         Self { port, tls, edge, limits, errors, places, handshakes, pressure }
     }
 }
@@ -218,7 +219,12 @@ async fn shake_hands(
     let failed = |error: io::Error| (Closed::HandshakeFailed, error.into());
     // gRPC and JSON are small messages: without this each waits for the other side's acknowledgement.
     stream.set_nodelay(true).map_err(failed)?;
-    let handshake = InTurn::new(port.tls.accept(stream), Arc::clone(&port.handshakes));
+    let handshake = async {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let configuration = port.tls.of(&hello.client_hello());
+        hello.into_stream(configuration).await
+    };
+    let handshake = InTurn::new(handshake, Arc::clone(&port.handshakes));
     match timeout(port.limits.handshake, handshake).await {
         Ok(stream) => stream.map_err(failed),
         Err(_) => Err((Closed::HandshakeSlow, ConnectionError::Slow)),

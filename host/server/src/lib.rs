@@ -36,6 +36,7 @@ use tracing::Level;
 use crate::connection::Port;
 use crate::edge::{Edge, Meter};
 use crate::metrics::Pressure;
+use crate::tls::Configurations;
 
 pub use crate::limits::{LimitError, LimitOption, Limits, OPTIONS as LIMIT_OPTIONS};
 pub use crate::listen::{BindError, ListenAddress};
@@ -155,7 +156,7 @@ impl Server {
         pressure: &Arc<Pressure>,
     ) -> Result<Arc<Port>, TlsError> {
         let coordinator = Arc::clone(coordinator);
-        let tls = tls::config(port, Arc::new(move || coordinator.tls_identity(port)))?;
+        let tls = Configurations::new(port, Arc::new(move || coordinator.tls_identity(port)))?;
         let edge = Edge::new(app, &self.limits).counted_by(meter).under(Arc::clone(pressure));
         let (limits, pressure) = (self.limits.clone(), Arc::clone(pressure));
         Ok(Arc::new(Port::new(port, tls, edge, limits, self.connection_errors, pressure)))

@@ -5,12 +5,14 @@
 //! would skip that proof. The server's certificate is asked for at every handshake, because recoveries and updates
 //! change it (R-1, G-10).
 
+mod groups;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use carrara_core::outcome::{TlsIdentity, TlsPort};
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig};
@@ -27,12 +29,41 @@ use x509_parser::prelude::X509Certificate;
 #[error("configuring TLS")]
 pub struct TlsError(#[from] Error);
 
+/// Whether the validated cryptographic module was asked for.
+const FIPS: bool = cfg!(feature = "fips");
+
 /// Where a port's identity comes from.
 pub(crate) type IdentitySource = Arc<dyn Fn() -> Arc<TlsIdentity> + Send + Sync>;
 
-/// The configuration of a port.
-pub(crate) fn config(port: TlsPort, identity: IdentitySource) -> Result<Arc<ServerConfig>, TlsError> {
-    let provider = Arc::new(provider());
+/// The configurations of a port: which one a client gets depends on what it knows.
+pub(crate) struct Configurations {
+    any: Arc<ServerConfig>,
+    hybrid: Arc<ServerConfig>,
+}
+
+impl Configurations {
+    /// Both, with the same certificate.
+    pub(crate) fn new(port: TlsPort, identity: IdentitySource) -> Result<Self, TlsError> {
+        let any = config(port, Arc::clone(&identity), groups::any())?;
+        Ok(Self { any, hybrid: config(port, identity, groups::hybrid())? })
+    }
+
+    /// The configuration for a client that says this.
+    pub(crate) fn of(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+        let hybrid = groups::knows_hybrid(hello.named_groups());
+        Arc::clone(if hybrid { &self.hybrid } else { &self.any })
+    }
+}
+
+fn config(
+    port: TlsPort,
+    identity: IdentitySource,
+    kx_groups: Vec<&'static dyn SupportedKxGroup>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    // A build with the validated module offers what that module is validated for, and nothing else.
+    let kx_groups = kx_groups.into_iter().filter(|group| !FIPS || group.fips()).collect();
+    // All suites of rustls are AEAD.
+    let provider = Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() });
     let verifier = AnyCertificate { mandatory: port == TlsPort::Mesh, provider: Arc::clone(&provider) };
     let certificates = CurrentIdentity { identity, cached: Mutex::new(None) };
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -45,14 +76,10 @@ pub(crate) fn config(port: TlsPort, identity: IdentitySource) -> Result<Arc<Serv
         TlsPort::Rest => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         TlsPort::Mesh => vec![b"h2".to_vec()],
     };
+    if FIPS && !config.fips() {
+        return Err(Error::General("not everything is done by the validated module".to_owned()).into());
+    }
     Ok(Arc::new(config))
-}
-
-/// All suites of rustls are AEAD; the groups stand here so that an update of rustls does not change them unseen.
-fn provider() -> CryptoProvider {
-    use aws_lc_rs::kx_group::{SECP256R1, SECP256R1MLKEM768, SECP384R1, X25519, X25519MLKEM768};
-    let kx_groups = vec![X25519MLKEM768, SECP256R1MLKEM768, X25519, SECP256R1, SECP384R1];
-    CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() }
 }
 
 /// Presents the certificate that the coordinator has now. The parsed key is kept until the coordinator changes it.

@@ -63,7 +63,7 @@ fn app(go: Arc<Notify>, begun: Arc<Notify>) -> App {
 
 async fn start(port: TlsPort, limits: Limits) -> Running {
     let identity = Pair::p256().identity();
-    let tls = crate::tls::config(port, Arc::new(move || Arc::clone(&identity))).unwrap();
+    let tls = Configurations::new(port, Arc::new(move || Arc::clone(&identity))).unwrap();
     let (go, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let edge = Edge::new(app(Arc::clone(&go), Arc::clone(&begun)), &limits);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -9,7 +9,7 @@ use crate::testing::{Client, Pair};
 
 fn server(port: TlsPort) -> Arc<ServerConfig> {
     let identity = Pair::new(&PKCS_ECDSA_P384_SHA384).identity();
-    config(port, Arc::new(move || Arc::clone(&identity))).unwrap()
+    config(port, Arc::new(move || Arc::clone(&identity)), groups::any()).unwrap()
 }
 
 /// Runs a handshake to its end on both sides; the server's error counts.
@@ -155,7 +155,8 @@ fn a_new_identity_shows_at_the_next_handshake_and_an_unchanged_one_is_not_parsed
     let (old, new) = (Pair::p256(), Pair::p256());
     let current = Arc::new(Mutex::new(old.identity()));
     let source = Arc::clone(&current);
-    let server = config(TlsPort::Rest, Arc::new(move || Arc::clone(&source.lock().unwrap()))).unwrap();
+    let server =
+        config(TlsPort::Rest, Arc::new(move || Arc::clone(&source.lock().unwrap())), groups::any()).unwrap();
     let shown = || with(Client::new(&[]), &server).unwrap().1.peer_certificates().unwrap().to_vec();
     assert_eq!(shown(), std::slice::from_ref(&old.certificate));
     assert_eq!(shown(), std::slice::from_ref(&old.certificate));
@@ -169,7 +170,7 @@ fn an_identity_that_cannot_be_used_fails_the_handshake_only() {
         certificate: vec![1],
         key: carrara_types::secret::SecretBytes::new("key", vec![2]),
     });
-    let server = config(TlsPort::Rest, Arc::new(move || Arc::clone(&broken))).unwrap();
+    let server = config(TlsPort::Rest, Arc::new(move || Arc::clone(&broken)), groups::any()).unwrap();
     assert!(with(Client::new(&[]), &server).is_err());
 }
 
