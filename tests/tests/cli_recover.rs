@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use carrara_tests::coordinator::{Coordinator, Launch};
 use carrara_tests::marble::{activate, identity_writer};
 use carrara_tests::users::{RecoveryKey, User};
@@ -68,13 +70,7 @@ impl Stage {
     fn secret(&self, holder: &str) -> Vec<u8> {
         let data: Value = serde_json::from_slice(&self.read("recovery.json")).unwrap();
         let part = data["RecoverySecrets"][holder].as_str().unwrap();
-        self.write("part.base64", part);
-        succeed(
-            Command::new("base64")
-                .arg("-d")
-                .arg(self.path("part.base64"))
-                .stdout({ std::fs::File::create(self.path("part")).unwrap() }),
-        );
+        self.write("part", STANDARD.decode(part).unwrap());
         self.key(&format!("{holder}.pem")).decrypt(&self.read("part"))
     }
 
@@ -299,7 +295,7 @@ fn a_secret_is_encrypted_and_signed_where_no_network_is_and_sent_from_elsewhere(
     let shown = succeed(
         Command::new("openssl")
             .args(["pkey", "-pubin", "-noout", "-text", "-in"])
-            .arg({ stage.path("coordinator.pub") }),
+            .arg(stage.path("coordinator.pub")),
     );
     assert!(shown.contains("4096 bit"), "{shown}");
 

@@ -250,7 +250,7 @@ fn a_holder_whose_recovery_key_is_on_a_token_recovers() {
     let said = succeed(&mut run(&["recover", "recovery.json", &host], "vault"));
     assert!(said.contains("Remaining secrets: 1"), "{said}");
 
-    let step = |name| ["recover-with-signature", name, "recovery.json", "-o", name];
+    let step = |name, file| ["recover-with-signature", name, "recovery.json", "-o", file];
     succeed(&mut token.carrara(&[
         "recover-with-signature",
         "public-key",
@@ -259,10 +259,11 @@ fn a_holder_whose_recovery_key_is_on_a_token_recovers() {
         "-o",
         "coordinator.pub",
     ]));
-    succeed(&mut run(&step("sign-secret"), "safe"));
-    let encrypt = [&step("encrypt-secret")[..], &["--coordinator-pub-key", "coordinator.pub"]].concat();
+    succeed(&mut run(&step("sign-secret", "signature"), "safe"));
+    let encrypt =
+        [&step("encrypt-secret", "sent")[..], &["--coordinator-pub-key", "coordinator.pub"]].concat();
     succeed(&mut run(&encrypt, "safe"));
-    let send = ["recover-with-signature", "encrypt-secret", &host, "-s", "sign-secret", "-i"];
+    let send = ["recover-with-signature", "sent", &host, "-s", "signature", "-i"];
     let said = succeed(&mut token.carrara(&send));
     assert!(said.starts_with("Recovery successful."), "{said}");
 }

@@ -469,3 +469,23 @@ fn a_new_manifest_is_written_once() {
     let json = carrara(folder.path(), &["manifest", "init", "--force", "--output", "json"]).json();
     assert_eq!(json, json!({ "file": "manifest.json" }));
 }
+
+//
+#[test]
+fn the_quote_is_saved_as_it_came_and_none_in_simulation() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = |quote: serde_json::Value| {
+        FakeCoordinator::start(|chain| {
+            let answer = ok(&json!({ "cert": chain, "quote": quote }));
+            Answers::from([("GET /api/v2/quote", answer)])
+        })
+    };
+    let attest = |server: &FakeCoordinator| {
+        carrara(folder.path(), &["attest", &server.address.to_string(), "-i", "--save-sgx-quote", "quote.bin"])
+    };
+    let simulated = attest(&served(json!(null)));
+    assert!(simulated.complaints().contains("has no quote; none was saved"), "{}", simulated.complaints());
+    assert!(!folder.path().join("quote.bin").exists());
+    attest(&served(json!("AQIDBA=="))).text();
+    assert_eq!(std::fs::read(folder.path().join("quote.bin")).unwrap(), [1, 2, 3, 4]);
+}

@@ -50,7 +50,7 @@ fn bound(server: &TestServer, nonce: &[u8]) -> Vec<u8> {
     data
 }
 
-// C-2
+// C-2; X-31: what was verified is given back
 #[tokio::test]
 async fn a_coordinator_whose_quote_binds_root_and_nonce_is_accepted() {
     let server = server("\"AQI=\"").await;
