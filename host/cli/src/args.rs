@@ -147,9 +147,7 @@ pub(crate) struct User(pub(crate) Identity);
 impl Args for User {
     fn augment_args(command: clap::Command) -> clap::Command {
         Identity::augment_args(command)
-            .mut_arg("cert", |cert| {
-                cert.required_unless_present_any(["pkcs11_cert_id", "pkcs11_cert_label"])
-            })
+            .mut_arg("cert", |cert| cert.required_unless_present_any(["pkcs11_cert_id", "pkcs11_cert_label"]))
             .mut_arg("key", |key| key.required_unless_present("pkcs11_config"))
     }
 

@@ -17,6 +17,7 @@ mod output;
 mod patience;
 mod session;
 mod token;
+mod token_file;
 mod verbose;
 mod yaml_marks;
 

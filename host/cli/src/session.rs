@@ -88,7 +88,9 @@ impl<'a> Session<'a> {
                     format!("using the certificate {} with the key {}", cert.display(), key.display())
                 })?
             }
-            _ => bail!("give the certificate and its key with --cert and --key, or a token with --pkcs11-config"),
+            _ => bail!(
+                "give the certificate and its key with --cert and --key, or a token with --pkcs11-config"
+            ),
         };
         verbose::introduce(identity.certificate(), self.globals.verbose);
         Ok(client.with_identity(identity))

@@ -36,9 +36,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Restore(command) => restore::run(command, output),
         Command::Version { host } => version::run(globals, host.as_ref(), output).await,
         Command::Recover(command) => recover::run(globals, command, output).await,
-        Command::RecoverWithSignature(command) => {
-            recover_with_signature::run(globals, command, output).await
-        }
+        Command::RecoverWithSignature(command) => recover_with_signature::run(globals, command, output).await,
         Command::Keygen(command) => keygen::run(command, output),
         Command::Completions { shell } => completions::completions(*shell, output),
         Command::Man { dir } => completions::man(dir.as_deref(), output),

@@ -63,7 +63,8 @@ pub(super) fn decrypt(path: &Path, held: Held, key: Option<&RecoveryKey>) -> Res
     Err(RecoveryKeyError::Decrypt).with_context(decrypting)
 }
 
-fn held(content: Zeroizing<Vec<u8>>) -> Held {
+/// What a file with this content holds.
+pub(super) fn held(content: Zeroizing<Vec<u8>>) -> Held {
     // The length decides first: random bytes may look like anything.
     if PLAIN_SECRET_LENGTHS.contains(&content.len()) {
         return plain(content);
