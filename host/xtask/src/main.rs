@@ -6,6 +6,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod flood;
 mod fuzz;
 mod guests;
 mod programs;
@@ -40,6 +41,8 @@ enum Command {
     Torture(torture::Arguments),
     /// Loads a coordinator evenly for long and checks that memory and answer times stay what they were
     Soak(soak::Arguments),
+    /// Attacks a coordinator in every way at once while polite clients ask, and tells how they fare
+    Flood(flood::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -49,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(arguments) => test::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Flood(arguments) => flood::run(&arguments),
         Command::Torture(arguments) => torture::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
     }

@@ -63,6 +63,17 @@ impl Connector {
         self.address
     }
 
+    /// Its ALPN protocol.
+    pub(crate) fn protocol(&self) -> &str {
+        let protocol = self.tls.config().alpn_protocols.first();
+        protocol.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
+    }
+
+    /// Whether it has a client certificate.
+    pub(crate) fn presents_certificate(&self) -> bool {
+        self.tls.config().client_auth_cert_resolver.has_certs()
+    }
+
     /// A new connection, its handshake done.
     pub(crate) async fn connect(&self) -> anyhow::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(self.address).await.context("connecting")?;
