@@ -150,7 +150,10 @@ impl Register {
 
     /// What can be taken back, with its weight, in order.
     fn first_to_go(&self, shared: &Shared, except: Option<u64>) -> Vec<(u64, usize)> {
-        let latest = elapsed_ms(shared.begun).saturating_sub(milliseconds(shared.patience));
+        // Just begun: nobody can have been at rest for so long.
+        let Some(latest) = elapsed_ms(shared.begun).checked_sub(milliseconds(shared.patience)) else {
+            return Vec::new();
+        };
         let part = shared.limit / PART_OF_ONE_ADDRESS;
         let mut found = Vec::new();
         for (id, holder) in &self.holders {
