@@ -16,6 +16,13 @@ use crate::view::View;
 /// come from updates alone.
 const ATTEMPTS: usize = 8;
 
+/// Counters of one Marble: of one type and UUID. A Marble needs one for each thing that it protects from rollback.
+pub(crate) const MAX_OF_A_MARBLE: usize = 1000;
+
+/// Records of the state above which no counter is made: Marbles choose their UUIDs, and each record is in memory, with some 500
+/// bytes. What a manifest brings along is limited by itself.
+pub(crate) const MAX_RECORDS: usize = 200_000;
+
 /// Bytes of a counter's name. It is a part of a record's name, and every record's name is in memory.
 const MAX_NAME_BYTES: usize = 1024;
 
@@ -52,7 +59,10 @@ impl Coordinator {
         if value <= before {
             return Ok(before);
         }
-        let _turn = self.turns.wait(&key).await;
+        // New ones of a Marble one after the other, so that their number is exact.
+        let of_marble = records::counter(&id(&marble, ""));
+        let is_new = view.snapshot.record_revision(&key).is_none();
+        let _turn = self.turns.wait(if is_new { &of_marble } else { &key }).await;
         for _ in 0..ATTEMPTS {
             // The manifest may have changed meanwhile, and the marble root with it.
             let (view, _) = self.marble(peer)?;
@@ -60,8 +70,12 @@ impl Coordinator {
             if value <= before {
                 return Ok(before);
             }
+            let known = view.snapshot.record_revision(&key);
+            if known.is_none() {
+                check_room(&view, &of_marble)?;
+            }
             let mut batch = Batch { depends: view.dependencies(), ..Batch::default() };
-            batch.depends.push((key.clone(), view.snapshot.record_revision(&key)));
+            batch.depends.push((key.clone(), known));
             records::put(&mut batch, key.clone(), value.to_le_bytes().to_vec());
             match self.commit(batch, self.now(&view), &[]).await {
                 Ok(_) => return Ok(before),
@@ -81,6 +95,24 @@ impl Coordinator {
         let marble = marble.map_err(CounterError::Unauthorized)?;
         Ok((view, marble))
     }
+}
+
+/// Whether there is room for one more.
+fn check_room(view: &View, of_marble: &str) -> Result<(), CounterError> {
+    let counters = view.snapshot.keys(of_marble).len();
+    if counters >= MAX_OF_A_MARBLE {
+        let text = format!(
+            "the Marble has {counters} counters, and {MAX_OF_A_MARBLE} is the limit; use one that exists, or another UUID"
+        );
+        return Err(CounterError::TooMany(text));
+    }
+    if view.snapshot.record_count() >= MAX_RECORDS {
+        let text = format!(
+            "the state holds {MAX_RECORDS} records, and above that no counter is made; use one that exists"
+        );
+        return Err(CounterError::TooMany(text));
+    }
+    Ok(())
 }
 
 /// Type, UUID and name, so encoded that no two counters have the same.

@@ -118,6 +118,10 @@ pub trait Snapshot: Send + Sync {
     /// # Errors
     /// [`StoreError::Read`] if the record does not open.
     fn open(&self, key: &str) -> Result<Option<SecretBytes>, StoreError>;
+    /// The number of all records.
+    fn record_count(&self) -> usize {
+        self.keys("").len()
+    }
     /// The names of all records that start with `prefix`, in byte order.
     fn keys(&self, prefix: &str) -> Vec<String>;
     /// The number of lines in the update log.

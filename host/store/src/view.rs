@@ -114,6 +114,10 @@ impl Snapshot for View {
         record.map(|record| open.unseal(key.as_bytes(), record, key)).transpose()
     }
 
+    fn record_count(&self) -> usize {
+        self.state().map_or(0, |state| state.records.len())
+    }
+
     fn keys(&self, prefix: &str) -> Vec<String> {
         let Some(state) = self.state() else { return Vec::new() };
         let names = state.records.range(Arc::<str>::from(prefix)..).map(|(name, _)| name);

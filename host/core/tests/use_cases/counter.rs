@@ -255,3 +255,21 @@ async fn a_counter_that_cannot_be_stored_has_not_risen() {
     world.store.commit_fails.store(false, Ordering::SeqCst);
     assert_eq!(advance(&coordinator, &web, "n", 0).await, 0);
 }
+
+// whatever Marbles make is in memory
+#[tokio::test]
+async fn a_marble_has_a_thousand_counters_and_the_next_one_is_refused_by_name() {
+    let (_world, coordinator, web) = world().await;
+    for number in 0..1000 {
+        advance(&coordinator, &web, &number.to_string(), 1).await;
+    }
+    let refused = coordinator.advance_counter(Some(&web), "one more", 1).await.unwrap_err();
+    assert!(matches!(refused, CounterError::TooMany(_)));
+    let text = common::message(&refused);
+    assert!(text.contains("1000") && text.contains("use one that exists"), "{text}");
+    // Those that exist rise on, and reading makes none.
+    assert_eq!(advance(&coordinator, &web, "7", 2).await, 1);
+    assert_eq!(advance(&coordinator, &web, "one more", 0).await, 0);
+    let other = marble(&coordinator, "db", UUID).await;
+    assert_eq!(advance(&coordinator, &other, "one more", 1).await, 0);
+}

@@ -48,3 +48,41 @@ fn what_is_found_is_bounded_and_warnings_never_hide_an_error() {
     assert_eq!(both.len(), MAX_FINDINGS + 1);
     assert!(both.contains(&(Severity::Error, "M-70".to_owned(), "/Secrets/0/Type".to_owned())));
 }
+
+fn refusals(text: &str) -> Vec<Finding> {
+    let manifest = ParsedManifest::parse(text.as_bytes()).unwrap();
+    let all = host_findings(&manifest, &Known::default());
+    all.into_iter().filter(|finding| finding.path == "/Users" || finding.path == "/Roles").collect()
+}
+
+// X-17
+#[test]
+fn users_and_roles_are_bounded_in_number() {
+    for (name, definition) in [("Users", ""), ("Roles", "")] {
+        assert_eq!(refusals(&format!("{{{}}}", section(name, users::MAX_USERS, definition))), []);
+        let found = refusals(&format!("{{{}}}", section(name, users::MAX_USERS + 1, definition)));
+        assert!(found.len() == 1 && found[0].code == "X-17" && found[0].message.contains(name), "{found:?}");
+    }
+}
+
+// R-60: a line that could not be written would stop every update
+#[test]
+fn those_who_may_update_the_manifest_fit_into_one_line_of_the_log() {
+    let manifest = |name: &str, kind: &str| {
+        format!(
+            r#"{{"Users":{{"a":{{"Roles":["up","x"]}},"{name}":{{"Roles":["up"]}},"n":{{}}}},
+            "Roles":{{"up":{{"ResourceType":"{kind}","Actions":["x","updatemanifest"]}},"x":{{}}}}}}"#
+        )
+    };
+    // Quotes and a comma each; `a` is the other one.
+    let fits = users::MAX_UPDATERS_BYTES - 4 - 3;
+    assert_eq!(refusals(&manifest(&"b".repeat(fits), "Manifest")), []);
+    let found = refusals(&manifest(&"b".repeat(fits + 1), "Manifest"));
+    let (code, message) = (found[0].code.as_str(), found[0].message.as_str());
+    assert_eq!((found.len(), code), (1, "R-60"), "{found:?}");
+    assert!(message.contains("the 2 users") && message.contains("bbb..., a"), "{message}");
+    // As JSON a control character takes six bytes.
+    assert_eq!(refusals(&manifest(&"\\u0001".repeat(fits / 6), "Manifest")), []);
+    assert_eq!(refusals(&manifest(&"\\u0001".repeat(fits / 6 + 1), "Manifest")).len(), 1);
+    assert_eq!(refusals(&manifest(&"b".repeat(fits + 1), "Packages")), []);
+}

@@ -1,11 +1,20 @@
 //! Users, roles and recovery keys: who is who, and which secrets users can never reach.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Found;
 use crate::decision::Severity;
 use crate::manifest::names::certificate_der;
 use crate::manifest::{ParsedManifest, Role};
+
+/// Users, and likewise roles. The built-in authorizer's fuel is enough for as many.
+pub(super) const MAX_USERS: usize = 10_000;
+
+/// The names of all users who may update the manifest, as JSON. A line of the update log has 64 KiB; the rest of it is short.
+pub(super) const MAX_UPDATERS_BYTES: usize = 60 << 10;
+
+/// Characters of a long name that a message shows.
+const SHOWN_CHARS: usize = 40;
 
 pub(super) fn judge(manifest: &ParsedManifest, found: &mut Found) {
     // By the certificate's bytes, so that a change of white space does not make a second user of the same key (M-52).
@@ -24,6 +33,66 @@ pub(super) fn judge(manifest: &ParsedManifest, found: &mut Found) {
         judge_role(name, role, manifest, found);
     }
     judge_recovery_keys(manifest, found);
+    judge_numbers(manifest, found);
+    judge_updaters(manifest, found);
+}
+
+/// Each is looked at in every decision about a user.
+fn judge_numbers(manifest: &ParsedManifest, found: &mut Found) {
+    for (section, count) in [("Users", manifest.users.len()), ("Roles", manifest.roles.len())] {
+        if count > MAX_USERS {
+            let message = format!("too many entries in {section}: {count}, and at most {MAX_USERS}");
+            found.error("X-17", &[section], message);
+        }
+    }
+}
+
+/// One line of the update log names all who have not acknowledged an update yet. If they did not fit, no update of this
+/// manifest could begin, and nobody could change that any more.
+fn judge_updaters(manifest: &ParsedManifest, found: &mut Found) {
+    let updates = |role: &Role| {
+        role.resource_type == "Manifest"
+            && role.actions.iter().any(|action| action.eq_ignore_ascii_case("UpdateManifest"))
+    };
+    let updating: HashSet<&str> =
+        manifest.roles.iter().filter(|(_, role)| updates(role)).map(|(name, _)| name.as_str()).collect();
+    let mut names: Vec<&str> = manifest
+        .users
+        .iter()
+        .filter(|(_, user)| user.roles.iter().any(|role| updating.contains(role.as_str())))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let bytes: usize = names.iter().map(|name| quoted_length(name)).sum();
+    if bytes > MAX_UPDATERS_BYTES {
+        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        let longest: Vec<String> = names.iter().take(3).map(|name| shortened(name)).collect();
+        let message = format!(
+            "the names of the {} users who may update the manifest take {bytes} bytes of the update log, more than the \
+             limit of {MAX_UPDATERS_BYTES}; the longest: {}",
+            names.len(),
+            longest.join(", ")
+        );
+        let hint = "give fewer users a role with the action UpdateManifest, or shorter names";
+        found.add(Severity::Error, "R-60", &["Users"], message, hint);
+    }
+}
+
+/// What a name takes as JSON, with the comma after it.
+fn quoted_length(name: &str) -> usize {
+    let escaped = |c: char| match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        c if c < ' ' => 6,
+        c => c.len_utf8(),
+    };
+    name.chars().map(escaped).sum::<usize>() + 3
+}
+
+fn shortened(name: &str) -> String {
+    let mut shown: String = name.chars().take(SHOWN_CHARS).collect();
+    if shown.len() < name.len() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// M-50, M-52, M-53.
