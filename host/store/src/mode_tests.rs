@@ -303,7 +303,8 @@ fn the_mode_in_force_is_no_change() {
         commit(&mut writer, vec![to(mode, put("a", "new"))]).remove(0).unwrap();
         assert_eq!(value(&writer), b"new");
         let steps: Vec<_> = copies.lock().unwrap().iter().map(|(step, _)| *step).collect();
-        let expected: &[&str] = if mode == SealMode::Disabled { &[] } else { &["commit.begin", "commit.end"] };
+        let expected: &[&str] =
+            if mode == SealMode::Disabled { &[] } else { &["commit.begin", "commit.end"] };
         assert_eq!(steps, expected);
     }
 }

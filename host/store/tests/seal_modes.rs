@@ -79,12 +79,9 @@ fn value(store: &Arc<dyn Store>) -> Vec<u8> {
 #[tokio::test]
 async fn a_newer_version_of_the_same_signer_opens_a_state_of_the_product_key_and_nobody_else() {
     let (folder, _) = made(SealMode::ProductKey).await;
-    for (code, expected) in [
-        (NEWER, Found::Open),
-        (STRANGER, Found::Locked),
-        (MOVED, Found::Locked),
-        (FIRST, Found::Open),
-    ] {
+    for (code, expected) in
+        [(NEWER, Found::Open), (STRANGER, Found::Locked), (MOVED, Found::Locked), (FIRST, Found::Open)]
+    {
         let store = start(folder.path(), code).await;
         assert_eq!(store.found(), expected);
         assert_eq!(store.snapshot().seal_mode(), (expected == Found::Open).then_some(SealMode::ProductKey));
@@ -220,7 +217,9 @@ async fn a_state_that_was_disabled_is_written_whole_when_it_is_sealed_again() {
 #[tokio::test]
 async fn a_state_of_a_tee_never_opens_in_simulation_nor_the_reverse_whatever_its_mode() {
     for mode in [SealMode::ProductKey, SealMode::UniqueKey] {
-        for (was, is) in [(SealingKind::Tee, SealingKind::Simulation), (SealingKind::Simulation, SealingKind::Tee)] {
+        for (was, is) in
+            [(SealingKind::Tee, SealingKind::Simulation), (SealingKind::Simulation, SealingKind::Tee)]
+        {
             let folder = TempDir::new().unwrap();
             let store = start(folder.path(), Code { kind: was, ..FIRST }).await;
             store.create(NewState { seal_mode: mode, ..new_state() }, put("a", "1")).await.unwrap();
@@ -254,7 +253,8 @@ impl Sealing for NoUnique {
 async fn without_a_sealing_key_for_the_mode_nothing_is_changed_and_the_message_says_so() {
     let folder = TempDir::new().unwrap();
     let store = try_start(folder.path(), NoUnique).await.unwrap();
-    let refused = store.create(NewState { seal_mode: SealMode::UniqueKey, ..new_state() }, put("a", "1")).await;
+    let refused =
+        store.create(NewState { seal_mode: SealMode::UniqueKey, ..new_state() }, put("a", "1")).await;
     let no_key = |text: &str| text.contains("no such key");
     assert!(matches!(refused, Err(CommitError::Store(StoreError::Write(text))) if no_key(&text)));
     assert_eq!(store.found(), Found::Empty);
