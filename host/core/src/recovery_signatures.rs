@@ -40,13 +40,33 @@ pub(crate) fn verify(
         public.push(read_key(pem).map_err(|why| Cause(format!("recovery key {name:?}: {why}")))?);
     }
     let signers: Vec<Vec<usize>> = secrets.iter().map(|secret| signers(secret, &public)).collect();
-    if signers.iter().any(Vec::is_empty) {
-        return Err(Cause("a secret is not signed by any of the manifest's recovery keys".to_owned()));
+    if let Some(unsigned) = signers.iter().position(Vec::is_empty) {
+        let which = numbers(&[unsigned], needed);
+        return Err(Cause(format!("a secret is not signed by any of the manifest's recovery keys{which}")));
     }
     if !all_different(&signers, public.len()) {
-        return Err(Cause("two secrets are signed by the same recovery key".to_owned()));
+        let which = numbers(&of_the_same_key(&signers), needed);
+        return Err(Cause(format!("two secrets are signed by the same recovery key{which}")));
     }
     Ok(())
+}
+
+/// Which secrets, in the order in which they were sent: the holders know whose that was.
+fn numbers(positions: &[usize], of: usize) -> String {
+    match positions {
+        [one] => format!(" (number {} of {of} that were sent)", one + 1),
+        [one, other] => format!(" (numbers {} and {} of {of} that were sent)", one + 1, other + 1),
+        _ => String::new(),
+    }
+}
+
+/// The first two that only one and the same key can have signed; none where that is not what is wrong.
+fn of_the_same_key(signers: &[Vec<usize>]) -> Vec<usize> {
+    let same = |other: usize, mine: &Vec<usize>| {
+        signers.iter().take(other).position(|earlier| mine.len() == 1 && earlier == mine)
+    };
+    let pair = signers.iter().enumerate().find_map(|(other, mine)| Some(vec![same(other, mine)?, other]));
+    pair.unwrap_or_default()
 }
 
 /// The keys that could have made the signature.

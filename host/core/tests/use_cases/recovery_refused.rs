@@ -67,14 +67,23 @@ async fn expect_all_again(
 // L-45, L-49
 #[tokio::test]
 async fn secrets_that_are_not_signed_by_different_recovery_keys_must_all_be_sent_again() {
-    let nobody = "a secret is not signed by any of the manifest's recovery keys";
     let stranger = RecoveryKey::generate();
     for (owners, threshold) in [(&["alice", "bob", "carol"][..], 0), (&["carol", "bob"], 2)] {
+        let count = owners.len();
+        let nobody = "a secret is not signed by any of the manifest's recovery keys";
+        let nobody = &format!("{nobody} (number 1 of {count} that were sent)");
         expect_all_again(owners, threshold, |_, _| vec![0; 256], nobody).await;
         expect_all_again(owners, threshold, |test, owner| stranger.sign(&test.secrets[owner]), nobody).await;
         expect_all_again(owners, threshold, |test, owner| test.keys[owner].sign(b"other bytes"), nobody)
             .await;
         let same = "two secrets are signed by the same recovery key";
+        let same = &format!("{same} (numbers 1 and 2 of {count} that were sent)");
+        let one_wrong = |test: &Locked, owner: &str| match owner {
+            "bob" => vec![1],
+            _ => test.keys[owner].sign(&test.secrets[owner]),
+        };
+        let second = &nobody.replace("number 1", "number 2");
+        expect_all_again(owners, threshold, one_wrong, second).await;
         expect_all_again(owners, threshold, |test, owner| test.keys["bob"].sign(&test.secrets[owner]), same)
             .await;
     }
