@@ -4,10 +4,11 @@ pub(crate) mod body;
 
 use std::io;
 
-use base64::display::Base64Display;
+use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
+use zeroize::Zeroizing;
 
 /// Serialises like Go's `json.Encoder`: `<`, `>`, `&`, U+2028 and U+2029 are escaped, a newline ends the text.
 pub(crate) fn to_vec(value: &impl Serialize, capacity: usize) -> Result<Vec<u8>, serde_json::Error> {
@@ -17,13 +18,14 @@ pub(crate) fn to_vec(value: &impl Serialize, capacity: usize) -> Result<Vec<u8>,
     Ok(text)
 }
 
-/// Bytes as standard padded base64; none as null. Written straight into the output, so that no copy stays behind.
+/// Bytes as standard padded base64; none as null. In a buffer that is wiped: the encoder that writes straight into the
+/// output leaves a kilobyte of it on the stack.
 pub(crate) fn base64<S: Serializer>(
     bytes: &Option<impl AsRef<[u8]>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     match bytes {
-        Some(bytes) => serializer.collect_str(&Base64Display::new(bytes.as_ref(), &STANDARD)),
+        Some(bytes) => serializer.serialize_str(&Zeroizing::new(STANDARD.encode(bytes))),
         None => serializer.serialize_none(),
     }
 }
