@@ -74,7 +74,7 @@ async fn in_recovery_only_the_owner_resets_and_holders_recover_without_her() {
     assert_eq!(coordinator.recover(test.input("alice")).await.unwrap().remaining, 0);
 }
 
-// whoever starts the process is the host
+// whoever starts the process is the host
 #[tokio::test]
 async fn a_startup_manifest_is_refused_where_an_owner_is_configured() {
     let world = World::new().await;
