@@ -60,6 +60,11 @@ impl Head {
         bytes
     }
 
+    /// Whether a later version wrote it.
+    pub(crate) fn is_newer(bytes: &[u8]) -> bool {
+        bytes.first().is_some_and(|format| *format > FORMAT)
+    }
+
     /// `None` if it is not exactly a head of this format or of an older one.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;

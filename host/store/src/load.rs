@@ -32,13 +32,31 @@ impl Fault {
     }
 }
 
+/// Why a head does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeadError {
+    /// Not with these keys.
+    Sealed,
+    /// It opens, but a later version wrote it.
+    Newer,
+}
+
+impl From<SealError> for HeadError {
+    fn from(_: SealError) -> Self {
+        Self::Sealed
+    }
+}
+
 /// Opens the head: the proof that the keys are the state's.
-pub(crate) fn open_head(keys: &Keyring, mark: &Mark, head: &Sealed) -> Result<Head, SealError> {
+pub(crate) fn open_head(keys: &Keyring, mark: &Mark, head: &Sealed) -> Result<Head, HeadError> {
     let place = Place { state_id: &mark.state_id, name: HEAD_NAME };
     let clear = keys.open(place, head, "head")?;
-    let read = Head::decode(clear.expose()).ok_or(SealError)?;
+    if Head::is_newer(clear.expose()) {
+        return Err(HeadError::Newer);
+    }
+    let read = Head::decode(clear.expose()).ok_or(HeadError::Sealed)?;
     let agrees = read.state_id == mark.state_id && read.revision == head.revision();
-    agrees.then_some(read).ok_or(SealError)
+    agrees.then_some(read).ok_or(HeadError::Sealed)
 }
 
 /// Verifies all records against the head, whose kind the caller has checked.

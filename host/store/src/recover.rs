@@ -11,7 +11,7 @@ use carrara_types::secret::SecretBytes;
 use tokio::sync::mpsc::WeakSender;
 use tokio::sync::oneshot;
 
-use crate::load::{Fault, load, open_head};
+use crate::load::{Fault, HeadError, load, open_head};
 use crate::mark::kind_name;
 use crate::reseal::announce;
 use crate::sealed::Keyring;
@@ -53,7 +53,14 @@ impl Writer {
         let Some(locked) = &current.locked else { return Err(StoreError::NotLocked) };
         // Of a wrong length, it is a wrong key.
         let Ok(keys) = Keyring::new(data_key) else { return Ok(None) };
-        let Ok(head) = open_head(&keys, &locked.mark, &locked.head) else { return Ok(None) };
+        let head = match open_head(&keys, &locked.mark, &locked.head) {
+            Ok(head) => head,
+            Err(HeadError::Sealed) => return Ok(None),
+            Err(HeadError::Newer) => {
+                let text = "a later version wrote it, which this one cannot read: start that version, or a newer one";
+                return Err(StoreError::Read(text.to_owned()));
+            }
+        };
         let kind = self.sealing.kind();
         // The start could see the clear mark alone, which anyone can change.
         if head.kind != kind {

@@ -250,6 +250,11 @@ pub(crate) fn read_head(database: &Database) -> Result<Sealed, Fault> {
     Sealed::parse(&read_meta(database, HEAD)?).ok_or_else(|| Fault::new("its head is no sealed record"))
 }
 
+/// Whether a later version sealed the head of an open file.
+pub(crate) fn is_newer(database: &Database) -> bool {
+    read_meta(database, HEAD).is_ok_and(|head| Sealed::is_newer(&head))
+}
+
 /// The clear recovery data of an open file; `None` if there is none.
 pub(crate) fn read_recovery_data(database: &Database) -> Option<Vec<u8>> {
     read_meta(database, RECOVERY).ok()

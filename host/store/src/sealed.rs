@@ -42,6 +42,11 @@ impl Sealed {
         (bytes.first() == Some(&FORMAT) && bytes.len() >= HEADER + TAG).then(|| Self(bytes.into()))
     }
 
+    /// Whether a later version wrote it.
+    pub(crate) fn is_newer(bytes: &[u8]) -> bool {
+        bytes.first().is_some_and(|format| *format > FORMAT)
+    }
+
     /// The whole record.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0

@@ -13,9 +13,9 @@ use crate::error::OpenError;
 use crate::files::Directory;
 use crate::head::Head;
 use crate::key_file::{KeyFile, OpenedEntry};
-use crate::load::{Fault, load, open_head};
+use crate::load::{Fault, HeadError, load, open_head};
 use crate::mark::{Mark, MarkError};
-use crate::redb::{Redb, open_file, read_all, read_head, read_mark, read_recovery_data};
+use crate::redb::{Redb, is_newer, open_file, read_all, read_head, read_mark, read_recovery_data};
 use crate::sealed::{Keyring, Sealed};
 use crate::step;
 use crate::view::{DataKey, Locked, View};
@@ -142,6 +142,9 @@ impl StateFile {
             }
             Err(fault) => return Err(damaged(&path, fault)),
         };
+        if is_newer(&database) {
+            return Err(OpenError::Newer { path });
+        }
         let head = read_head(&database).map_err(|fault| damaged(&path, fault))?;
         Ok(Self { path, database, mark, head })
     }
@@ -152,9 +155,12 @@ impl StateFile {
         let entries = file.open(&self.mark.state_id, sealing).map_err(OpenError::SealingKey)?;
         let mut damage = !entries.is_empty();
         for OpenedEntry { policy, data_key, file } in entries {
-            let opened = Keyring::new(&data_key)
-                .and_then(|keys| Ok((open_head(&keys, &self.mark, &self.head)?, keys)));
-            let Ok((head, keys)) = opened else { continue };
+            let Ok(keys) = Keyring::new(&data_key) else { continue };
+            let head = match open_head(&keys, &self.mark, &self.head) {
+                Ok(head) => head,
+                Err(HeadError::Newer) => return Err(OpenError::Newer { path: self.path.clone() }),
+                Err(HeadError::Sealed) => continue,
+            };
             if head.seal_mode.key_policy() == Some(policy) {
                 return Ok(Some(Unlocked { keys, head, key_file: file }));
             }

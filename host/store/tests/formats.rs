@@ -1,0 +1,188 @@
+//! Formats across versions: what the first release wrote opens for ever, and what a later one wrote is refused by name.
+//!
+//! `fixtures/first` holds a state directory as text: `sealed_key` in hex, and of `state.redb` its length and every row of 32
+//! bytes that is not zero; `OFFSET ff x COUNT` stands for many equal bytes. It was made by `write_down` below with this version's formats (mark 2, head 3, key file 2,
+//! record 1, redb 4) and is never made again: who changes a format adds a folder beside it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+mod common;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use carrara_core::ports::{Found, NewState, SealMode, Sealing, SealingKind, Snapshot, Store};
+use carrara_store::{Backend, OpenError, Options, Verdict, check, open};
+use carrara_types::secret::SecretBytes;
+use common::{FixedKey, Random, entries, lines, put, sealing};
+use redb::{Database, ReadableTable, TableDefinition};
+use tempfile::TempDir;
+
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+const ROW: usize = 32;
+
+async fn start_with(dir: &Path, sealing: Arc<dyn Sealing>) -> Result<Arc<dyn Store>, OpenError> {
+    let backend = Backend::Redb { dir: dir.to_owned(), cache_bytes: 1 << 20 };
+    open(Options { backend, sealing, entropy: Arc::new(Random) }).await
+}
+
+async fn start(dir: &Path) -> Result<Arc<dyn Store>, OpenError> {
+    start_with(dir, sealing()).await
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// Makes a directory of what was written down.
+fn unfold(name: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let text = |file: &str| fs::read_to_string(fixtures().join(name).join(file)).unwrap();
+    fs::write(folder.path().join("sealed_key"), hex::decode(text("sealed_key.hex").trim()).unwrap()).unwrap();
+    let rows = text("state.redb.hex");
+    let mut rows = rows.lines();
+    let length: usize = rows.next().unwrap().strip_prefix("length ").unwrap().parse().unwrap();
+    let mut state = vec![0; length];
+    for row in rows {
+        let (offset, bytes) = row.split_once(' ').unwrap();
+        let offset = usize::from_str_radix(offset, 16).unwrap();
+        let bytes = match bytes.split_once(" x ") {
+            Some((byte, count)) => hex::decode(byte).unwrap().repeat(count.parse().unwrap()),
+            None => hex::decode(bytes).unwrap(),
+        };
+        state[offset..offset + bytes.len()].copy_from_slice(&bytes);
+    }
+    fs::write(folder.path().join("state.redb"), state).unwrap();
+    folder
+}
+
+/// The reverse of [`unfold`].
+fn write_down(dir: &Path, name: &str) {
+    let target = fixtures().join(name);
+    fs::create_dir_all(&target).unwrap();
+    let key = fs::read(dir.join("sealed_key")).unwrap();
+    fs::write(target.join("sealed_key.hex"), hex::encode(key) + "\n").unwrap();
+    let state = fs::read(dir.join("state.redb")).unwrap();
+    let mut text = format!("length {}\n", state.len());
+    let mut offset = 0;
+    while offset < state.len() {
+        let first = state[offset];
+        let equal = state[offset..].iter().take_while(|byte| **byte == first).count() / ROW * ROW;
+        let end = (offset + equal.max(ROW)).min(state.len());
+        match (first, equal) {
+            (0, ROW..) => {}
+            (_, ROW..) => writeln!(text, "{offset:x} {first:02x} x {equal}").unwrap(),
+            _ => writeln!(text, "{offset:x} {}", hex::encode(&state[offset..end])).unwrap(),
+        }
+        offset = end;
+    }
+    fs::write(target.join("state.redb.hex"), text).unwrap();
+}
+
+const DATA_KEY: [u8; 32] = [0x77; 32];
+
+/// A state with one of everything.
+async fn fill(dir: &Path) {
+    let store = start(dir).await.unwrap();
+    let data_key = SecretBytes::new("data key", DATA_KEY.to_vec());
+    let state =
+        NewState { data_key, recovery_data: b"recovery data".to_vec(), seal_mode: SealMode::ProductKey };
+    let mut first = put("secret:a", "one");
+    first.time_ms = 1_700_000_000_000;
+    store.create(state, first).await.unwrap();
+    store.commit(lines(&["line 0", "line 1", "line 2"])).await.unwrap();
+    store.commit(entries(["{\"entry\":0}".to_owned(), "{\"entry\":1}".to_owned()])).await.unwrap();
+    store.commit(put("monotonicCounter:n", "seven")).await.unwrap();
+}
+
+fn text(snapshot: &dyn Snapshot, name: &str) -> String {
+    String::from_utf8(snapshot.open(name).unwrap().unwrap().expose().to_vec()).unwrap()
+}
+
+fn assert_filled(snapshot: &dyn Snapshot) {
+    assert_eq!(snapshot.keys(""), ["monotonicCounter:n", "secret:a"]);
+    assert_eq!(
+        (text(snapshot, "secret:a"), text(snapshot, "monotonicCounter:n")),
+        ("one".into(), "seven".into())
+    );
+    assert_eq!(snapshot.log_lines(0, 9).unwrap(), ["line 0", "line 1", "line 2"]);
+    assert_eq!(snapshot.audit_lines(0, 9).unwrap(), ["{\"entry\":0}", "{\"entry\":1}"]);
+    assert_eq!((snapshot.revision(), snapshot.last_time_ms()), (4, 1_700_000_000_000));
+    assert_eq!(snapshot.seal_mode(), Some(SealMode::ProductKey));
+}
+
+#[tokio::test]
+async fn a_state_of_the_first_release_opens_and_is_written_on() {
+    // Set once, by whoever adds a folder of fixtures.
+    if let Some(name) = std::env::var_os("CARRARA_WRITE_DOWN") {
+        let folder = TempDir::new().unwrap();
+        fill(folder.path()).await;
+        write_down(folder.path(), name.to_str().unwrap());
+    }
+    let folder = unfold("first");
+    assert_eq!(check(folder.path(), Some(&*sealing())).verdict(), Verdict::Sound);
+    let store = start(folder.path()).await.unwrap();
+    assert_eq!(store.found(), Found::Open);
+    assert_filled(store.snapshot().as_ref());
+    // This version's formats may lie beside the first one's.
+    store.commit(put("secret:b", "two")).await.unwrap();
+    store.commit(lines(&["line 3"])).await.unwrap();
+    drop(store);
+    let store = start(folder.path()).await.unwrap();
+    assert_eq!(text(store.snapshot().as_ref(), "secret:b"), "two");
+    assert_eq!(store.snapshot().log_size(), 4);
+    store.backup().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_state_of_the_first_release_is_recovered_with_its_data_key() {
+    let folder = unfold("first");
+    let elsewhere = start_with(folder.path(), Arc::new(FixedKey(SealingKind::Tee, 9))).await.unwrap();
+    assert_eq!(elsewhere.found(), Found::Locked);
+    assert_eq!(elsewhere.recovery_data().unwrap(), b"recovery data");
+    let candidate =
+        elsewhere.try_data_key(&SecretBytes::new("data key", DATA_KEY.to_vec())).await.unwrap().unwrap();
+    assert_filled(candidate.snapshot().as_ref());
+}
+
+async fn assert_newer(dir: &Path, file: &str) {
+    let before = fs::read(dir.join(file)).unwrap();
+    let error = start(dir).await.err().expect("the start is refused");
+    assert!(matches!(&error, OpenError::Newer { path } if path.ends_with(file)), "{error}");
+    assert!(error.to_string().contains("or a newer one"), "{error}");
+    let report = check(dir, Some(&*sealing()));
+    assert_eq!(report.verdict(), Verdict::Unknown, "{report}");
+    assert_eq!(report.faults().len(), 0, "it is no damage: {report}");
+    assert_eq!(fs::read(dir.join(file)).unwrap().len(), before.len());
+}
+
+#[tokio::test]
+async fn what_a_later_version_wrote_is_refused_by_name_and_called_no_damage() {
+    for (name, index) in [("mark", b"carrara state".len()), ("head", 0)] {
+        let folder = unfold("first");
+        let database = Database::open(folder.path().join("state.redb")).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut meta = transaction.open_table(META).unwrap();
+            let mut value = meta.get(name).unwrap().unwrap().value().to_vec();
+            value[index] += 1;
+            meta.insert(name, value.as_slice()).unwrap();
+        }
+        transaction.commit().unwrap();
+        drop(database);
+        assert_newer(folder.path(), "state.redb").await;
+    }
+    let folder = unfold("first");
+    let key = folder.path().join("sealed_key");
+    let mut bytes = fs::read(&key).unwrap();
+    bytes[b"carrara key".len()] += 1;
+    fs::write(&key, bytes).unwrap();
+    assert_newer(folder.path(), "sealed_key").await;
+}
