@@ -201,7 +201,11 @@ async fn schedule(
         }
         if after >= full * fulls {
             fulls += 1;
-            let update = if fulls % 2 == 0 { Update::Full } else { Update::RecoveryKey };
+            let update = match fulls % 3 {
+                0 => Update::Full,
+                1 => Update::RecoveryKey,
+                _ => Update::SealMode,
+            };
             hand(Kind::Update, 0, Due { at, update: Some(update) });
         }
     }

@@ -42,8 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = guests::workspace();
     let mut counts = Counts::default();
     if arguments.filter.is_none() {
-        let clippy =
-            ["clippy", "--workspace", "--all-targets", "--features", TESTED, "--", "-D", "warnings"];
+        let clippy = ["clippy", "--workspace", "--all-targets", "--features", TESTED, "--", "-D", "warnings"];
         counts.check("formatting", cargo(&root).args(["fmt", "--all", "--", "--check"]))?;
         counts.check("lints", cargo(&root).args(clippy))?;
     }

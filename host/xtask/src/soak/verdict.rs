@@ -193,7 +193,7 @@ mod tests {
         let later = |minute: u64, factor: f64| if minute >= 45 { factor } else { 1.0 };
         assert_eq!(bad(&hour(|_| 1, |minute| 200.0 * later(minute, 1.3), |_| 500.0)), ["CPU of a request"]);
         assert_eq!(bad(&hour(|_| 1, |_| 200.0, |minute| 2000.0 * later(minute, 1.3))), ["p50 of read"]);
-        let noisy = |minute: u64| if minute % 3 == 0 { 5000.0 } else { 500.0 };
+        let noisy = |minute: u64| if minute.is_multiple_of(3) { 5000.0 } else { 500.0 };
         assert!(bad(&hour(|_| 1, |_| 200.0, noisy)).is_empty());
     }
 

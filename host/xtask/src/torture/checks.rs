@@ -130,7 +130,9 @@ async fn updates(site: &Site, connection: &mut Connection) -> anyhow::Result<()>
     if let Some((update, version)) = under_way {
         let stored = match update {
             Update::Package => model.history.count("SecurityVersion increased") > model.updates.packages(),
-            Update::Full | Update::RecoveryKey => fingerprint(&world.manifest(&version)) == found,
+            Update::Full | Update::RecoveryKey | Update::SealMode => {
+                fingerprint(&world.manifest(&version)) == found
+            }
         };
         *model.counts.unanswered.entry("update").or_default() += 1;
         *model.counts.found.entry("update").or_default() += u64::from(stored);

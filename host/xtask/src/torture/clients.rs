@@ -179,7 +179,7 @@ pub(crate) async fn update(site: &Site, update: Update, more: u64, serial: u64) 
         Update::Package => {
             json!({ "Packages": { PACKAGE: { "SecurityVersion": version.package } } }).to_string()
         }
-        Update::Full | Update::RecoveryKey => site.shared.world.manifest(&version),
+        Update::Full | Update::RecoveryKey | Update::SealMode => site.shared.world.manifest(&version),
     };
     let body = json!({ "manifest": STANDARD.encode(manifest) }).to_string();
     match site.post(&mut connection, rest::UPDATE, body).await? {

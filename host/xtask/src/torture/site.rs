@@ -114,7 +114,7 @@ impl Site {
         match tokio::time::timeout(ANSWER_LIMIT, answer).await {
             Ok(Ok(answer)) => Ok(Some(answer)),
             Ok(Err(_)) if self.killed.load(Ordering::Acquire) => Ok(None),
-            Ok(Err(error)) => Err(error).context("the server was not killed, but a connection to it broke"),
+            Ok(Err(error)) => Err(error).context("the server was not killed, but a request failed"),
             Err(_) => bail!("no answer within {} s", ANSWER_LIMIT.as_secs()),
         }
     }

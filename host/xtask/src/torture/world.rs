@@ -85,7 +85,10 @@ impl World {
                 "writing": role("Secrets", writable, &["WriteSecret"]),
             },
             "RecoveryKeys": { "holder": public },
-            "Config": { "FeatureGates": ["MonotonicCounter"] },
+            "Config": {
+                "FeatureGates": ["MonotonicCounter"],
+                "SealMode": if version.unique { "UniqueKey" } else { "ProductKey" },
+            },
         })
         .to_string()
     }

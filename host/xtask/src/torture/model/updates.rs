@@ -11,6 +11,8 @@ pub(crate) struct Version {
     pub(crate) limit: u64,
     /// Which recovery key it names.
     pub(crate) recovery: usize,
+    /// Whether the state is sealed with a key of this very program, and not of its signer.
+    pub(crate) unique: bool,
     /// The security version of the package.
     pub(crate) package: u64,
     /// So that no two manifests are the same.
@@ -31,7 +33,7 @@ pub(crate) struct Updates {
 impl Updates {
     /// The first manifest.
     pub(crate) fn new() -> Self {
-        let current = Version { limit: 20, recovery: 0, package: 1, serial: 0 };
+        let current = Version { limit: 20, recovery: 0, unique: false, package: 1, serial: 0 };
         Self { current, under_way: None, sent: 0, packages: 0, wholes: 0, recovery: None }
     }
 
@@ -50,11 +52,12 @@ impl Updates {
         let mut next = self.current.clone();
         match update {
             Update::Package => next.package += 1,
-            Update::Full | Update::RecoveryKey => (next.limit, next.serial) = (next.limit + more, serial),
+            _ => (next.limit, next.serial) = (next.limit + more, serial),
         }
         if update == Update::RecoveryKey {
             next.recovery = 1 - next.recovery.min(1);
         }
+        next.unique ^= update == Update::SealMode;
         self.under_way = Some((update, next.clone()));
         self.sent += 1;
         next
@@ -80,7 +83,7 @@ impl Updates {
             self.current = version;
             match update {
                 Update::Package => self.packages += 1,
-                Update::Full => self.wholes += 1,
+                Update::Full | Update::SealMode => self.wholes += 1,
                 // Its answer may follow; without it, nobody knows the secret.
                 Update::RecoveryKey => (self.wholes, self.recovery) = (self.wholes + 1, None),
             }
@@ -158,6 +161,7 @@ mod tests {
             (Update::RecoveryKey, None, false),
             (Update::Full, Some(vec![1]), false),
             (Update::Package, None, true),
+            (Update::SealMode, None, true),
         ] {
             let mut updates = Updates::new();
             updates.send(update, 5, 1);
