@@ -98,9 +98,11 @@ fn config(field: &str, change: &Change) -> Option<&'static str> {
             Some("fewer recovery keys open the state; new recovery data replaces the old and must be kept")
         }
         "RecoveryThreshold" => Some("new recovery data replaces the old and must be kept"),
-        "SealMode" => {
-            Some("another key seals the state: know what that means for the next restart and update")
-        }
+        "SealMode" => Some(match change.new.as_ref().and_then(Value::as_str) {
+            Some("Disabled") => "the state leaves the disk: the next restart loses all of it",
+            Some("UniqueKey") => "another version of the coordinator needs a recovery",
+            _ => "later versions of the coordinator by the same signer open the state",
+        }),
         "RotateRootSecret" if change.new.as_ref().is_some_and(|new| *new == true) => Some(ROTATION),
         _ => None,
     }

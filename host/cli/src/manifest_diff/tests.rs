@@ -216,7 +216,9 @@ fn what_may_harm_is_marked() {
         (with("/Config", json!({ "UpdateThreshold": 1 })), "fewer users"),
         (with("/Config", json!({ "RecoveryThreshold": 2 })), "fewer recovery keys"),
         (with("/Config", json!({ "RotateRootSecret": true })), "new root secret"),
-        (with("/Config", json!({ "SealMode": "Disabled" })), "another key seals"),
+        (with("/Config", json!({ "SealMode": "Disabled" })), "restart loses all"),
+        (with("/Config", json!({ "SealMode": "UniqueKey" })), "needs a recovery"),
+        (with("/Config", json!({ "SealMode": "ProductKey" })), "same signer"),
         (with("/Policies", json!({ "p": {} })), "policies decide"),
         (
             with(
