@@ -56,7 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("carrara-quickstart", &["carrara-client", "carrara-marble", "carrara-types"]),
 ];
 
-/// Files outside tests that may call `SecretBytes::expose`, each with its reason in its own opening comment.
+/// Files outside tests that may call `SecretBytes::expose`, each with its reason.
 const EXPOSE: &[&str] = include!("expose_list.in");
 
 #[test]
