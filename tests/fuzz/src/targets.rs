@@ -31,14 +31,18 @@ macro_rules! targets {
 }
 
 targets! {
-    activation 300
+    activation 1_000
+    backup 5_000
     cli_address 5_000
     cli_attestation 5_000
     cli_chain 2_000
     cli_checkpoint 2_000
     cli_identity 1_000
     cli_manifest_file 2_000
+    cli_recovery_key 500
+    cli_recovery_secret 3_000
     cli_secret_uploads 5_000
+    cli_token 5_000
     component 2_000
     csr 3_000
     evidence 5_000

@@ -63,10 +63,10 @@ macro_rules! smoke_tests {
 }
 
 smoke_tests! {
-    activation cli_address cli_attestation cli_chain cli_checkpoint cli_identity cli_manifest_file cli_secret_uploads
-    component csr evidence first_manifest go_template json_body key_file liquid manifest query recovery_data
-    recovery_key recovery_shares rest rest_recovery sealed_record secret_uploads state_head state_mark state_values
-    user_certificate
+    activation backup cli_address cli_attestation cli_chain cli_checkpoint cli_identity cli_manifest_file
+    cli_recovery_key cli_recovery_secret cli_secret_uploads cli_token component csr evidence first_manifest
+    go_template json_body key_file liquid manifest query recovery_data recovery_key recovery_shares rest
+    rest_recovery sealed_record secret_uploads state_head state_mark state_values user_certificate
 }
 
 #[test]
