@@ -50,9 +50,12 @@ pub fn derive_symmetric(
 mod tests {
     use aws_lc_rs::hmac;
 
+    use proptest::test_runner::Config as ProptestConfig;
+
     use super::*;
 
     const UUID: &str = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+    const OTHER_UUID: &str = "6ba7b811-9dad-11d1-80b4-00c04fd430c8";
 
     fn root() -> SecretBytes {
         SecretBytes::new("root secret", (0..32).collect())
@@ -140,5 +143,23 @@ mod tests {
         let error = derive_symmetric(&root(), UUID, "k", None, 8161).unwrap_err();
         assert_eq!(error.0, "invalid secret size: k: per-Marble keys have 8 to 65280 bits");
         assert!(derive_symmetric(&root(), UUID, "k", None, 0).is_err());
+    }
+
+    proptest::proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        // S-20, S-26: no two keys of a Marble are the same, nor those of two Marbles or of two types
+        #[test]
+        fn different_names_marbles_and_types_have_different_keys(
+            inputs in proptest::collection::hash_set(
+                ("[ab]{0,3}", proptest::sample::select(vec![UUID, OTHER_UUID]), "[ab]{1,2}"), 2..12,
+            ),
+            bytes in 16_usize..64,
+        ) {
+            let keys: std::collections::HashSet<Vec<u8>> =
+                inputs.iter().map(|(name, uuid, kind)| derived(uuid, name, Some(kind), bytes)).collect();
+            proptest::prop_assert_eq!(keys.len(), inputs.len());
+            proptest::prop_assert!(keys.iter().all(|key| key.len() == bytes));
+        }
     }
 }

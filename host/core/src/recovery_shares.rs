@@ -140,6 +140,7 @@ fn encrypt(key: &RsaPublicKey, secret: &SecretBytes) -> Result<Vec<u8>, &'static
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+    use proptest::test_runner::Config as ProptestConfig;
 
     use super::*;
     use crate::key_pair::{KeyKind, KeyPair};
@@ -310,5 +311,24 @@ mod tests {
         let key = KeyPair::generate(KeyKind::Rsa(2048), "key").unwrap();
         let keys = BTreeMap::from([("k".to_owned(), format!("comment\n{}\nmore", public_pem(&key.spki)))]);
         assert!(make_recovery(&keys, 0, &Random).is_ok());
+    }
+
+    proptest::proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        // L-42
+        #[test]
+        fn all_xor_shares_in_any_order_give_the_data_key_and_fewer_do_not(
+            count in 2_usize..10, rotation in 0_usize..10, left_out in 0_usize..10,
+        ) {
+            let (data_key, mut shares) = xor_shares(count, &Random);
+            let data = RecoveryData::new(count, &shares);
+            shares.rotate_left(rotation % count);
+            let all: Vec<&SecretBytes> = shares.iter().collect();
+            proptest::prop_assert!(data.join(&all).unwrap().equals(data_key.expose()));
+            let mut fewer = all;
+            fewer.remove(left_out % count);
+            proptest::prop_assert!(data.join(&fewer).is_none_or(|joined| !joined.equals(data_key.expose())));
+        }
     }
 }

@@ -251,5 +251,30 @@ mod tests {
             let bytes: Vec<_> = chosen.iter().map(|share| share.expose()).collect();
             prop_assert_eq!(naive_combine(&bytes), key.expose());
         }
+
+        // L-43: any subset with enough shares gives the secret; one in which a byte is wrong, or with too few, does not
+        #[test]
+        fn any_subset_with_enough_good_shares_gives_the_secret_and_no_other_does(
+            key in proptest::collection::vec(any::<u8>(), 16..40),
+            (count, threshold) in (2_usize..12).prop_flat_map(|count| (Just(count), 2..=count)),
+            picked in proptest::collection::vec(any::<bool>(), 12),
+            (damaged, at, change) in (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1..=u8::MAX),
+        ) {
+            let key = secret(&key);
+            let shares = split(&key, count, threshold, &Random).unwrap();
+            let mut chosen: Vec<SecretBytes> =
+                shares.iter().zip(&picked).filter(|(_, picked)| **picked).map(|(share, _)| share.duplicate()).collect();
+            let join = |shares: &[SecretBytes]| combine(&shares.iter().collect::<Vec<_>>());
+            let enough = chosen.len() >= threshold;
+            prop_assert_eq!(join(&chosen).is_ok_and(|joined| joined.equals(key.expose())), enough);
+            if enough {
+                let damaged = damaged.index(chosen.len());
+                let mut bytes = chosen[damaged].expose().to_vec();
+                let at = at.index(bytes.len() - 1);
+                bytes[at] ^= change;
+                chosen[damaged] = secret(&bytes);
+                prop_assert!(!join(&chosen).unwrap().equals(key.expose()));
+            }
+        }
     }
 }

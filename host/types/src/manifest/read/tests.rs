@@ -1,5 +1,7 @@
 //! M-1..M-21 and X-9, one by one. M-6, M-6a and M-7 are also tested below, at the reader of JSON.
 
+use proptest::test_runner::Config as ProptestConfig;
+
 use crate::decision::Severity;
 use crate::manifest::secret::CertificateTemplate;
 use crate::manifest::{File, FileEncoding, ParsedManifest, Position, SecretKind};
@@ -169,6 +171,35 @@ fn unsigned_integers_are_plain_integers_in_range() {
     let qesvn = |value: &str| format!(r#"{{"Infrastructures":{{"i":{{"QESVN":{value}}}}}}}"#);
     assert_eq!(parse(&qesvn("65535")).infrastructures["i"].qe_svn, Some(65535));
     assert!(refusal(&qesvn("65536")).starts_with("65536 is not an integer from 0 to 65535"));
+}
+
+proptest::proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    // M-8
+    #[test]
+    fn any_version_is_read_as_it_is_written_and_nothing_that_is_no_plain_integer(
+        version in proptest::num::u64::ANY, fraction in "[.][0-9]{1,3}|[eE][+-]?[0-9]{1,2}", sign in "[-+]?",
+    ) {
+        let text = |version: &str| format!(r#"{{"Packages":{{"a":{{"SecurityVersion":{version}}}}}}}"#);
+        let read = parse(&text(&version.to_string()));
+        proptest::prop_assert_eq!(read.packages["a"].security_version, Some(version));
+        let again = parse(&read.normalised_json());
+        proptest::prop_assert_eq!(&again, &read);
+        let other = text(&format!("{sign}{version}{fraction}"));
+        proptest::prop_assert!(ParsedManifest::parse(other.as_bytes()).is_err());
+    }
+
+    // M-9, M-13: however bytes are written, they are the same
+    #[test]
+    fn bytes_are_read_as_they_are_written(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..40)) {
+        use base64::Engine as _;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(&bytes);
+        for written in [format!("\"{encoded}\""), format!("{bytes:?}"), format!("\"{}\"", encoded.replace('A', "A\\n"))] {
+            let text = format!(r#"{{"Infrastructures":{{"i":{{"CPUSVN":{written}}}}}}}"#);
+            proptest::prop_assert_eq!(&parse(&text).infrastructures["i"].cpu_svn, &bytes, "{}", written);
+        }
+    }
 }
 
 // M-9
