@@ -23,6 +23,7 @@ pub struct Launch {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     simulation: bool,
+    wrapper: Vec<String>,
 }
 
 impl Default for Launch {
@@ -39,7 +40,7 @@ impl Launch {
     #[must_use]
     pub fn new() -> Self {
         let folder = Arc::new(TempDir::new().expect("making a temporary folder"));
-        Self { folder, arguments: Vec::new(), environment: Vec::new(), simulation: true }
+        Self { folder, arguments: Vec::new(), environment: Vec::new(), simulation: true, wrapper: Vec::new() }
     }
 
     /// Adds a command line argument.
@@ -53,6 +54,13 @@ impl Launch {
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it by a command that becomes it, such as `prlimit --nofile=64`.
+    #[must_use]
+    pub fn through(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -141,7 +149,14 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(binary("carrara-coordinator"));
+        let mut command = match self.wrapper.split_first() {
+            Some((wrapper, words)) => {
+                let mut command = Command::new(wrapper);
+                command.args(words).arg(binary("carrara-coordinator"));
+                command
+            }
+            None => Command::new(binary("carrara-coordinator")),
+        };
         command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
             command.env_remove(name);

@@ -138,6 +138,7 @@ impl Base {
             for number in 1..=8 {
                 let old = directory.join(format!("archive/{}-{number:06}", "00".repeat(16)));
                 fs::create_dir_all(&old).expect("filling the archive");
+                fs::write(old.join("state.redb"), b"an old state").expect("filling the archive");
             }
         }
     }

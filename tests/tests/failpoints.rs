@@ -89,9 +89,10 @@ impl Point {
     }
 }
 
-/// Steps of redb's file are reached more than once: this many of them are tried.
-fn passes(step: &str) -> std::ops::Range<u32> {
-    if step.starts_with("file.") { 0..3 } else { 0..1 }
+/// Steps of redb's file are reached more than once: of a transaction these passes are tried, elsewhere the first.
+fn passes(step: &str, operation: Option<Operation>) -> std::ops::Range<u32> {
+    let several = operation.is_some_and(|operation| matches!(operation, Operation::Write | Operation::Update));
+    if step.starts_with("file.") && several { 0..3 } else { 0..1 }
 }
 
 /// After a restart: the state is the one before or after, as was answered, and the operation can be repeated.
@@ -128,7 +129,7 @@ fn names(directory: &Path) -> Vec<String> {
 
 /// Ends the process at the step.
 fn die_at(step: &str, operation: Operation) {
-    for passes in passes(step) {
+    for passes in passes(step, Some(operation)) {
         let what = format!("killed at {step} ({passes} before) in {operation:?}");
         let point = Point::new(step, "abort");
         Base::shared().prepare(operation, &point.launch.seal_dir());
@@ -158,7 +159,7 @@ fn told(answer: &Answer, what: &str) -> Option<bool> {
 
 /// Makes the step fail and goes on.
 fn fail_at(step: &str, operation: Operation, error: &str) {
-    for passes in passes(step) {
+    for passes in passes(step, Some(operation)) {
         let what = format!("{error} at {step} ({passes} before) in {operation:?}");
         let point = Point::new(step, error);
         let base = Base::shared();
@@ -312,7 +313,7 @@ fn start_at_every_step(word: &str) {
     interrupted(word, ready.path());
     for step in steps_of(word) {
         for error in ["abort", "enospc", "eio"] {
-            for passes in passes(&step) {
+            for passes in passes(&step, None) {
                 let what = format!("{error} at {step} ({passes} before) in a {word}");
                 let point = Point::new(&step, error);
                 copy(ready.path(), &point.launch.seal_dir());

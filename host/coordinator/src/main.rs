@@ -61,6 +61,7 @@ async fn run(config: &Config) -> Result<()> {
     fips::check()?;
     // First of all, so that a signal during the start is not lost.
     let shutdown = shutdown_signal()?;
+    survive_file_limits()?;
     let options = Options {
         rest: config.rest.clone(),
         mesh: config.mesh.clone(),
@@ -123,6 +124,16 @@ fn tell_of_owner(config: &Config, state: u8) {
              fingerprint"
         ),
     }
+}
+
+/// A write beyond the limit of file sizes (`ulimit -f`) is to fail, as one on a full disk does, and not to end the
+/// process, which is what the signal does unless it is handled.
+fn survive_file_limits() -> Result<()> {
+    /// The number on every Linux of x86-64 and AArch64; the library has no name for it.
+    const SIGXFSZ: i32 = 25;
+    // Handled from here on, whether anybody listens or not.
+    drop(signal(SignalKind::from_raw(SIGXFSZ)).context("handling SIGXFSZ")?);
+    Ok(())
 }
 
 /// Ends with SIGTERM or SIGINT.

@@ -95,7 +95,8 @@ pub enum OpenError {
     SealingKey(String),
     /// The thread of the store did not start or ended while it read the state.
     #[error(
-        "the thread that keeps the state ended while it read {path}: the state may be damaged, see the log"
+        "the thread that keeps the state ended while it read {path}, see the log: the state may be damaged; restore \
+         state.redb and sealed_key from one copy"
     )]
     Stopped {
         /// The directory.

@@ -168,10 +168,11 @@ impl Medium for Redb {
         if let Some(unkept) = &mut self.unkept {
             return unkept.stored_head();
         }
-        self.check_place()?;
         let database = match self.database.take() {
+            // Nothing of a transaction was tried, or all of it came through.
             Some(database) => database,
             None => {
+                self.check_place()?;
                 write_again(&self.directory.state()).map_err(|error| self.failed(&error))?;
                 open_file(&self.directory.state(), self.cache_bytes).map_err(|error| self.not_done(error))?
             }

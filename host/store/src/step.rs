@@ -43,6 +43,7 @@ mod injected {
         match word {
             "abort" => std::process::abort(),
             "enospc" => Err(io::Error::from_raw_os_error(28)),
+            "erofs" => Err(io::Error::from_raw_os_error(30)),
             _ => Err(io::Error::from_raw_os_error(5)),
         }
     }

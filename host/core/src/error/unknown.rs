@@ -17,7 +17,7 @@ use crate::ports::StoreError;
 pub(super) fn not_stored(what: &str, error: &StoreError) -> String {
     match error {
         StoreError::Unknown(_) => format!(
-            "it is not known whether {what} was stored, since the coordinator's disk failed meanwhile: when it works \
+            "it is not known whether the coordinator stored {what}, since its disk failed meanwhile: when it works \
              again, read back what is in force before you repeat the request; see the coordinator's log"
         ),
         _ => format!("{what} could not be stored; see the coordinator's log"),

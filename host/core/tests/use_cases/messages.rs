@@ -238,8 +238,8 @@ fn what_is_kept_back_is_told_to_the_log() {
 #[test]
 fn a_change_that_may_be_stored_is_not_called_undone_and_its_recovery_secrets_are_told() {
     let unknown = || StoreError::Unknown(INTERNAL.to_owned());
-    let expected = "was stored, since the coordinator's disk failed meanwhile: when it works again, read back what is in \
-                    force before you repeat the request; see the coordinator's log";
+    let expected = "since its disk failed meanwhile: when it works again, read back what is in force before you repeat \
+                    the request; see the coordinator's log";
     for (error, what) in [
         (message(&SetManifestError::Store(unknown())), "the manifest"),
         (message(&WriteSecretsError::Store(unknown())), "the secrets"),
@@ -248,7 +248,7 @@ fn a_change_that_may_be_stored_is_not_called_undone_and_its_recovery_secrets_are
         (message(&CounterError::Store(unknown())), "the counter"),
         (message(&ActivateError::Store(unknown())), "the activation"),
     ] {
-        assert_eq!(error, format!("it is not known whether {what} {expected}"));
+        assert_eq!(error, format!("it is not known whether the coordinator stored {what}, {expected}"));
     }
     let secrets = BTreeMap::from([("one".to_owned(), vec![255])]);
     let make = || Unknown { fingerprint: "ab12".to_owned(), recovery_secrets: secrets.clone(), cause: unknown() };
@@ -260,7 +260,7 @@ fn a_change_that_may_be_stored_is_not_called_undone_and_its_recovery_secrets_are
     );
     let internals = [set.internal(), update.internal(), last.internal()];
     for (text, internal) in [message(&set), message(&update), message(&last)].into_iter().zip(internals) {
-        assert_eq!(text, format!("it is not known whether the manifest {expected}{kept}"));
+        assert_eq!(text, format!("it is not known whether the coordinator stored the manifest, {expected}{kept}"));
         assert!(internal.unwrap().contains(INTERNAL));
     }
 }
