@@ -72,7 +72,7 @@ fn start(folder: &Path) -> (Coordinator, User) {
     });
     let rights = ["ReadSecret", "WriteSecret"];
     manifests::grant(&mut manifest, "alice", "owner", "Secrets", &["token", "cert"], &rights);
-    manifests::grant(&mut manifest, "alice", "auditor", "Manifest", &[], &["ReadAudit"]);
+    manifests::grant(&mut manifest, "alice", "auditor", "Manifest", &[], &["ReadAudit", "Backup"]);
     manifests::grant(&mut manifest, "alice", "packager", "Packages", &["pkg"], &["UpdateSecurityVersion"]);
     let coordinator = Coordinator::start();
     api::set(&coordinator, &manifest);

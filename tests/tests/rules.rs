@@ -37,7 +37,7 @@ X-20 X-21 X-22 X-23 X-24 X-25 X-26 X-27 X-28 X-29 X-30 X-31 X-32 X-33 X-34 X-35 
 const BETTER: &str = "## Where Carrara does better";
 
 /// Documents whose back-quoted `path::test` must exist.
-const DOCUMENTS: [&str; 2] = ["SECURITY.md", "host/docs/threat-model.md"];
+const DOCUMENTS: [&str; 3] = ["SECURITY.md", "host/docs/threat-model.md", "host/docs/upgrade.md"];
 
 /// The commands of the command-line tool's specification but those of Kubernetes, recovery and attestation.
 const COMMANDS: [&str; 17] = [
