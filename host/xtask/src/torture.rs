@@ -11,7 +11,7 @@ mod life;
 pub(crate) mod model;
 pub(crate) mod plan;
 pub(crate) mod site;
-mod totals;
+pub(crate) mod totals;
 pub(crate) mod world;
 
 use std::sync::Arc;
@@ -74,7 +74,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn all(launch: &Launch, seed: u64, kills: u64, totals: &mut Totals) -> anyhow::Result<()> {
+/// Kills so often, state after state. An error is a broken promise.
+pub(crate) async fn all(launch: &Launch, seed: u64, kills: u64, totals: &mut Totals) -> anyhow::Result<()> {
     let shared = Arc::new(Shared::new()?);
     let mut start = START;
     while totals.kills < kills {

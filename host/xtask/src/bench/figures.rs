@@ -53,6 +53,12 @@ impl Figures {
         Self { n: 1, rss_kib: Some(rss_kib), ..nothing }
     }
 
+    /// Of what happened so often, each time with a process of its own.
+    pub(crate) fn of_events(n: u64, wall: Duration) -> Self {
+        let nothing = Self::of_run(Vec::new(), Duration::ZERO, Duration::ZERO);
+        Self { n, rate_per_second: Some(n as f64 / wall.as_secs_f64()), ..nothing }
+    }
+
     /// With the memory that the process had afterwards.
     pub(crate) fn with_memory(self, rss_kib: u64) -> Self {
         Self { rss_kib: Some(rss_kib), ..self }

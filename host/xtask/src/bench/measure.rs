@@ -7,13 +7,14 @@ mod setup;
 mod writing;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::figures::Figures;
 use super::load::Bounds;
 use super::rows::Work;
 use super::server::Launch;
 use super::usage::Clock;
+use crate::torture::{self, totals::Totals};
 
 /// What measuring needs.
 #[derive(Debug)]
@@ -39,19 +40,21 @@ pub(crate) struct Scale {
     pub(crate) clients: usize,
     /// Secrets, at most.
     pub(crate) secrets: usize,
+    /// Kills, at most.
+    pub(crate) kills: u64,
 }
 
 impl Scale {
     /// For figures: so long for each run of requests.
     pub(crate) fn full(duration: Duration) -> Self {
         let bounds = Bounds { warm_up: duration / 10, duration, operations: 1_000_000 };
-        Self { bounds, repetitions: 11, clients: usize::MAX, secrets: usize::MAX }
+        Self { bounds, repetitions: 11, clients: usize::MAX, secrets: usize::MAX, kills: u64::MAX }
     }
 
     /// For a test: that everything works, on a busy machine and in a development build.
     pub(crate) fn smoke() -> Self {
         let bounds = Bounds { warm_up: Duration::ZERO, duration: Duration::from_millis(200), operations: 20 };
-        Self { bounds, repetitions: 1, clients: 3, secrets: 50 }
+        Self { bounds, repetitions: 1, clients: 3, secrets: 50, kills: 5 }
     }
 
     fn secrets(&self, wanted: usize) -> usize {
@@ -63,8 +66,8 @@ impl Scale {
     }
 }
 
-/// Measures one row; `None` if that is not possible yet.
-pub(crate) async fn measure(stage: &Stage, work: Work) -> anyhow::Result<Option<Figures>> {
+/// Measures one row.
+pub(crate) async fn measure(stage: &Stage, work: Work) -> anyhow::Result<Figures> {
     let figures = match work {
         Work::Start { stored } => setup::start(stage, stored).await?,
         Work::Memory { stored } => setup::memory(stage, stored).await?,
@@ -83,7 +86,15 @@ pub(crate) async fn measure(stage: &Stage, work: Work) -> anyhow::Result<Option<
         Work::Authorize => policies::authorize(stage)?,
         Work::Render { files } => policies::render(stage, files)?,
         Work::Validate { bytes } => policies::validate(stage, bytes)?,
-        Work::NotYet => return Ok(None),
+        Work::Kill { kills } => killing(stage, kills).await?,
     };
-    Ok(Some(figures))
+    Ok(figures)
+}
+
+/// A broken promise is an error; the long form is `cargo xtask torture`.
+async fn killing(stage: &Stage, kills: u64) -> anyhow::Result<Figures> {
+    let (seed, began) = (1, Instant::now());
+    let mut totals = Totals::quiet();
+    torture::all(&stage.launch, seed, kills.min(stage.scale.kills), &mut totals).await?;
+    Ok(Figures::of_events(totals.kills, began.elapsed()))
 }

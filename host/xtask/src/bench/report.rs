@@ -26,8 +26,6 @@ struct Entry {
 pub(crate) enum Outcome {
     /// With figures.
     Measured(Figures),
-    /// The coordinator cannot do this yet.
-    NotYet,
     /// With an error.
     Failed(String),
 }
@@ -84,7 +82,6 @@ impl Entry {
     fn line(&self) -> String {
         let title = self.row.title;
         let figures = match &self.outcome {
-            Outcome::NotYet => return format!("{title:<46} not yet{}", self.reference()),
             Outcome::Failed(error) => return format!("{title:<46} FAILED: {error}"),
             Outcome::Measured(figures) => figures,
         };
@@ -111,7 +108,6 @@ impl Entry {
     fn json(&self) -> Value {
         let (state, figures, error) = match &self.outcome {
             Outcome::Measured(figures) => ("measured", Some(figures), None),
-            Outcome::NotYet => ("not yet", None, None),
             Outcome::Failed(error) => ("failed", None, Some(error)),
         };
         json!({
@@ -189,17 +185,17 @@ mod tests {
     }
 
     #[test]
-    fn failed_and_later_rows_are_told_apart_in_json() {
+    fn failed_rows_are_told_apart_in_json() {
         let mut report = Report::default();
         report.add(row("start"), Outcome::Failed("no binary".to_owned()));
-        report.add(row("kill"), Outcome::NotYet);
+        report.add(row("kill"), figures(1));
         assert_eq!(report.failed(), ["start"]);
         let file = tempfile::NamedTempFile::new().unwrap();
         report.write_json(file.path()).unwrap();
         let read: Value = serde_json::from_slice(&fs::read(file.path()).unwrap()).unwrap();
         assert_eq!(read["rows"][0]["state"], "failed");
         assert_eq!(read["rows"][0]["error"], "no binary");
-        assert_eq!(read["rows"][1]["state"], "not yet");
-        assert_eq!(read["rows"][1]["figures"], Value::Null);
+        assert_eq!(read["rows"][1]["state"], "measured");
+        assert_eq!(read["rows"][0]["figures"], Value::Null);
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Totals {
     /// Everything else.
     pub(crate) counts: Counts,
     phases: BTreeMap<Phase, u64>,
-    told: Instant,
+    told: Option<Instant>,
 }
 
 /// Between two lines on how far it is.
@@ -43,8 +43,13 @@ impl Totals {
             recoveries: 0,
             counts: Counts::default(),
             phases: BTreeMap::new(),
-            told: Instant::now(),
+            told: Some(Instant::now()),
         }
+    }
+
+    /// Nothing yet, and it does not tell how far it is.
+    pub(crate) fn quiet() -> Self {
+        Self { told: None, ..Self::new() }
     }
 
     /// The number of the next round.
@@ -61,8 +66,8 @@ impl Totals {
 
     /// One line on how far it is, now and then.
     pub(crate) fn tell(&mut self, kills: u64, running: &Counts) {
-        if self.told.elapsed() >= TELL {
-            self.told = Instant::now();
+        if self.told.is_some_and(|told| told.elapsed() >= TELL) {
+            self.told = Some(Instant::now());
             println!("{}", self.progress(kills, running));
         }
     }
