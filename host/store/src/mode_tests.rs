@@ -23,6 +23,18 @@ use crate::writer_tests::{commit, value, writer};
 const CACHE: usize = 1 << 20;
 const MODES: [SealMode; 3] = [SealMode::ProductKey, SealMode::UniqueKey, SealMode::Disabled];
 
+/// The steps before the one that decides.
+const UNDECIDED: [&str; 8] = [
+    "rekey.both-written",
+    "rekey.both-renamed",
+    "commit.begin",
+    "create.state-written",
+    "create.key-written",
+    "create.archive-begun",
+    "withdraw.archive-begun",
+    "withdraw.key-written",
+];
+
 /// Copies of a directory as it was after every step of its change.
 type Copies = Vec<(&'static str, TempDir)>;
 
@@ -96,12 +108,7 @@ fn a_crash_while_the_mode_changes_leaves_the_state_before_or_after() {
             let copies = std::mem::take(&mut *copies.lock().unwrap());
             assert!(copies.len() >= 5, "{from} to {into}");
             for (step, copy) in &copies {
-                let decided = match *step {
-                    "rekey.both-written" | "rekey.both-renamed" | "commit.begin" => false,
-                    "create.state-written" | "create.key-written" | "create.archive-begun" => false,
-                    "withdraw.archive-begun" | "withdraw.key-written" => false,
-                    _ => true,
-                };
+                let decided = !UNDECIDED.contains(step);
                 // Twice: the first start leaves nothing undone.
                 for _ in 0..2 {
                     let expected = if decided { &new } else { &old };
