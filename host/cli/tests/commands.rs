@@ -481,7 +481,10 @@ fn the_quote_is_saved_as_it_came_and_none_in_simulation() {
         })
     };
     let attest = |server: &FakeCoordinator| {
-        carrara(folder.path(), &["attest", &server.address.to_string(), "-i", "--save-sgx-quote", "quote.bin"])
+        carrara(
+            folder.path(),
+            &["attest", &server.address.to_string(), "-i", "--save-sgx-quote", "quote.bin"],
+        )
     };
     let simulated = attest(&served(json!(null)));
     assert!(simulated.complaints().contains("has no quote; none was saved"), "{}", simulated.complaints());
