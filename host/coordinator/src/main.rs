@@ -10,6 +10,7 @@ mod config;
 mod fips;
 mod memory;
 mod recovery_file;
+mod returning;
 mod startup;
 mod telemetry;
 mod unsupported;
@@ -33,6 +34,7 @@ const RECOVERY: u8 = 1;
 const ACCEPTING_MARBLES: u8 = 3;
 
 fn main() -> ExitCode {
+    returning::large_allocations();
     let (task, config) = Config::of_process();
     let done = match (task, config) {
         (Task::Check, Ok(config)) => return check::run(&config),

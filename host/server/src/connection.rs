@@ -57,6 +57,8 @@ pub(crate) enum Closed {
     HandshakeSlow,
     /// It was silent, slow or broken.
     Failed,
+    /// Its peer called back too many requests.
+    CalledBack,
     /// It was old.
     Aged,
     /// It was at rest, and made room for another one.
@@ -66,11 +68,12 @@ pub(crate) enum Closed {
 }
 
 impl Closed {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Done,
         Self::HandshakeFailed,
         Self::HandshakeSlow,
         Self::Failed,
+        Self::CalledBack,
         Self::Aged,
         Self::MadeRoom,
         Self::Refused,
@@ -82,6 +85,7 @@ impl Closed {
             Self::HandshakeFailed => "handshake-failed",
             Self::HandshakeSlow => "handshake-slow",
             Self::Failed => "failed",
+            Self::CalledBack => "called-back",
             Self::Aged => "aged",
             Self::MadeRoom => "made-room",
             Self::Refused => "refused",
@@ -198,7 +202,7 @@ async fn serve(
         let (edge, peer, under_way) = (Arc::clone(&edge), peer.clone(), held.begin());
         async move {
             let answer = edge.serve(peer, request).await;
-            drop(under_way);
+            under_way.answered();
             answer
         }
     });
@@ -208,7 +212,8 @@ async fn serve(
         finish(h1_settings(&port.limits).serve_connection(io, service), &begun, stop, place, &port.limits)
             .await
     };
-    ended.map_err(|error| (Closed::Failed, error))
+    let closed = if place.held().calls_too_much_back() { Closed::CalledBack } else { Closed::Failed };
+    ended.map_err(|error| (closed, error))
 }
 
 async fn shake_hands(
@@ -336,6 +341,10 @@ impl AsyncRead for Guarded {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.held.calls_too_much_back() {
+            let text = "the peer asks and calls back too much";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, text)));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {

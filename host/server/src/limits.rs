@@ -262,6 +262,14 @@ pub(crate) const H2_PENDING_RESETS: usize = 20;
 /// within four seconds over the longest way round the Earth.
 pub(crate) const H2_WINDOW_BYTES: u32 = 256 << 10;
 
+/// Requests of a connection that are under way, those included that the peer has called back and that have not noticed it yet:
+/// twice [`H2_STREAMS`], which no well-behaved peer reaches.
+pub(crate) const UNDER_WAY_AT_ONCE: usize = 200;
+
+/// Requests that a connection's peer may call back, or more if it waits for as many answers. Rapid reset costs a peer nothing and
+/// us a request each.
+pub(crate) const ABANDONED: usize = 100;
+
 /// How often a silent HTTP/2 peer is asked whether it is still there.
 pub(crate) const H2_PING: Duration = Duration::from_secs(60);
 

@@ -6,12 +6,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+
+use crate::limits::{ABANDONED, UNDER_WAY_AT_ONCE};
 
 /// An address that holds more than this part of all places gives up its own first. Everybody behind one proxy has one
 /// address, hence not less.
@@ -66,6 +68,9 @@ pub(crate) struct Held {
     at_rest_since: AtomicU64,
     taken_back: Notify,
     content: Mutex<Option<Bytes>>,
+    answered: AtomicUsize,
+    abandoned: AtomicUsize,
+    calls_too_much_back: AtomicBool,
 }
 
 /// A place. It ends with this value.
@@ -75,8 +80,11 @@ pub(crate) struct Place {
     held: Arc<Held>,
 }
 
-/// Something is under way as long as this lives.
-pub(crate) struct UnderWay(Arc<Held>);
+/// Something is under way as long as this lives. If it is not [`UnderWay::answered`], it was abandoned.
+pub(crate) struct UnderWay {
+    held: Arc<Held>,
+    answered: bool,
+}
 
 impl Places {
     /// So many, of which only those can be taken back whose holder has not moved for as long as `patience`.
@@ -96,6 +104,9 @@ impl Places {
             at_rest_since: AtomicU64::new(elapsed_ms(shared.begun)),
             taken_back: Notify::new(),
             content: Mutex::new(None),
+            answered: AtomicUsize::new(0),
+            abandoned: AtomicUsize::new(0),
+            calls_too_much_back: AtomicBool::new(false),
         });
         let mut register = self.register();
         register.make_room(shared, weight, None)?;
@@ -236,8 +247,23 @@ impl Held {
 
     /// Something begins that must not be cut off.
     pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
-        self.under_way.fetch_add(1, Ordering::AcqRel);
-        UnderWay(Arc::clone(self))
+        let others = self.under_way.fetch_add(1, Ordering::AcqRel);
+        if others >= UNDER_WAY_AT_ONCE {
+            self.calls_too_much_back.store(true, Ordering::Relaxed);
+        }
+        UnderWay { held: Arc::clone(self), answered: false }
+    }
+
+    /// Whether its holder asks for much only to call it back, which costs nothing but us.
+    pub(crate) fn calls_too_much_back(&self) -> bool {
+        self.calls_too_much_back.load(Ordering::Relaxed)
+    }
+
+    fn abandon(&self) {
+        let abandoned = self.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
+        if abandoned > ABANDONED.max(self.answered.load(Ordering::Relaxed)) {
+            self.calls_too_much_back.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Bytes that are dropped when the place is taken back.
@@ -262,10 +288,21 @@ impl Held {
     }
 }
 
+impl UnderWay {
+    /// It came to its end.
+    pub(crate) fn answered(mut self) {
+        self.answered = true;
+        self.held.answered.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.moved();
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+        if !self.answered {
+            self.held.abandon();
+        }
+        self.held.moved();
+        self.held.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -408,3 +408,30 @@ async fn silent_connections_make_room_for_those_that_ask() {
         closed(silent.remove(0)).await;
     }
 }
+
+// X-17, CVE-2023-44487: rapid reset
+#[tokio::test]
+async fn who_asks_and_calls_back_again_and_again_is_cut_off() {
+    let server = start(TlsPort::Rest, Limits::default()).await;
+    let io = TokioIo::new(server.tls(Client::new(&["h2"])).await);
+    let (sender, connection) = client2::handshake(TokioExecutor::new(), io).await.unwrap();
+    let ended = tokio::spawn(connection);
+    let asking = async {
+        let mut sender = sender;
+        loop {
+            if sender.ready().await.is_err() {
+                return;
+            }
+            let mut asked = Box::pin(sender.send_request(request("/never")));
+            tokio::select! {
+                _ = &mut asked => {}
+                () = server.begun.notified() => {}
+            }
+        }
+    };
+    timeout(HANG, asking).await.expect("the server keeps the connection open");
+    let _ = ended.await;
+    let counted = async { while server.pressure.how_many(Closed::CalledBack) == 0 { tokio::task::yield_now().await } };
+    timeout(HANG, counted).await.unwrap();
+    assert_eq!(server.ask_http1("/").await.status(), StatusCode::OK);
+}

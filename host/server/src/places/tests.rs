@@ -129,3 +129,30 @@ fn some_are_taken_back_where_something_else_has_run_out() {
     let gone = held.iter().filter(|place| is_gone(place)).count();
     assert_eq!((gone, is_gone(&held[0])), (1, false));
 }
+
+// X-17, CVE-2023-44487
+#[test]
+fn who_calls_back_more_than_it_waits_for_is_noticed() {
+    let places = places(1);
+    let place = places.enter(A, 1).unwrap();
+    let held = place.held();
+    (0..ABANDONED).for_each(|_| drop(held.begin()));
+    assert!(!held.calls_too_much_back());
+    (0..=ABANDONED).for_each(|_| held.begin().answered());
+    drop(held.begin());
+    assert!(!held.calls_too_much_back(), "it waits for as many");
+    drop(held.begin());
+    assert!(held.calls_too_much_back());
+}
+
+#[test]
+fn who_has_more_under_way_than_streams_is_noticed() {
+    let places = places(1);
+    let place = places.enter(A, 1).unwrap();
+    let held = place.held();
+    let all: Vec<UnderWay> = (0..UNDER_WAY_AT_ONCE).map(|_| held.begin()).collect();
+    assert!(!held.calls_too_much_back());
+    let _one_more = held.begin();
+    assert!(held.calls_too_much_back());
+    drop(all);
+}

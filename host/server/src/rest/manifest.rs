@@ -1,12 +1,15 @@
 //! GET and POST manifest (R-30..R-35).
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
 use carrara_core::error::{Refused, SetManifestError};
 use carrara_core::outcome::{ManifestAnswer, ManifestSet};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::findings::{RecoverySecrets, Warning, log_refusal, log_warnings, recovery_secrets, warnings};
-use super::{Call, Response, Version, success};
+use super::{Call, Response, Version, enveloped, json_response, success};
 use crate::json::{self, body::Fields};
 use crate::problem::Failure;
 
@@ -42,9 +45,36 @@ struct Set {
 
 pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
     let answer = call.api.coordinator.manifest().map_err(Failure::Manifest)?;
-    match call.version {
-        Version::V1 => success(in_v1(answer.as_deref())),
-        Version::V2 => success(in_v2(answer.as_deref().ok_or(Failure::NoManifest)?)),
+    match (answer, call.version) {
+        (Some(answer), version) => call.api.manifest.of(answer, version),
+        (None, Version::V1) => success(in_v1(None)),
+        (None, Version::V2) => Err(Failure::NoManifest),
+    }
+}
+
+/// The answers of the manifest in force, once somebody has asked for them: to write a large one takes long, anybody may ask, and
+/// all who read it share one copy.
+#[derive(Default)]
+pub(super) struct Written {
+    v1: Mutex<Option<(Arc<ManifestAnswer>, Bytes)>>,
+    v2: Mutex<Option<(Arc<ManifestAnswer>, Bytes)>>,
+}
+
+impl Written {
+    fn of(&self, answer: Arc<ManifestAnswer>, version: Version) -> Result<Response, Failure> {
+        let kept = if version == Version::V1 { &self.v1 } else { &self.v2 };
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, text)) = kept.as_ref()
+            && Arc::ptr_eq(of, &answer)
+        {
+            return Ok(json_response(text.clone()));
+        }
+        let text = match version {
+            Version::V1 => enveloped(in_v1(Some(&answer)))?,
+            Version::V2 => enveloped(in_v2(&answer))?,
+        };
+        *kept = Some((answer, text.clone()));
+        Ok(json_response(text))
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) struct Api {
     /// Bodies that are being read.
     uploads: Uploads,
     answers: LongAnswers,
+    manifest: manifest::Written,
     /// Long readings of the update log at once.
     log_readings: Semaphore,
     /// Backups being made or sent.
@@ -95,7 +96,8 @@ pub(crate) fn app(coordinator: Arc<Coordinator>, limits: &Limits) -> App {
     let log_readings = Semaphore::new(LOG_READINGS);
     let backups = Arc::new(Semaphore::new(BACKUPS));
     let limits = limits.clone();
-    serve(Arc::new(Api { coordinator, uploads, answers, log_readings, backups, limits }))
+    let manifest = manifest::Written::default();
+    serve(Arc::new(Api { coordinator, uploads, answers, manifest, log_readings, backups, limits }))
 }
 
 fn serve(api: Arc<Api>) -> App {
@@ -202,9 +204,12 @@ impl Call {
 
 ///
 pub(crate) fn success(data: impl Serialize) -> Result<Response, Failure> {
+    enveloped(data).map(json_response)
+}
+
+fn enveloped(data: impl Serialize) -> Result<Bytes, Failure> {
     let envelope = Envelope { status: "success", data, message: "" };
-    let body = json::to_vec(&envelope, 256).map_err(|_| Failure::Encoding)?;
-    Ok(json_response(Bytes::from(body)))
+    json::to_vec(&envelope, 256).map(Bytes::from).map_err(|_| Failure::Encoding)
 }
 
 pub(crate) fn json_response(body: Bytes) -> Response {

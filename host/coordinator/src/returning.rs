@@ -1,0 +1,27 @@
+//! Memory goes back to the system when it is freed: after many large bodies the process is as small as before.
+//!
+//! Without this glibc raises the size from which it asks the system for each allocation by itself, up to 32 MiB, as soon as one such
+//! is freed; what is smaller stays with the process for as long as anything beside it lives.
+#![allow(unsafe_code)]
+
+/// From this size on an allocation is the system's own and given back at once.
+#[cfg(target_env = "gnu")]
+const OWN_BYTES: i32 = 1 << 20;
+
+/// mallopt(3).
+#[cfg(target_env = "gnu")]
+const M_MMAP_THRESHOLD: i32 = -3;
+
+#[cfg(target_env = "gnu")]
+unsafe extern "C" {
+    fn mallopt(parameter: i32, value: i32) -> i32;
+}
+
+/// Fixes the size. Where the C library is another one, nothing is to be done.
+pub(crate) fn large_allocations() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes two numbers and changes nothing but the allocator's settings; it is called before there are threads.
+    unsafe {
+        mallopt(M_MMAP_THRESHOLD, OWN_BYTES);
+    }
+}
