@@ -117,7 +117,8 @@ impl Base {
         let shown = shown(&coordinator, &alice);
         coordinator.kill();
         copy(&launch.seal_dir(), &folder.path().join("data"));
-        let base = Self { folder, alice, manifests: [manifest, changed, disabled], key, recovery_secret, shown };
+        let base =
+            Self { folder, alice, manifests: [manifest, changed, disabled], key, recovery_secret, shown };
         assert_eq!((base.shown.code, base.shown.note.as_deref()), (3, Some(OLD)));
         base
     }

@@ -216,8 +216,7 @@ fn with_few_open_files_nothing_is_lost_and_all_comes_through_afterwards() {
     let base = Base::shared();
     base.prepare(Operation::Write, &launch.seal_dir());
     let mut coordinator = launch.start();
-    let others: Vec<TcpStream> =
-        (0..100).map_while(|_| TcpStream::connect(coordinator.rest).ok()).collect();
+    let others: Vec<TcpStream> = (0..100).map_while(|_| TcpStream::connect(coordinator.rest).ok()).collect();
     assert_eq!(others.len(), 100, "they wait in the system's queue at least");
     // It may have to wait; whatever it is answered is true.
     let answer = write(&coordinator, &base.alice, NEW).option("--max-time").option("2").attempt();

@@ -46,8 +46,11 @@ fn the_table_and_the_code_name_the_same_steps() {
     let folder = root().join("host/store/src");
     let files = names(&folder).into_iter().map(|name| folder.join(name));
     let below = names(&folder.join("redb")).into_iter().map(|name| folder.join("redb").join(name));
-    let sources: Vec<String> =
-        files.chain(below).filter(|path| path.is_file()).map(|path| fs::read_to_string(path).unwrap()).collect();
+    let sources: Vec<String> = files
+        .chain(below)
+        .filter(|path| path.is_file())
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
     for text in &sources {
         for call in ["step::reach(\"", ".reached(\""] {
             named.extend(text.split(call).skip(1).map(|rest| rest.split('"').next().unwrap()));
@@ -91,7 +94,8 @@ impl Point {
 
 /// Steps of redb's file are reached more than once: of a transaction these passes are tried, elsewhere the first.
 fn passes(step: &str, operation: Option<Operation>) -> std::ops::Range<u32> {
-    let several = operation.is_some_and(|operation| matches!(operation, Operation::Write | Operation::Update));
+    let several =
+        operation.is_some_and(|operation| matches!(operation, Operation::Write | Operation::Update));
     if step.starts_with("file.") && several { 0..3 } else { 0..1 }
 }
 
@@ -101,7 +105,10 @@ fn check_after_restart(launch: &Launch, operation: Operation, answered: Option<b
     let plain = launch.start();
     let shown = base.look(&plain);
     let done = base.is_done(operation, &shown);
-    assert!(answered.is_none_or(|answered| answered == done), "{what}: answered {answered:?}, found {shown:?}");
+    assert!(
+        answered.is_none_or(|answered| answered == done),
+        "{what}: answered {answered:?}, found {shown:?}"
+    );
     if !done {
         let again = base.request(operation, &plain).send();
         assert_eq!(again.status, 200, "{what}: {}", again.body);
@@ -110,7 +117,8 @@ fn check_after_restart(launch: &Launch, operation: Operation, answered: Option<b
         assert_eq!(base.request(Operation::Set, &plain).send().status, 200, "{what}");
     }
     goes_on(&plain, what);
-    let leftovers: Vec<String> = names(&launch.seal_dir()).into_iter().filter(|name| name.ends_with(".new")).collect();
+    let leftovers: Vec<String> =
+        names(&launch.seal_dir()).into_iter().filter(|name| name.ends_with(".new")).collect();
     assert!(leftovers.is_empty(), "{what}: {leftovers:?}");
 }
 
@@ -329,7 +337,10 @@ fn start_at_every_step(word: &str) {
                     Err(log) => {
                         let named = log.contains("(os error ") && log.contains("data");
                         assert!(named && !log.contains("panicked"), "{what}: {log}");
-                        assert!(!log.contains("damaged"), "a failing disk is not a damaged file: {what}: {log}");
+                        assert!(
+                            !log.contains("damaged"),
+                            "a failing disk is not a damaged file: {what}: {log}"
+                        );
                     }
                 }
                 point.disarm();

@@ -309,7 +309,7 @@ async fn several_faults_at_once_are_refused_recovery_or_served_exactly() {
     let files =
         ["state.redb", "sealed_key"].map(|name| (name, stage.file("now", name), stage.file("older", name)));
     let mut count = Count::default();
-    let mut seed = 0;
+    let mut seed = 0_u64;
     while seed < 100 || Instant::now() < end {
         seed += 1;
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);

@@ -251,7 +251,8 @@ fn a_change_that_may_be_stored_is_not_called_undone_and_its_recovery_secrets_are
         assert_eq!(error, format!("it is not known whether the coordinator stored {what}, {expected}"));
     }
     let secrets = BTreeMap::from([("one".to_owned(), vec![255])]);
-    let make = || Unknown { fingerprint: "ab12".to_owned(), recovery_secrets: secrets.clone(), cause: unknown() };
+    let make =
+        || Unknown { fingerprint: "ab12".to_owned(), recovery_secrets: secrets.clone(), cause: unknown() };
     let kept = r#". Keep its recovery secrets, which are shown only here; they hold if the manifest in force then has the fingerprint ab12: {"RecoverySecrets":{"one":"/w=="}}"#;
     let (set, update, last) = (
         SetManifestError::Unknown(make()),
@@ -260,7 +261,10 @@ fn a_change_that_may_be_stored_is_not_called_undone_and_its_recovery_secrets_are
     );
     let internals = [set.internal(), update.internal(), last.internal()];
     for (text, internal) in [message(&set), message(&update), message(&last)].into_iter().zip(internals) {
-        assert_eq!(text, format!("it is not known whether the coordinator stored the manifest, {expected}{kept}"));
+        assert_eq!(
+            text,
+            format!("it is not known whether the coordinator stored the manifest, {expected}{kept}")
+        );
         assert!(internal.unwrap().contains(INTERNAL));
     }
 }

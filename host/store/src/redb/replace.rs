@@ -96,7 +96,9 @@ impl Redb {
         let database = database.map_err(|error| self.not_done(error))?;
         match read_head(&database) {
             Ok(head) if head == unfinished.head => {}
-            Ok(_) => return Err(StoreError::Read("the stored state is not what was written: restart".into())),
+            Ok(_) => {
+                return Err(StoreError::Read("the stored state is not what was written: restart".into()));
+            }
             Err(Fault(text)) => return Err(StoreError::Read(text)),
         }
         self.is_replaced(database, state_id);
