@@ -151,7 +151,11 @@ impl StateFile {
 
     /// The keys that open the head; `None` if the key file has none for this state that opens, or none that is wrapped
     /// as the head's seal mode wants it (recovery).
-    pub(crate) fn unlock(&self, file: &KeyFile, sealing: &dyn Sealing) -> Result<Option<Unlocked>, OpenError> {
+    pub(crate) fn unlock(
+        &self,
+        file: &KeyFile,
+        sealing: &dyn Sealing,
+    ) -> Result<Option<Unlocked>, OpenError> {
         let entries = file.open(&self.mark.state_id, sealing).map_err(OpenError::SealingKey)?;
         let mut damage = !entries.is_empty();
         for OpenedEntry { policy, data_key, file } in entries {
@@ -180,7 +184,12 @@ impl StateFile {
     }
 
     /// Verifies the whole state.
-    pub(crate) fn load(self, keys: Keyring, head: &Head, key_file: KeyFile) -> Result<(Database, View), OpenError> {
+    pub(crate) fn load(
+        self,
+        keys: Keyring,
+        head: &Head,
+        key_file: KeyFile,
+    ) -> Result<(Database, View), OpenError> {
         let stored = read_all(&self.database);
         let loaded = stored.and_then(|stored| load(&keys, head, stored));
         let state = loaded.map_err(|fault| damaged(&self.path, fault))?;
