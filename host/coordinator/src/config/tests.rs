@@ -136,7 +136,8 @@ fn a_wrong_value_names_its_setting() {
 //
 #[test]
 fn limits_are_options_with_a_table_of_their_own_in_the_file() {
-    let (_directory, path) = file("[limits]\nmax-connections = 100\nmax-requests = 100\nidle-seconds = 200\n");
+    let (_directory, path) =
+        file("[limits]\nmax-connections = 100\nmax-requests = 100\nidle-seconds = 200\n");
     let variables = [("EDG_COORDINATOR_MAX_CONNECTIONS", "200"), ("EDG_COORDINATOR_MAX_REQUESTS", "200")];
     let limits = read(&["--config", &path, "--max-connections", "300"], &variables).unwrap().limits;
     assert_eq!((limits.connections, limits.requests), (300, 200));
@@ -148,11 +149,19 @@ fn limits_are_options_with_a_table_of_their_own_in_the_file() {
 #[test]
 fn a_limit_that_makes_no_sense_is_refused_with_its_range_or_the_one_that_it_contradicts() {
     for (arguments, variables, named) in [
-        (&["--max-connections", "15"][..], &[][..], "max-connections: 15 is out of range; write a number from 16"),
+        (
+            &["--max-connections", "15"][..],
+            &[][..],
+            "max-connections: 15 is out of range; write a number from 16",
+        ),
         (&["--max-manifest-mib", "65"], &[], "from 1 to 64"),
         (&["--request-seconds", "60"], &[], "lower body-seconds"),
         (&["--max-requests", "many"], &[], "max-requests"),
-        (&[], &[("EDG_COORDINATOR_IDLE_SECONDS", "2m")], "EDG_COORDINATOR_IDLE_SECONDS is \"2m\"; write a number"),
+        (
+            &[],
+            &[("EDG_COORDINATOR_IDLE_SECONDS", "2m")],
+            "EDG_COORDINATOR_IDLE_SECONDS is \"2m\"; write a number",
+        ),
     ] {
         let error = format!("{:#}", read(arguments, variables).unwrap_err());
         assert!(error.contains(named), "{error}");
