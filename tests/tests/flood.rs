@@ -21,8 +21,10 @@ fn polite_clients_are_served_during_a_flood_and_all_is_as_before_after_it() {
     // The command itself has judged; this is what it must have judged by.
     assert_eq!(figures["polite"]["kept"]["failed"], 0, "{report}");
     assert!(figures["polite"]["kept"]["answered"].as_u64().unwrap() > 0, "{report}");
-    assert!(figures["peak"]["connections"].as_u64() <= Some(640), "300 on each port and some that end: {report}");
-    for kind in ["idle connections", "heads sent slowly", "bodies sent slowly", "handshakes", "streams reset"] {
+    let connections = figures["peak"]["connections"].as_u64().unwrap();
+    assert!(connections <= 800, "300 on each port, and those that are just making room: {report}");
+    for kind in ["idle connections", "heads sent slowly", "bodies sent slowly", "handshakes", "streams reset"]
+    {
         assert!(figures["attacks"][kind].as_u64().unwrap() > 0, "{kind}: {report}");
     }
 }

@@ -91,8 +91,11 @@ fn every_limit_of_the_server_has_a_row_and_every_option_its_own() {
         assert!(listed.contains(name), "{SERVER}::{name} is not in the table of host/server/README.md");
     }
     assert!(before.contains("pub struct Limits"));
-    let options: BTreeSet<String> =
-        rows.iter().map(|[.., option]| option.trim_matches('`').to_owned()).filter(|option| option != "fixed").collect();
+    let options: BTreeSet<String> = rows
+        .iter()
+        .map(|[.., option]| option.trim_matches('`').to_owned())
+        .filter(|option| option != "fixed")
+        .collect();
     let known: BTreeSet<String> = source
         .lines()
         .filter_map(|line| Some(line.trim().strip_prefix("option(\"")?.split_once('"')?.0.to_owned()))
@@ -103,6 +106,9 @@ fn every_limit_of_the_server_has_a_row_and_every_option_its_own() {
 #[test]
 fn a_wrong_value_would_be_noticed() {
     let source = "    a: usize,\n    a: 2 << 10,\npub(crate) const B: Duration = Duration::from_secs(3);\nconst C: u64 = 1_000;\n";
-    assert_eq!(["a", "B", "C", "D"].map(|name| said(source, name)), [Some(2048), Some(3000), Some(1000), None]);
+    assert_eq!(
+        ["a", "B", "C", "D"].map(|name| said(source, name)),
+        [Some(2048), Some(3000), Some(1000), None]
+    );
     assert_eq!(["2 KiB", "3 s", "1000"].map(told), [2048, 3000, 1000]);
 }

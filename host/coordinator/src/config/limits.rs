@@ -158,8 +158,10 @@ mod tests {
         let mut known: Vec<_> = carrara_server::LIMIT_OPTIONS.iter().map(|option| option.name).collect();
         (options.sort_unstable(), known.sort_unstable());
         assert_eq!(options, known);
-        let most: String =
-            carrara_server::LIMIT_OPTIONS.iter().map(|option| format!("{} = {}\n", option.name, option.most)).collect();
+        let most: String = carrara_server::LIMIT_OPTIONS
+            .iter()
+            .map(|option| format!("{} = {}\n", option.name, option.most))
+            .collect();
         let layer: LimitsLayer = toml::from_str(&most).unwrap();
         assert_ne!(layer.check().unwrap_err().to_string(), "");
     }

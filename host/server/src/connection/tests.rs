@@ -431,7 +431,11 @@ async fn who_asks_and_calls_back_again_and_again_is_cut_off() {
     };
     timeout(HANG, asking).await.expect("the server keeps the connection open");
     let _ = ended.await;
-    let counted = async { while server.pressure.how_many(Closed::CalledBack) == 0 { tokio::task::yield_now().await } };
+    let counted = async {
+        while server.pressure.how_many(Closed::CalledBack) == 0 {
+            tokio::task::yield_now().await
+        }
+    };
     timeout(HANG, counted).await.unwrap();
     assert_eq!(server.ask_http1("/").await.status(), StatusCode::OK);
 }

@@ -21,7 +21,7 @@ async fn get(uri: &str) -> (StatusCode, String) {
 }
 
 /// What there is; everything else is 405. Written down once more, so that nothing is there, or gone, by accident.
-const ENDPOINTS: [(&str, &str); 30] = [
+const ENDPOINTS: [(&str, &str); 31] = [
     ("GET", "/status"),
     ("GET", "/api/v2/status"),
     ("GET", "/manifest"),
@@ -48,6 +48,7 @@ const ENDPOINTS: [(&str, &str); 30] = [
     ("POST", "/api/v2/sign-quote"),
     ("POST", "/api/v2/monotonic-counter"),
     ("GET", "/api/v2/audit"),
+    ("GET", "/api/v2/backup"),
     ("POST", "/recover"),
     ("POST", "/api/v2/recover"),
     ("GET", "/api/v2/recover/public-key"),
