@@ -371,6 +371,7 @@ fn a_start_that_dies_or_fails_while_it_removes_an_old_key_is_finished_by_the_nex
     start_at_every_step("trim");
 }
 
+//
 // The disk fails at once and stays so: nobody knows, reads go on, and no restart is needed when it is good again.
 #[test]
 fn while_the_disk_stays_broken_nobody_knows_and_reads_go_on() {
