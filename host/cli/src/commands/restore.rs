@@ -88,7 +88,7 @@ impl<'a> Target<'a> {
 
     fn fill(mut self, source: File) -> Result<Description> {
         let copy = archive::read(BufReader::new(source), |name| {
-            let path = self.new(name);
+            let path = self.beside(name);
             remove_if_there(&path)
                 .and_then(|()| Durable::create(&path))
                 .map(|file| Box::new(file) as Box<dyn Write>)
@@ -102,13 +102,13 @@ impl<'a> Target<'a> {
     /// The key first: it decides.
     fn rename(&self) -> io::Result<()> {
         self.sync()?;
-        fs::rename(self.new(KEY), self.path.join(KEY))?;
+        fs::rename(self.beside(KEY), self.path.join(KEY))?;
         self.sync()?;
-        fs::rename(self.new(STATE), self.path.join(STATE))?;
+        fs::rename(self.beside(STATE), self.path.join(STATE))?;
         self.sync()
     }
 
-    fn new(&self, name: &str) -> PathBuf {
+    fn beside(&self, name: &str) -> PathBuf {
         self.path.join(format!("{name}.new"))
     }
 
@@ -121,7 +121,7 @@ impl Drop for Target<'_> {
     fn drop(&mut self) {
         if !self.kept && !self.path.join(KEY).exists() {
             for name in [KEY, STATE] {
-                let _ = remove_if_there(&self.new(name));
+                let _ = remove_if_there(&self.beside(name));
             }
         }
     }
