@@ -44,6 +44,8 @@ pub(crate) struct Life<'a> {
     keepers: Arc<Keepers>,
     /// What a start takes, to aim kills at it.
     start: Duration,
+    /// What an update takes when nothing else is done.
+    update: Duration,
 }
 
 impl<'a> Life<'a> {
@@ -65,6 +67,7 @@ impl<'a> Life<'a> {
             model: Arc::new(Mutex::new(Model::new())),
             keepers: Arc::new(Keepers::default()),
             start,
+            update: start,
         })
     }
 
@@ -140,7 +143,7 @@ impl<'a> Life<'a> {
             killed += 1;
             let mut setting = JoinSet::new();
             setting.spawn(set_manifest(Arc::clone(&site)));
-            tokio::time::sleep(round.delay(self.start)).await;
+            tokio::time::sleep(round.delay(self.start, self.update)).await;
             site.will_be_killed();
             self.kill(server, round.phase, totals)?;
             let answered = setting.join_next().await.context("a client")?.context("a client crashed")??;
@@ -171,7 +174,7 @@ impl<'a> Life<'a> {
         if round.phase == Phase::Start {
             let folder = self.folder()?;
             let server = self.launch.spawn_in(folder)?;
-            tokio::time::sleep(round.delay(self.start)).await;
+            tokio::time::sleep(round.delay(self.start, self.update)).await;
             return self.kill(server, round.phase, totals);
         }
         let (server, site) = self.start().await?;
@@ -179,7 +182,8 @@ impl<'a> Life<'a> {
         checks::everything(&site).await?;
         let mut clients = JoinSet::new();
         self.load(round, &site, totals.round, &mut clients);
-        tokio::time::sleep(round.delay(self.start)).await;
+        let delay = round.delay(self.start, self.update);
+        tokio::time::sleep(delay).await;
         site.will_be_killed();
         self.kill(server, round.phase, totals)?;
         let ended = async {
@@ -188,7 +192,13 @@ impl<'a> Life<'a> {
             }
             anyhow::Ok(())
         };
-        tokio::time::timeout(CLIENTS_LIMIT, ended).await.context("a client hangs")?
+        tokio::time::timeout(CLIENTS_LIMIT, ended).await.context("a client hangs")??;
+        if round.phase == Phase::Update && round.alone {
+            // As long as what was waited for if it was answered, else longer: kills end up around its end.
+            let answered = self.model().updates.under_way().is_none();
+            self.update = if answered { (self.update + delay) * 45 / 100 } else { self.update * 11 / 10 };
+        }
+        Ok(())
     }
 
     fn load(&self, round: &Round, site: &Arc<Site>, number: u64, clients: &mut JoinSet<anyhow::Result<()>>) {

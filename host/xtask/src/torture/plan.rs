@@ -95,7 +95,8 @@ pub(crate) struct Round {
     pub(crate) update: Update,
     /// In that phase: nobody but the updater works, so that more kills hit the update's own commit.
     pub(crate) alone: bool,
-    /// From the phase's beginning to the kill, in thousandths of what a start takes: on a slow machine all takes longer.
+    /// From the phase's beginning to the kill, in thousandths of what a start or an update takes: on a slow machine all
+    /// takes longer.
     delay: u64,
 }
 
@@ -131,16 +132,22 @@ impl Round {
             // Short ones hit the first commits and many fit into an hour; long ones find what needs time.
             Phase::Load if random.percent(60) => 500,
             Phase::Load => 3000,
-            Phase::Update if alone => 1000,
+            Phase::Update if alone => 800,
             Phase::Update | Phase::FirstManifest => 5000,
         };
-        let delay = random.below(most);
+        // What an update computes takes longest; what shall be hit comes after it.
+        let least = if phase == Phase::Update && alone { 500 } else { 0 };
+        let delay = least + random.below(most);
         Self { phase, update, alone, delay }
     }
 
-    /// How long after the phase's beginning the server is killed, where a start takes so long.
-    pub(crate) fn delay(&self, start: Duration) -> Duration {
-        let unit = if self.phase == Phase::Start { start } else { start.min(MOST) };
+    /// How long after the phase's beginning the server is killed, where a start and an update take so long.
+    pub(crate) fn delay(&self, start: Duration, update: Duration) -> Duration {
+        let unit = match self.phase {
+            Phase::Start => start,
+            Phase::Update if self.alone => update,
+            _ => start.min(MOST),
+        };
         unit * self.delay as u32 / 1000
     }
 }
@@ -170,8 +177,8 @@ mod tests {
             assert!(rounds.iter().any(|round| round.phase == Phase::Update && round.update == update));
         }
         let start = Duration::from_millis(80);
-        assert!(rounds.iter().all(|round| round.delay(start) < Duration::from_millis(400)));
-        let update = rounds.iter().find(|round| round.phase == Phase::Update).unwrap();
-        assert_eq!(update.delay(MOST), update.delay(MOST * 9), "however slow the machine is");
+        assert!(rounds.iter().all(|round| round.delay(start, start) < Duration::from_millis(400)));
+        let load = rounds.iter().find(|round| round.phase == Phase::Load).unwrap();
+        assert_eq!(load.delay(MOST, MOST), load.delay(MOST * 9, MOST), "however slow the machine is");
     }
 }
