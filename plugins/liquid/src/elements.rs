@@ -7,6 +7,9 @@ use crate::{Failure, failure};
 /// small. Real templates stay below 10.
 const MAX_DEPTH: usize = 64;
 
+/// Digits of a number that an error shows.
+const SHOWN_DIGITS: usize = 40;
+
 /// A `{{ value }}` or `{% tag %}`.
 pub(crate) struct Element<'a> {
     /// Where its braces open, in bytes.
@@ -37,6 +40,33 @@ pub(crate) fn elements(text: &str) -> Vec<Element<'_>> {
         }
     }
     found
+}
+
+/// Whether a value or tag spans lines, in `raw` and `comment`, too.
+pub(crate) fn span_lines(text: &str) -> bool {
+    let mut pos = 0;
+    while let Some(element) = next(text, pos) {
+        if text.get(element.start..element.end).is_none_or(|element| element.contains('\n')) {
+            return true;
+        }
+        pos = element.end;
+    }
+    false
+}
+
+/// Refuses a number that the engine takes for an integer and cannot hold; it would panic.
+pub(crate) fn check_numbers(elements: &[Element<'_>]) -> Result<(), Failure> {
+    let digits = |element: &Element<'_>| {
+        let runs = element.inner.split(|c: char| !c.is_ascii_digit());
+        runs.filter(|run| !run.is_empty()).find(|run| run.parse::<i64>().is_err()).map(str::to_owned)
+    };
+    match elements.iter().find_map(digits) {
+        Some(run) => {
+            let shown: String = run.chars().take(SHOWN_DIGITS).collect();
+            Err(failure::without_place(&format!("a number is too large: {shown}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Refuses a template that nests too deep.

@@ -54,6 +54,16 @@ pub(crate) fn of_engine(error: &liquid::Error, marks: &Marks) -> Failure {
     Failure { line, column, message: format!("template: data:{position} {cause}") }
 }
 
+/// The same, where the engine read the text with its line ends as spaces.
+pub(crate) fn in_one_line(error: &liquid::Error, marks: &Marks, text: &str) -> Failure {
+    let text_of_error = marks.erase(&error.to_string());
+    let Some((_, offset)) = place(&text_of_error) else { return of_engine(error, marks) };
+    let before = text.chars().take(usize::try_from(offset).unwrap_or(usize::MAX));
+    let (line, column) =
+        before.fold((1, 0), |(line, column), c| if c == '\n' { (line + 1, 0) } else { (line, column + 1) });
+    Failure { line, column, message: format!("template: data:{line}:{column}: {}", cause(&text_of_error)) }
+}
+
 /// The engine writes ` --> LINE:COLUMN`, both from 1.
 fn place(text: &str) -> Option<(u32, u32)> {
     let (_, after) = text.split_once("--> ")?;

@@ -32,9 +32,12 @@ pub fn render(text: &[u8], target: Target, secrets: &dyn Secrets) -> Result<Vec<
     }
     let marks = Marks::absent_from(text).ok_or_else(failure::no_mark)?;
     let text = marks.carry(text);
-    elements::check_nesting(&elements::elements(&text))?;
+    let elements = elements::elements(&text);
+    elements::check_nesting(&elements)?;
+    elements::check_numbers(&elements)?;
     let fail = |error: &liquid::Error| failure::of_engine(error, &marks);
     let parser = filters::builder(target, &marks).build().map_err(|error| fail(&error))?;
+    check_syntax(&parser, &text, &marks)?;
     let template = parser.parse(&text).map_err(|error| fail(&error))?;
     let root = Root::new(secrets, &marks);
     let mut rendered = Vec::new();
@@ -48,6 +51,22 @@ pub fn render(text: &[u8], target: Target, secrets: &dyn Secrets) -> Result<Vec<
     }
     let rendered = String::from_utf8(rendered).map_err(|_| failure::broken())?;
     marks.split(&rendered, secrets)
+}
+
+/// To explain a mistake the engine reads the template again from the beginning of the line, cut by characters where bytes are
+/// meant. With a value that spans lines, or a letter beyond ASCII, it may then find no mistake, and panics. Such a template
+/// is read in one line and in ASCII first, which is right or wrong just as it is.
+fn check_syntax(parser: &liquid::Parser, text: &str, marks: &Marks) -> Result<(), Failure> {
+    if text.is_ascii() && !elements::span_lines(text) {
+        return Ok(());
+    }
+    let plain = |c: char| match c {
+        '\n' | '\r' => ' ',
+        ascii if ascii.is_ascii() => ascii,
+        _ => '\u{1}',
+    };
+    let line: String = text.chars().map(plain).collect();
+    parser.parse(&line).map(drop).map_err(|error| failure::in_one_line(&error, marks, text))
 }
 
 #[cfg(test)]

@@ -354,3 +354,29 @@ fn half_a_block_in_a_comment_is_a_comment_and_a_comment_without_end_is_an_error(
         assert!(failure.message.contains("Unclosed block"), "{template}: {failure}");
     }
 }
+
+// The engine panics on all of these.
+#[test]
+fn mistakes_after_letters_beyond_ascii_and_values_of_several_lines_are_reported_with_their_place() {
+    for (template, line, column) in [
+        ("{{ '\u{e4}' }}{{ '}}", 1, 10),
+        ("a\n{{ 'a\n{{ ' }}{{ '}}", 3, 8),
+        ("{% raw %}{{ 'a\n{{ ' }}{% endraw %}{{ '}}", 2, 20),
+    ] {
+        let failure = render(template.as_bytes(), Target::File, &Fake::new()).unwrap_err();
+        assert_eq!((failure.line, failure.column), (line, column + 2), "{template}: {failure}");
+        assert!(failure.message.starts_with(&format!("template: data:{line}:{}: ", column + 2)), "{failure}");
+    }
+    assert!(render(b"{{'\x90'}}{{'}}", Target::File, &Fake::new()).is_err());
+    assert_eq!(file("\u{e4}{{ 'a\n\u{e4}' | upcase }}"), "\u{e4}A\n\u{c4}");
+}
+
+// The engine panics on what no 64 bits hold.
+#[test]
+fn a_number_that_is_too_large_is_refused() {
+    assert_eq!(file("{{ 9223372036854775807 }}"), "9223372036854775807");
+    let refused = "template: data: a number is too large: 9223372036854775808";
+    assert_eq!(file("{{ 9223372036854775808 }}"), refused);
+    assert_eq!(file("{% if x == 9223372036854775808 %}{% endif %}"), refused);
+    assert_eq!(file("{% raw %}{{ 9223372036854775808 }}{% endraw %}"), "{{ 9223372036854775808 }}");
+}
