@@ -25,10 +25,10 @@ impl<F: Future> InTurn<F> {
     }
 
     fn turn(&mut self, context: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
-        if self.waiting.is_none() {
-            if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
-                return Poll::Ready(Some(turn));
-            }
+        if self.waiting.is_none()
+            && let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned()
+        {
+            return Poll::Ready(Some(turn));
         }
         let turns = &self.turns;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(Arc::clone(turns).acquire_owned()));
