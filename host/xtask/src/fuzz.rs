@@ -119,9 +119,13 @@ fn rotate(program: &Program, targets: &[String], time: Duration, jobs: usize) ->
             scope.spawn(|| {
                 while let Some(index) = take_next(&next, &totals, end) {
                     let left = end.saturating_duration_since(Instant::now());
-                    let target = &targets[index];
+                    let Some(target) = targets.get(index) else { return };
                     match program.turn(target, turn.min(left.max(Duration::from_secs(1)))) {
-                        Ok(turn) => add(target, &mut open(&totals)[index], turn),
+                        Ok(turn) => {
+                            if let Some(total) = open(&totals).get_mut(index) {
+                                add(target, total, turn);
+                            }
+                        }
                         Err(error) => println!("{target}: {error:#}"),
                     }
                 }

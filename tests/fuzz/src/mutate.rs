@@ -113,7 +113,11 @@ fn mutate(bytes: &mut Vec<u8>, others: &[Vec<u8>], random: &mut Random) {
             let value = random.byte();
             flip(bytes, at, |_| value);
         }
-        2 => flip(bytes, at, |byte| if at % 2 == 0 { byte.wrapping_add(1) } else { byte.wrapping_sub(1) }),
+        2 => flip(
+            bytes,
+            at,
+            |byte| if at.is_multiple_of(2) { byte.wrapping_add(1) } else { byte.wrapping_sub(1) },
+        ),
         3 => drop(bytes.drain(at..until)),
         4 => bytes.truncate(at),
         5 => {

@@ -21,12 +21,11 @@ fn genuine() -> &'static (Vec<u8>, String) {
 
 pub(super) fn run(input: &[u8]) {
     let (root, note) = genuine();
-    if let Ok(text) = std::str::from_utf8(input) {
-        if let Ok(checkpoint) = Checkpoint::verify(text, root) {
-            let signed = |note: &str| note.rsplit_once("\n\n").map(|(text, _)| text.to_owned());
-            assert_eq!(signed(text), signed(note), "a note that was never signed");
-            assert_eq!(checkpoint.as_note(), text);
-        }
+    let text = std::str::from_utf8(input).unwrap_or_default();
+    if let Ok(checkpoint) = Checkpoint::verify(text, root) {
+        let signed = |note: &str| note.rsplit_once("\n\n").map(|(text, _)| text.to_owned());
+        assert_eq!(signed(text), signed(note), "a note that was never signed");
+        assert_eq!(checkpoint.as_note(), text);
     }
     let _ = Checkpoint::verify(note, input);
 

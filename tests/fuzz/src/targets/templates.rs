@@ -1,4 +1,4 @@
-//! What targets of template text share. The first byte says where the result goes.
+//! What targets of template text share. Every text is rendered for a file and for an environment variable.
 
 use carrara_plugin_support::Failure;
 use carrara_plugin_support::secrets::Secrets;
@@ -9,7 +9,10 @@ use crate::world::catalog;
 /// No template makes more of what it writes than the memory of a guest holds.
 const MAX_OUTPUT_BYTES: usize = 256 << 20;
 
-pub(super) fn run(input: &[u8], render: fn(&[u8], Target, &dyn Secrets) -> Result<Vec<Chunk>, Failure>) {
+/// A renderer, natively.
+type Render = fn(&[u8], Target, &dyn Secrets) -> Result<Vec<Chunk>, Failure>;
+
+pub(super) fn run(input: &[u8], render: Render) {
     if is_a_bomb(input) {
         return;
     }
