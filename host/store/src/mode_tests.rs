@@ -315,3 +315,29 @@ fn the_mode_in_force_is_no_change() {
         assert_eq!(steps, expected);
     }
 }
+
+#[test]
+fn no_change_touches_the_files_that_were_put_in_the_place_of_its_own() {
+    for batch in [
+        rekeying(put("a", "2")),
+        to(SealMode::UniqueKey, put("a", "2")),
+        to(SealMode::Disabled, put("a", "2")),
+    ] {
+        let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let mut writers: Vec<Writer> = [&folder, &other].map(|dir| watched(dir.path()).0).into();
+        for writer in &mut writers {
+            writer.create(&new_state(), &put("a", "1")).unwrap();
+        }
+        drop(writers.pop());
+        for name in ["sealed_key", "state.redb"] {
+            fs::rename(other.path().join(name), folder.path().join(name)).unwrap();
+        }
+        let before = (fs::read(folder.path().join("sealed_key")).unwrap(), file_names(folder.path()));
+        let error = writers[0].commit_resealing(&batch).unwrap_err();
+        assert!(error.to_string().contains("was replaced"), "{error}");
+        drop(writers);
+        let after = (fs::read(folder.path().join("sealed_key")).unwrap(), file_names(folder.path()));
+        assert_eq!(after, before);
+        assert_eq!(found(folder.path()).2, Some(b"1".to_vec()));
+    }
+}

@@ -150,6 +150,8 @@ impl Medium for Redb {
     }
 
     fn rekey(&mut self, rekeying: &Rekeying) -> Result<(), StoreError> {
+        // Before the key's file is written, too: it may be the other state's, and hold its only key.
+        self.check_place()?;
         self.directory.write_new_key(&rekeying.both).map_err(|error| self.failed(&error))?;
         self.reached("rekey.both-written")?;
         self.directory.rename_key_durably().map_err(|error| self.failed(&error))?;

@@ -45,6 +45,9 @@ impl Redb {
     }
 
     pub(super) fn withdraw_files(&mut self, mark: &Mark, head: &Sealed) -> Result<(), StoreError> {
+        if self.place.is_some() {
+            self.check_place()?;
+        }
         if let Some(previous) = self.previous {
             let key_file = KeyFile::withdrawal(mark.kind).encode();
             self.unfinished = Some(Unfinished { key_file, head: head.clone(), state_id: None });
