@@ -11,7 +11,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ::redb::{Database, DatabaseError};
 use carrara_core::ports::{Sealing, SealingKind};
@@ -19,7 +19,7 @@ use carrara_core::ports::{Sealing, SealingKind};
 use self::layer::Layer;
 pub use self::report::{Checked, Report, Verdict};
 use crate::error::OpenError;
-use crate::files::{ARCHIVE, KEY, LOCK, OTHER_SYSTEM, STATE, archived, holder};
+use crate::files::{ARCHIVE, KEY, LOCK, OTHER_SYSTEM, STATE, archived, holder, open_regular, read_small};
 use crate::key_file::KeyFile;
 use crate::mark::MarkError;
 use crate::redb::{open_over, read_all, read_recovery_data};
@@ -47,7 +47,7 @@ fn lock(directory: &Path) -> Result<Option<File>, String> {
             directory.display()
         ));
     }
-    let lock = match File::open(directory.join(LOCK)) {
+    let lock = match open_regular(&directory.join(LOCK)) {
         Ok(lock) => lock,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
@@ -93,7 +93,7 @@ impl Check<'_> {
                 "{}: the state was withdrawn (SealMode Disabled); the next start moves what is left into the archive",
                 key.display()
             ));
-        } else if state.exists() {
+        } else if state.exists() && !is_decided(&new, &found) {
             self.state(&state, &found, true);
         } else if new.exists() && key.exists() {
             self.report.note(format!("{}: the next start puts it in its place", new.display()));
@@ -156,7 +156,7 @@ impl Check<'_> {
     }
 
     fn key(&mut self, path: &Path) -> Key {
-        let bytes = match fs::read(path) {
+        let bytes = match read_small(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Key::Missing,
             Err(error) => {
@@ -278,7 +278,7 @@ impl Check<'_> {
         for (_, entry) in entries {
             let state = entry.join(STATE);
             if state.exists() {
-                let key = match fs::read(entry.join(KEY)).map(|bytes| KeyFile::decode(&bytes)) {
+                let key = match read_small(&entry.join(KEY)).map(|bytes| KeyFile::decode(&bytes)) {
                     Ok(Ok(key)) => Key::Good(key),
                     // Archived in recovery: there was none.
                     _ => Key::Unreadable,
@@ -294,6 +294,13 @@ impl Check<'_> {
     }
 }
 
+/// Whether the key is the new state's: then the next start puts it in its place, whatever lies there.
+fn is_decided(new: &Path, key: &Key) -> bool {
+    let Key::Good(key) = key else { return false };
+    let mark = catch_unwind(|| Some(StateFile::of(new.to_owned(), open_layered(new)).ok()?.mark));
+    mark.ok().flatten().is_some_and(|mark| key.names(&mark.state_id))
+}
+
 fn other_kind(path: &Path, found: SealingKind, expected: SealingKind) -> String {
     OpenError::OtherKind { path: path.to_owned(), found, expected }.to_string()
 }
@@ -303,8 +310,7 @@ const CACHE_BYTES: usize = 8 << 20;
 
 fn open_layered(path: &Path) -> Result<Database, DatabaseError> {
     let damaged = |text: &str| DatabaseError::Storage(::redb::StorageError::Corrupted(text.to_owned()));
-    let path: PathBuf = path.to_owned();
-    let layer = Layer::over(File::open(path)?)?;
+    let layer = Layer::over(open_regular(path)?)?;
     if layer.is_empty() {
         // redb would make a new database of it.
         return Err(damaged("it is empty"));

@@ -6,9 +6,12 @@
 //! the state that is in use.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use carrara_types::backup::SMALL_FILE_BYTES;
+use rustix::fs::OFlags;
 
 use crate::error::OpenError;
 use crate::mark::StateId;
@@ -34,13 +37,10 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Makes the directory if need be (0700), proves that it can be written, and locks it.
+    /// Makes the directory if need be (0700), locks it, and proves that it can be written.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         let unusable = |source| OpenError::Directory { path: path.to_owned(), source };
         make_durable(path).map_err(unusable)?;
-        let probe = path.join(PROBE);
-        step::reach("directory.probe").map_err(unusable)?;
-        write_file(&probe, &[]).and_then(|()| fs::remove_file(&probe)).map_err(unusable)?;
         step::reach("directory.lock").map_err(unusable)?;
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
@@ -54,6 +54,9 @@ impl Directory {
             Err(fs::TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(fs::TryLockError::Error(error)) => return Err(unusable(error)),
         }
+        let probe = path.join(PROBE);
+        step::reach("directory.probe").map_err(unusable)?;
+        write_file(&probe, &[]).and_then(|()| fs::remove_file(&probe)).map_err(unusable)?;
         // For the message to whoever comes second; nothing depends on it.
         let _ = lock.set_len(0).and_then(|()| (&lock).write_all(std::process::id().to_string().as_bytes()));
         let other = path.join(OTHER_SYSTEM);
@@ -86,7 +89,7 @@ impl Directory {
 
     /// The key file's bytes, `None` if there is no such file.
     pub(crate) fn read_key(&self) -> Result<Option<Vec<u8>>, OpenError> {
-        match fs::read(self.key()) {
+        match read_small(&self.key()) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(OpenError::Directory { path: self.path.clone(), source }),
@@ -161,9 +164,11 @@ impl Directory {
         step::reach("archive.make")?;
         let archive = self.path.join(ARCHIVE);
         make_private(&archive)?;
-        let number = self.archived()?.last().map_or(0, |(number, _)| *number) + 1;
-        let entry = archive.join(format!("{}-{number:06}", hex::encode(state_id)));
+        let last = self.archived()?.last().map_or(0, |(number, _)| *number);
+        let number = last.checked_add(1).ok_or_else(|| io::Error::other("the archive has no number left"))?;
+        let entry = archive.join(entry_name(state_id, number));
         make_private(&entry)?;
+        self.prove_reach(&entry)?;
         if self.key().exists() {
             // Key files are never written in place, so that the two names may share one.
             link_or_copy(&self.key(), &entry.join(KEY))?;
@@ -172,6 +177,16 @@ impl Directory {
         sync_directory(&entry)?;
         sync_directory(&archive)?;
         self.sync()
+    }
+
+    /// A rename reaches no other file system. Better now than after the deciding step, when nothing but it is left.
+    fn prove_reach(&self, entry: &Path) -> io::Result<()> {
+        let (probe, there) = (self.path.join(PROBE), entry.join(PROBE));
+        remove_if_there(&probe)?;
+        drop(create_private(&probe)?);
+        let moved = fs::rename(&probe, &there);
+        remove_if_there(if moved.is_ok() { &there } else { &probe })?;
+        moved
     }
 
     /// Moves the state's file, if there is one, to the entry that waits for it.
@@ -223,7 +238,26 @@ impl Directory {
 
 /// The process that says it has the directory. Its id is of its own container or enclave.
 pub(crate) fn holder(path: &Path) -> Option<u32> {
-    fs::read_to_string(path.join(LOCK)).ok()?.trim().parse().ok()
+    let bytes = read_small(&path.join(LOCK)).ok()?;
+    std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+}
+
+/// The bytes of a key file or lock. Of a file that is too long to be one, so many that it is damaged.
+pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.take(SMALL_FILE_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a file to read it; refuses what is none, as opening a pipe would wait for whoever writes it.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name} is no file")))
 }
 
 /// A new empty file that only its owner may read. Refuses an existing one.
@@ -279,16 +313,32 @@ fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     File::open(to)?.sync_all()
 }
 
-/// Numbered entries of the archive, oldest first; what has no number was put there by someone else and stays.
+/// Entries of the archive, oldest first; what is named otherwise was put there by someone else and stays.
 pub(crate) fn archived(archive: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(archive)? {
-        let path = entry?.path();
-        let number = path.file_name().and_then(|name| name.to_str()?.rsplit_once('-')?.1.parse().ok());
-        entries.extend(number.map(|number| (number, path)));
+        let entry = entry?;
+        let number = entry.file_name().to_str().and_then(entry_number);
+        if let Some(number) = number.filter(|_| entry.path().is_dir()) {
+            entries.push((number, entry.path()));
+        }
     }
     entries.sort();
     Ok(entries)
+}
+
+/// An entry is named for its state, and numbered.
+fn entry_name(state_id: &StateId, number: u64) -> String {
+    format!("{}-{number:06}", hex::encode(state_id))
+}
+
+/// The number in a name that [`entry_name`] makes.
+fn entry_number(name: &str) -> Option<u64> {
+    let (id, number) = name.split_once('-')?;
+    let mut state_id = StateId::default();
+    hex::decode_to_slice(id, &mut state_id).ok()?;
+    let number = number.parse().ok()?;
+    (entry_name(&state_id, number) == name).then_some(number)
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
@@ -340,6 +390,50 @@ mod tests {
         assert_eq!(fs::read(entries[7].1.join(STATE)).unwrap(), [9]);
     }
 
+    // Neither looks like an entry of the archive closely enough to be removed, nor ends a start.
+    #[test]
+    fn what_others_put_into_the_archive_is_no_entry_whatever_number_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        let path = folder.path().join(ARCHIVE);
+        let id = "01".repeat(16);
+        let foreign = ["before-2024", "x-18446744073709551615", &format!("{id}-7"), &format!("{id}-+00007")];
+        for name in foreign {
+            fs::create_dir_all(path.join(name)).unwrap();
+            fs::write(path.join(name).join("note.txt"), b"kept").unwrap();
+        }
+        fs::write(path.join(format!("{id}-000008")), b"a file").unwrap();
+        for _ in 0..=MAX_ARCHIVED {
+            fs::write(directory.state(), b"one").unwrap();
+            archive(&directory, &[2; 16]);
+            directory.prune_archive().unwrap();
+            directory.discard_new().unwrap();
+        }
+        assert!(foreign.iter().all(|name| path.join(name).join("note.txt").exists()));
+        let entries = archived(&path).unwrap();
+        let numbers: Vec<u64> = entries.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, (2..=9).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn an_archive_on_another_file_system_is_refused_before_anything_is_decided() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+        let directory = Directory::open(folder.path()).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), folder.path().join(ARCHIVE)).unwrap();
+        // Also where there is no key, of which a link would be made.
+        for key in [false, true] {
+            if key {
+                fs::write(directory.key(), b"key").unwrap();
+            }
+            fs::write(directory.state(), b"one").unwrap();
+            let error = directory.begin_archive(&[1; 16]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::CrossesDevices);
+            assert!(crate::remedy::remedy(&error).contains("archive"));
+            directory.discard_new().unwrap();
+            assert!(names(elsewhere.path()).is_empty());
+        }
+    }
+
     #[test]
     fn the_same_state_is_archived_twice_without_overwriting() {
         let folder = tempfile::tempdir().unwrap();
@@ -383,6 +477,15 @@ mod tests {
         // Relative, as the default is.
         assert!(make_durable(Path::new(".")).unwrap().is_empty());
         assert_eq!(named(Path::new("bare").parent().unwrap()), Path::new("."));
+    }
+
+    #[test]
+    fn who_comes_second_is_told_so_before_it_writes_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = Directory::open(folder.path()).unwrap();
+        // Where a probe would end otherwise.
+        fs::create_dir(folder.path().join(PROBE)).unwrap();
+        assert!(matches!(Directory::open(folder.path()), Err(OpenError::InUse { holder: Some(_), .. })));
     }
 
     // EDG_COORDINATOR_SEAL_DIR: made with 0700

@@ -15,6 +15,9 @@ pub(crate) fn remedy(error: &Error) -> &'static str {
         }
         ErrorKind::ReadOnlyFilesystem => "mount its file system writable",
         ErrorKind::PermissionDenied => "make it writable for the coordinator, or choose another one",
+        ErrorKind::CrossesDevices => {
+            "make its archive a directory in it, on the same file system: no link and no mount"
+        }
         ErrorKind::NotFound => "put it back where it was",
         _ if error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)) => {
             "raise the limit of open files (ulimit -n), or wait until connections end"
@@ -37,6 +40,7 @@ mod tests {
             (13, "writable"),
             (2, "put it back"),
             (24, "ulimit -n"),
+            (18, "archive"),
             (5, "check the disk"),
         ] {
             let text = remedy(&Error::from_raw_os_error(code));

@@ -262,6 +262,50 @@ async fn a_replacement_that_was_decided_is_checked_as_the_state_that_it_will_be(
     assert!(!state.exists());
 }
 
+#[tokio::test]
+async fn a_replacement_that_was_decided_while_the_old_state_is_still_at_its_place_is_no_damage() {
+    let (folder, new) = (set_up().await, set_up().await);
+    fs::copy(new.path().join("sealed_key"), folder.path().join("sealed_key")).unwrap();
+    let beside = folder.path().join("state.redb.new");
+    fs::copy(new.path().join("state.redb"), &beside).unwrap();
+    for (sealing, verdict) in [(Some(sealing()), Verdict::Sound), (None, Verdict::Unopened)] {
+        let report = check(folder.path(), sealing.as_deref());
+        assert_eq!((report.verdict(), report.states().len()), (verdict, 1), "{report}");
+        assert_eq!(report.states()[0].path, beside, "{report}");
+        assert!(report.notes().join("\n").contains("next start"), "{report}");
+    }
+    assert_eq!(start(folder.path()).await.unwrap().found(), Found::Open, "as the check says");
+}
+
+/// Checks in a thread of its own, which a pipe that nobody writes must not keep for ever.
+fn check_in_time(dir: &Path) -> Report {
+    let (dir, (done, answer)) = (dir.to_owned(), std::sync::mpsc::channel());
+    std::thread::spawn(move || done.send(with_key(&dir)));
+    answer.recv_timeout(std::time::Duration::from_secs(60)).expect("the check ends")
+}
+
+#[tokio::test]
+async fn what_is_no_file_or_too_large_is_named_and_never_holds_the_check_up() {
+    for name in ["sealed_key", "state.redb", "state.redb.new", "lock", "archive"] {
+        let folder = set_up().await;
+        let path = folder.path().join(name);
+        let _ = fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        if name == "state.redb.new" {
+            fs::remove_file(folder.path().join("state.redb")).unwrap();
+        }
+        let report = check_in_time(folder.path());
+        assert!(matches!(report.verdict(), Verdict::Damaged | Verdict::Unknown), "{name}: {report}");
+        assert!(report.to_string().contains(name), "{name}: {report}");
+    }
+    let folder = set_up().await;
+    let key = fs::OpenOptions::new().write(true).open(folder.path().join("sealed_key")).unwrap();
+    key.set_len(1 << 42).unwrap();
+    assert_damaged(&check_in_time(folder.path()), &["sealed_key is damaged"]);
+    // A start is in recovery, as of any damaged key.
+    assert_eq!(start(folder.path()).await.unwrap().found(), Found::Locked);
+}
+
 // L-35
 #[tokio::test]
 async fn a_state_that_was_withdrawn_lies_in_the_archive_and_the_directory_is_sound() {
