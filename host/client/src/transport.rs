@@ -117,7 +117,9 @@ impl Client {
                 let (head, body) = self.exchange(stream, method, path, body).await?;
                 self.whole(&head, body).await
             };
-            tokio::time::timeout(self.limits.answer, exchange).await.map_err(|_| self.late(self.limits.answer))?
+            tokio::time::timeout(self.limits.answer, exchange)
+                .await
+                .map_err(|_| self.late(self.limits.answer))?
         };
         self.told_if_failed(asked.await)
     }
@@ -134,7 +136,8 @@ impl Client {
         let asked = async {
             let stream = self.connected().await?;
             let exchange = self.exchange(stream, Method::GET, path, Vec::new());
-            let (head, mut body) = tokio::time::timeout(self.limits.answer, exchange).await.map_err(late)??;
+            let (head, mut body) =
+                tokio::time::timeout(self.limits.answer, exchange).await.map_err(late)??;
             if head.status != StatusCode::OK {
                 let whole = tokio::time::timeout(self.limits.answer, self.whole(&head, body)).await;
                 return whole.map_err(late)?.map(Some);

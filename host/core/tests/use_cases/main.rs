@@ -42,5 +42,5 @@ mod update_parties;
 mod update_races;
 mod update_recovery_keys;
 mod update_whole;
-mod upgrade;
 mod update_world;
+mod upgrade;

@@ -70,7 +70,10 @@ async fn no_outcome_prints_a_secret() {
 #[test]
 fn what_goes_to_the_store_prints_no_secret() {
     let secret = || SecretBytes::new("record", b"hunter2hunter2".to_vec());
-    hides(&NewState { data_key: secret(), recovery_data: Vec::new(), seal_mode: SealMode::ProductKey }, b"hunter2hunter2");
+    hides(
+        &NewState { data_key: secret(), recovery_data: Vec::new(), seal_mode: SealMode::ProductKey },
+        b"hunter2hunter2",
+    );
     hides(&Batch { puts: vec![("k".to_owned(), secret())], ..Batch::default() }, b"hunter2hunter2");
 }
 
