@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carrara_core::outcome::TlsIdentity;
 use carrara_core::ports::{
-    Backup, Batch, Candidate, Clock, CommitError, Committed, Entropy, Evidence, EvidenceError, Found, NewState,
-    Policies, PolicyDecision, PolicyFailure, RenderFailure, SealMode, SecretCatalog, Snapshot, Store, StoreError,
+    Backup, Batch, Candidate, Clock, CommitError, Committed, Entropy, Evidence, EvidenceError, Found,
+    NewState, Policies, PolicyDecision, PolicyFailure, RenderFailure, SealMode, SecretCatalog, Snapshot,
+    Store, StoreError,
 };
 use carrara_core::{Coordinator, Ports, Settings};
 use carrara_types::claims::Claims;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use carrara_core::ports::{
-    Backup, Batch, Candidate, CommitError, Committed, Found, NewState, Policies, PolicyDecision, PolicyFailure,
-    RenderFailure, SecretCatalog, Snapshot, Store, StoreError,
+    Backup, Batch, Candidate, CommitError, Committed, Found, NewState, Policies, PolicyDecision,
+    PolicyFailure, RenderFailure, SecretCatalog, Snapshot, Store, StoreError,
 };
 use carrara_types::decision::{
     AdmissionRequest, AuthorizationRequest, Chunk, Context, Decision, Finding, Proposal, Severity, Template,

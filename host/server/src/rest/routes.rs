@@ -6,8 +6,8 @@ use std::pin::Pin;
 use http::Method;
 
 use super::{
-    Call, Response, Version, audit, backup, counter, log, manifest, openapi, pending, quote, recover, secret_upload,
-    secrets, sign_quote, status, update,
+    Call, Response, Version, audit, backup, counter, log, manifest, openapi, pending, quote, recover,
+    secret_upload, secrets, sign_quote, status, update,
 };
 use crate::problem::Failure;
 
