@@ -55,6 +55,8 @@ pub struct TestStore {
     pub commits: AtomicUsize,
     /// Whoever commits lets all others read the same snapshot first, as a slow disk would.
     pub slow: AtomicBool,
+    /// As if the state had so many records more.
+    pub more_records: AtomicUsize,
     /// Of all snapshots together.
     pub opened: Opened,
     pub created: Mutex<Option<Created>>,
@@ -87,6 +89,7 @@ impl TestStore {
             conflicts: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
             slow: AtomicBool::new(false),
+            more_records: AtomicUsize::new(0),
             opened: Opened::default(),
             created: Mutex::default(),
             rekeyed: Mutex::default(),
@@ -121,7 +124,8 @@ impl Store for TestStore {
     }
 
     fn snapshot(&self) -> Arc<dyn Snapshot> {
-        Arc::new(Counted { inner: self.inner.snapshot(), opened: Arc::clone(&self.opened) })
+        let more_records = self.more_records.load(Ordering::SeqCst);
+        Arc::new(Counted { inner: self.inner.snapshot(), opened: Arc::clone(&self.opened), more_records })
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {

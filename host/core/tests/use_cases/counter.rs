@@ -273,3 +273,18 @@ async fn a_marble_has_a_thousand_counters_and_the_next_one_is_refused_by_name() 
     let other = marble(&coordinator, "db", UUID).await;
     assert_eq!(advance(&coordinator, &other, "one more", 1).await, 0);
 }
+
+// Marbles choose their UUIDs, so that the limit of one Marble alone limits nothing
+#[tokio::test]
+async fn a_state_of_two_hundred_thousand_records_gets_no_further_counter() {
+    let (world, coordinator, web) = world().await;
+    let there = world.store.snapshot().record_count();
+    world.store.more_records.store(199_999 - there, Ordering::SeqCst);
+    assert_eq!(advance(&coordinator, &web, "the last one", 1).await, 0);
+    let refused = coordinator.advance_counter(Some(&web), "one more", 1).await.unwrap_err();
+    assert!(matches!(refused, CounterError::TooMany(_)));
+    let text = common::message(&refused);
+    assert!(text.contains("200000 records") && text.contains("use one that exists"), "{text}");
+    assert_eq!(advance(&coordinator, &web, "the last one", 2).await, 1);
+    assert_eq!(advance(&coordinator, &web, "one more", 0).await, 0);
+}
