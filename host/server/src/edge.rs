@@ -182,16 +182,19 @@ impl Edge {
             method,
         };
         let event = Event { span, started: Instant::now(), record: SharedRecord::default(), counted };
-        let mut answer = match self.run(request, &event).await {
-            Ok(answer) => answer,
+        let (mut answer, refused) = match self.run(request, &event).await {
+            Ok(answer) => {
+                let refused = answer.extensions().get().copied();
+                (answer, refused)
+            }
             Err(mishap) => {
                 open(&event.record).cause.get_or_insert(format!("{mishap:?}"));
-                if let (Some(pressure), Some(reason)) = (&self.pressure, Refused::of(mishap)) {
-                    pressure.refused(reason);
-                }
-                (self.app.mishap)(mishap)
+                ((self.app.mishap)(mishap), Refused::of(mishap))
             }
         };
+        if let (Some(pressure), Some(reason)) = (&self.pressure, refused) {
+            pressure.refused(reason);
+        }
         if head {
             // RFC 9110, section 9.3.2; on HTTP/2 nothing below takes the body away.
             *answer.body_mut() = Empty::new().map_err(|never| match never {}).boxed_unsync();

@@ -17,7 +17,7 @@ use tracing::info;
 
 use crate::edge::{self, App, Mishap};
 use crate::limits::{GRPC_MESSAGE_BYTES, Limits};
-use crate::metrics::Marbles;
+use crate::metrics::{Marbles, Refused};
 use crate::peer::Peer;
 use crate::places;
 use crate::uploads::{Broken, Upload, Uploads};
@@ -41,7 +41,7 @@ pub(crate) fn app(coordinator: Arc<Coordinator>, metrics: Arc<Marbles>, limits: 
         Box::pin(async move {
             let (request, _upload) = match whole(&uploads, request).await {
                 Ok(whole) => whole,
-                Err(refused) => return edge::answer(refused.into_http::<tonic::body::Body>()),
+                Err(refused) => return refusal(refused),
             };
             match routes.call(request).await {
                 Ok(response) => edge::answer(as_go(response)),
@@ -73,6 +73,15 @@ async fn whole(
     };
     upload.is_read(body.len());
     Ok((http::Request::from_parts(head, Full::new(body)), upload))
+}
+
+fn refusal(status: Status) -> edge::Answer {
+    let full = status.code() == Code::Unavailable;
+    let mut answer = edge::answer(status.into_http::<tonic::body::Body>());
+    if full {
+        answer.extensions_mut().insert(Refused::Bodies);
+    }
+    answer
 }
 
 /// A frame's head: whether it is compressed, and its length.

@@ -233,6 +233,10 @@ pub(crate) const MAKING_ROOM: Duration = Duration::from_millis(250);
 /// reading leaves the other processors to everybody else.
 pub(crate) const LOG_READINGS: usize = 1;
 
+/// Long readings of the update log that are made or wait for their turn. One more is told to try again: whoever asks for the
+/// log a few hundred times would otherwise take every place of [`Limits::requests`] with requests that only wait.
+pub(crate) const LOG_READERS: usize = 16;
+
 /// Backups being made or sent at once: each takes the disk space of a whole state until it was read.
 pub(crate) const BACKUPS: usize = 1;
 

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::edge::Mishap;
 use crate::json::{self, body::BodyError};
 use crate::limits::RETRY_AFTER_SECONDS;
+use crate::metrics::Refused;
 use crate::rest::{Response, Version};
 
 ///
@@ -95,6 +96,16 @@ impl Failure {
     /// Whether the body itself is what failed: nothing more of it is worth reading.
     pub(crate) fn is_of_the_body(&self) -> bool {
         matches!(self, Self::BodyTooLarge(_) | Self::BodySlow | Self::BodyBroken | Self::BodiesFull)
+    }
+
+    /// The limit that refused the request; for the metrics.
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        match self {
+            Self::BodiesFull => Some(Refused::Bodies),
+            Self::AnswersFull => Some(Refused::Answers),
+            Self::Mishap(mishap) => Refused::of(*mishap),
+            _ => None,
+        }
     }
 }
 

@@ -112,3 +112,24 @@ async fn a_failure_after_the_time_limit_is_logged_too() {
     finish(&go).await;
     assert!(log.lines()[1].contains("ran out of fuel"), "{:?}", log.lines());
 }
+
+// what a limit refuses within an app is counted like what it refuses before it
+#[tokio::test]
+async fn an_answer_that_tells_of_a_limit_is_counted_once() {
+    let full = |_: Question| -> Pending {
+        let mut full = answer(Response::new(Full::new(Bytes::new())));
+        full.extensions_mut().insert(Refused::Bodies);
+        Box::pin(std::future::ready(full))
+    };
+    let mishap = |_: Mishap| answer(Response::new(Full::new(Bytes::new())));
+    let app = App { answer: Arc::new(full), route: |_| "/route", mishap };
+    let pressure = Pressure::unseen();
+    let limits = Limits { requests: 1, ..Limits::default() };
+    let edge = Edge::new(app, &limits).under(Arc::clone(&pressure));
+    serve(&edge).await;
+    assert_eq!(pressure.how_many_requests(Refused::Bodies), 1);
+    let _all = edge.requests.acquire().await.unwrap();
+    serve(&edge).await;
+    let counts = [Refused::Requests, Refused::Bodies, Refused::Answers, Refused::Time];
+    assert_eq!(counts.map(|reason| pressure.how_many_requests(reason)), [1, 1, 0, 0]);
+}

@@ -2,6 +2,7 @@
 
 use carrara_core::error::Cause;
 use carrara_core::ports::{PolicyFailure, StoreError};
+use futures_util::FutureExt as _;
 use prost::Message as _;
 
 use super::*;
@@ -56,6 +57,33 @@ async fn a_message_over_four_mebibytes_is_refused_and_one_of_exactly_four_is_rea
     assert_eq!(code(&answer), "9");
     let answer = call(ACTIVATE, &request(GRPC_MESSAGE_BYTES - overhead + 1).encode_to_vec()).await;
     assert_eq!(code(&answer), "8", "RESOURCE_EXHAUSTED, as gRPC-Go");
+}
+
+// what does not fit beside the other bodies is refused at once, with the code that means "try again"
+#[tokio::test]
+async fn a_call_for_whose_body_there_is_no_room_is_unavailable_at_once() {
+    // One body at a time.
+    let limits = Limits { requests: 4, bodies_bytes: 1 << 20, ..Limits::default() };
+    let app = app(coordinator().await, metrics().marbles, &limits);
+    let ask = |bytes: usize| {
+        let message =
+            rpc::ActivationReq { quote: vec![1; bytes].into(), ..Default::default() }.encode_to_vec();
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        let mut question = question("POST", ACTIVATE, [&[0], &length[..], &message].concat());
+        question.headers_mut().insert("content-type", http::HeaderValue::from_static("application/grpc"));
+        question
+    };
+    type Part = Result<hyper::body::Frame<Bytes>, edge::BodyError>;
+    let never = http_body_util::StreamBody::new(futures_util::stream::pending::<Part>());
+    let mut slow = (app.answer)(ask(1).map(|_| never.boxed()));
+    assert!((&mut slow).now_or_never().is_none());
+    let refused = (app.answer)(ask(1)).now_or_never().expect("nobody waits for a place");
+    assert_eq!((refused.status().as_u16(), code(&refused)), (200, "14"));
+    assert_eq!(refused.extensions().get(), Some(&Refused::Bodies));
+    drop(slow);
+    // One that grows out of what there is, and one that just fits (with its head and the message's own bytes).
+    assert_eq!(code(&(app.answer)(ask(1 << 20)).await), "14");
+    assert_eq!(code(&(app.answer)(ask((1 << 20) - 64)).await), "9", "it was read");
 }
 
 #[tokio::test]

@@ -14,22 +14,28 @@ pub(crate) struct Pressure {
     refused: Vec<(Refused, IntCounter)>,
 }
 
-/// Why a request was refused before, or instead of, its use case.
+/// Why a request was refused before, or instead of, its use case. An answer that says so carries it as an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// Too many requests are being answered.
     Requests,
     /// Its time limit passed.
     Time,
+    /// There was no room for its body.
+    Bodies,
+    /// There was no room for its answer.
+    Answers,
 }
 
 impl Refused {
-    const ALL: [Self; 2] = [Self::Requests, Self::Time];
+    const ALL: [Self; 4] = [Self::Requests, Self::Time, Self::Bodies, Self::Answers];
 
     fn label(self) -> &'static str {
         match self {
             Self::Requests => "too-many-requests",
             Self::Time => "time-limit",
+            Self::Bodies => "bodies-full",
+            Self::Answers => "answers-full",
         }
     }
 
@@ -79,6 +85,12 @@ impl Pressure {
     /// A request was refused.
     pub(crate) fn refused(&self, reason: Refused) {
         count(&self.refused, reason);
+    }
+
+    /// How many were refused so.
+    #[cfg(test)]
+    pub(crate) fn how_many_requests(&self, reason: Refused) -> u64 {
+        self.refused.iter().find(|(known, _)| *known == reason).map_or(0, |(_, counter)| counter.get())
     }
 
     /// How many ended so.

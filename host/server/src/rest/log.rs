@@ -42,12 +42,14 @@ pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
     }
 }
 
-/// Reads many lines off the async workers, and few such readings at once.
+/// Reads many lines off the async workers, few such readings at once; not many wait.
 async fn lines(api: &Api, from: u64, limit: Option<usize>) -> Result<Vec<String>, Failure> {
     let coordinator = Arc::clone(&api.coordinator);
     if limit.is_some_and(|limit| limit <= LOG_FEW_LINES) {
         return coordinator.update_log(from, limit).map_err(Failure::Log);
     }
+    let full = |_| Failure::Mishap(Mishap::Overload);
+    let _place = api.log_readers.try_acquire().map_err(full)?;
     let _turn = api.log_readings.acquire().await.map_err(|_| Failure::Mishap(Mishap::Overload))?;
     let reading = tokio::task::spawn_blocking(move || coordinator.update_log(from, limit)).await;
     reading.map_err(|_| Failure::Mishap(Mishap::Panic))?.map_err(Failure::Log)

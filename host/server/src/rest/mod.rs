@@ -42,7 +42,7 @@ use warp::{Filter, Rejection};
 use self::long_answers::LongAnswers;
 use crate::edge::{self, App, Mishap};
 use crate::json;
-use crate::limits::{BACKUPS, LOG_READINGS, Limits};
+use crate::limits::{BACKUPS, LOG_READERS, LOG_READINGS, Limits};
 use crate::peer::Peer;
 use crate::problem::{Envelope, Failure, problem};
 use crate::uploads::Uploads;
@@ -65,6 +65,8 @@ pub(crate) struct Api {
     manifest: manifest::Written,
     /// Long readings of the update log at once.
     log_readings: Semaphore,
+    /// Those, and who waits for one.
+    log_readers: Semaphore,
     /// Backups being made or sent.
     backups: Arc<Semaphore>,
     limits: Limits,
@@ -93,11 +95,20 @@ type Endpoint = BoxedFilter<(Response,)>;
 pub(crate) fn app(coordinator: Arc<Coordinator>, limits: &Limits) -> App {
     let uploads = Uploads::new(limits);
     let answers = LongAnswers::within(limits.answers_bytes);
-    let log_readings = Semaphore::new(LOG_READINGS);
+    let (log_readings, log_readers) = (Semaphore::new(LOG_READINGS), Semaphore::new(LOG_READERS));
     let backups = Arc::new(Semaphore::new(BACKUPS));
     let limits = limits.clone();
     let manifest = manifest::Written::default();
-    serve(Arc::new(Api { coordinator, uploads, answers, manifest, log_readings, backups, limits }))
+    serve(Arc::new(Api {
+        coordinator,
+        uploads,
+        answers,
+        manifest,
+        log_readings,
+        log_readers,
+        backups,
+        limits,
+    }))
 }
 
 fn serve(api: Arc<Api>) -> App {
@@ -188,7 +199,11 @@ fn refusal(version: Version, failure: &Failure) -> Response {
     if let Some(cause) = &problem.cause {
         edge::note_cause(cause.clone());
     }
-    problem.into_response()
+    let mut response = problem.into_response();
+    if let Some(reason) = failure.refused() {
+        response.extensions_mut().insert(reason);
+    }
+    response
 }
 
 fn parts(body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send + 'static) -> BodyStream {

@@ -196,6 +196,8 @@ async fn bodies_that_do_not_fit_into_memory_together_are_503() {
     let mut service = warp::service(filter(&api(Duration::from_secs(9)).await));
     let answer = service.call(question("POST", "/manifest", vec![b' '; 1025])).await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.headers()["retry-after"], "1");
+    assert_eq!(answer.extensions().get(), Some(&crate::metrics::Refused::Bodies));
     // The share of the first one was given back.
     let answer = service.call(question("POST", "/manifest", vec![b' '; 1024])).await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
@@ -226,6 +228,30 @@ async fn long_readings_of_the_log_wait_for_each_other_and_nobody_else_for_them()
     assert_eq!(long.await.unwrap().status(), StatusCode::OK);
 }
 
+// each of them holds the place of a request
+#[tokio::test]
+async fn so_many_wait_for_a_long_reading_of_the_log_and_one_more_is_told_to_try_again() {
+    let world = World::new().await;
+    let api = api_of(Arc::clone(&world.coordinator), Duration::from_secs(1));
+    let reading = api.log_readings.acquire().await.unwrap();
+    let ask = |path: &str| warp::service(filter(&api)).call(question("GET", path, ""));
+    let mut waiting: Vec<_> = (0..LOG_READERS).map(|_| Box::pin(ask("/update"))).collect();
+    assert!(waiting.iter_mut().all(|reader| reader.now_or_never().is_none()));
+    for path in ["/update", "/api/v2/update", "/api/v2/update?limit=101"] {
+        let answer = ask(path).now_or_never().expect("nobody waits for a place").unwrap();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(answer.headers()["retry-after"], "1", "{path}");
+    }
+    // A place that is free again is the next one's.
+    drop(waiting.pop());
+    let mut next = Box::pin(ask("/update"));
+    assert!((&mut next).now_or_never().is_none());
+    drop(reading);
+    for reader in waiting.into_iter().chain([next]) {
+        assert_eq!(reader.await.unwrap().status(), StatusCode::OK);
+    }
+}
+
 /// One KiB of bodies, and one at a time.
 async fn api(body_read: Duration) -> Arc<Api> {
     api_of(coordinator().await, body_read)
@@ -247,6 +273,7 @@ fn api_with(coordinator: Arc<Coordinator>, uploads: Uploads, answers: usize) -> 
         answers: LongAnswers::within(answers),
         manifest: manifest::Written::default(),
         log_readings: Semaphore::new(1),
+        log_readers: Semaphore::new(LOG_READERS),
         backups: Arc::new(Semaphore::new(1)),
         limits: Limits::default(),
     })
