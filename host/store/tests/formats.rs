@@ -1,8 +1,8 @@
 //! Formats across versions: what the first release wrote opens for ever, and what a later one wrote is refused by name.
 //!
-//! `fixtures/first` holds a state directory as text: `sealed_key` in hex, and of `state.redb` its length and every row of 32
-//! bytes that is not zero; `OFFSET ff x COUNT` stands for many equal bytes. It was made by `write_down` below with this version's formats (mark 2, head 3, key file 2,
-//! record 1, redb 4) and is never made again: who changes a format adds a folder beside it.
+//! `fixtures/first` holds a state directory as text (`common/folded.rs`). It was made with the formats mark 2, head 3, key
+//! file 2, record 1, redb 4, and is never made again: who changes a format adds a folder beside it. What a coordinator writes
+//! into records is in `tests/fixtures/first` of the repository.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,8 +12,9 @@
 )]
 
 mod common;
+#[path = "common/folded.rs"]
+mod folded;
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +27,6 @@ use redb::{Database, ReadableTable, TableDefinition};
 use tempfile::TempDir;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-const ROW: usize = 32;
 
 async fn start_with(dir: &Path, sealing: Arc<dyn Sealing>) -> Result<Arc<dyn Store>, OpenError> {
     let backend = Backend::Redb { dir: dir.to_owned(), cache_bytes: 1 << 20 };
@@ -44,46 +44,8 @@ fn fixtures() -> PathBuf {
 /// Makes a directory of what was written down.
 fn unfold(name: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
-    let text = |file: &str| fs::read_to_string(fixtures().join(name).join(file)).unwrap();
-    fs::write(folder.path().join("sealed_key"), hex::decode(text("sealed_key.hex").trim()).unwrap()).unwrap();
-    let rows = text("state.redb.hex");
-    let mut rows = rows.lines();
-    let length: usize = rows.next().unwrap().strip_prefix("length ").unwrap().parse().unwrap();
-    let mut state = vec![0; length];
-    for row in rows {
-        let (offset, bytes) = row.split_once(' ').unwrap();
-        let offset = usize::from_str_radix(offset, 16).unwrap();
-        let bytes = match bytes.split_once(" x ") {
-            Some((byte, count)) => hex::decode(byte).unwrap().repeat(count.parse().unwrap()),
-            None => hex::decode(bytes).unwrap(),
-        };
-        state[offset..offset + bytes.len()].copy_from_slice(&bytes);
-    }
-    fs::write(folder.path().join("state.redb"), state).unwrap();
+    folded::unfold(&fixtures().join(name), folder.path());
     folder
-}
-
-/// The reverse of [`unfold`].
-fn write_down(dir: &Path, name: &str) {
-    let target = fixtures().join(name);
-    fs::create_dir_all(&target).unwrap();
-    let key = fs::read(dir.join("sealed_key")).unwrap();
-    fs::write(target.join("sealed_key.hex"), hex::encode(key) + "\n").unwrap();
-    let state = fs::read(dir.join("state.redb")).unwrap();
-    let mut text = format!("length {}\n", state.len());
-    let mut offset = 0;
-    while offset < state.len() {
-        let first = state[offset];
-        let equal = state[offset..].iter().take_while(|byte| **byte == first).count() / ROW * ROW;
-        let end = (offset + equal.max(ROW)).min(state.len());
-        match (first, equal) {
-            (0, ROW..) => {}
-            (_, ROW..) => writeln!(text, "{offset:x} {first:02x} x {equal}").unwrap(),
-            _ => writeln!(text, "{offset:x} {}", hex::encode(&state[offset..end])).unwrap(),
-        }
-        offset = end;
-    }
-    fs::write(target.join("state.redb.hex"), text).unwrap();
 }
 
 const DATA_KEY: [u8; 32] = [0x77; 32];
@@ -124,7 +86,7 @@ async fn a_state_of_the_first_release_opens_and_is_written_on() {
     if let Some(name) = std::env::var_os("CARRARA_WRITE_DOWN") {
         let folder = TempDir::new().unwrap();
         fill(folder.path()).await;
-        write_down(folder.path(), name.to_str().unwrap());
+        folded::write_down(folder.path(), &fixtures().join(name));
     }
     let folder = unfold("first");
     assert_eq!(check(folder.path(), Some(&*sealing())).verdict(), Verdict::Sound);
