@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use carrara_tests::api;
+use carrara_tests::connection::Connection;
 use carrara_tests::coordinator::Launch;
 use carrara_tests::memory::occurrences;
 use carrara_tests::users::User;
@@ -96,6 +97,39 @@ fn a_coordinator_whose_log_tells_a_secret_fails_its_test() {
     let message = caught.unwrap_err().downcast::<String>().unwrap();
     assert!(message.starts_with("the log tells a secret as raw bytes"), "{message}");
     assert!(!message.contains(&secret), "the failure tells it again");
+}
+
+/// What the panic says that `work` must end in.
+fn panic_of(work: impl FnOnce()) -> String {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    *caught.expect_err("a secret was told, and nobody noticed").downcast::<String>().unwrap()
+}
+
+// The harness looks by itself: at every answer, at every log of a coordinator that ran, and of one that did not start.
+#[test]
+fn the_harness_finds_a_secret_in_an_answer_and_in_a_log_without_being_asked() {
+    let secret = hex::encode(random::<16>());
+    let coordinator = Launch::new().start();
+    // Names are no secrets, and are told: here one is taken for a secret.
+    secrets::used(secret.as_bytes());
+    let mut manifest = manifests::minimal();
+    manifest["Marbles"][&secret] = json!({ "Package": format!("missing-{secret}") });
+    let told = panic_of(|| {
+        let _ = api::post(&coordinator, "/manifest", manifest.to_string());
+    });
+    assert!(told.starts_with("the answer of ") && !told.contains(&secret), "{told}");
+    let mut kept = Connection::open(&coordinator, None);
+    let told = panic_of(|| {
+        let _ = kept.send("POST", "/manifest", &manifest.to_string());
+    });
+    assert!(told.starts_with("the answer of ") && !told.contains(&secret), "{told}");
+    drop(kept);
+    let told = panic_of(|| drop(coordinator));
+    assert!(told.starts_with("the coordinator's log tells a secret"), "{told}");
+    let told = panic_of(|| {
+        let _ = Launch::new().argument(format!("--{secret}")).start_and_end();
+    });
+    assert!(told.starts_with("the coordinator's log tells a secret"), "{told}");
 }
 
 /// Whom the kernel gives a process's memory to: the process's user, or root if it is hidden from that user (proc(5)).
