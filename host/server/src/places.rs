@@ -245,6 +245,12 @@ impl Held {
         self.at_rest_since.store(elapsed_ms(self.begun), Ordering::Relaxed);
     }
 
+    /// Since when it has been at rest, in milliseconds.
+    #[cfg(test)]
+    pub(crate) fn at_rest_since(&self) -> &AtomicU64 {
+        &self.at_rest_since
+    }
+
     /// Something begins that must not be cut off.
     pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
         let others = self.under_way.fetch_add(1, Ordering::AcqRel);

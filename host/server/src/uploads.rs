@@ -140,6 +140,22 @@ mod tests {
         assert_eq!(uploads.taken(), 1);
     }
 
+    // else a byte a second would keep a place from everybody else
+    #[test]
+    fn a_body_that_is_sent_byte_by_byte_moves_only_with_each_whole_part() {
+        const PART: usize = ANSWER_PART_BYTES;
+        let uploads = Uploads::within(1 << 20, 1 << 10, Duration::from_secs(3600));
+        let body = uploads.begin(A).ok().unwrap();
+        let moves = |bytes| {
+            let since = body.place.held().at_rest_since();
+            since.store(u64::MAX, Ordering::Relaxed);
+            body.grows_to(bytes).unwrap();
+            since.load(Ordering::Relaxed) != u64::MAX
+        };
+        let lengths = [1, PART - 1, PART, PART + 1, 2 * PART - 1, 2 * PART];
+        assert_eq!(lengths.map(moves), [false, false, true, false, false, true]);
+    }
+
     #[tokio::test]
     async fn a_body_that_does_not_end_is_given_up() {
         let uploads = Uploads::within(1024, 1024, Duration::from_millis(1));
