@@ -17,23 +17,23 @@ use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{Level, debug, error, info, warn};
 
+use crate::aside::{self, aside};
 use crate::edge::Edge;
 use crate::limits::{
     ACCEPT_PAUSE, H2_PENDING_RESETS, H2_PING, H2_STREAMS, H2_WINDOW_BYTES, HEADER_BYTES, Limits, MAKING_ROOM,
-    READING_BYTES, handshakes_at_once,
+    READING_BYTES,
 };
 use crate::metrics::{Lasting, Pressure};
 use crate::peer::Peer;
 use crate::places::{Held, Place, Places};
 use crate::tls::Configurations;
-use crate::turns::InTurn;
 
 /// Why a connection ended; for the log.
 #[derive(Debug, thiserror::Error)]
@@ -101,8 +101,6 @@ pub(crate) struct Port {
     limits: Limits,
     errors: Level,
     places: Places,
-    /// Whose turn it is to compute.
-    handshakes: Arc<Semaphore>,
     pressure: Arc<Pressure>,
 }
 
@@ -117,9 +115,9 @@ impl Port {
         pressure: Arc<Pressure>,
     ) -> Self {
         let places = Places::new(limits.connections, Duration::ZERO);
-        let handshakes = Arc::new(Semaphore::new(handshakes_at_once()));
+        aside::start();
         let edge = Arc::new(edge);
-        Self { port, tls, edge, limits, errors, places, handshakes, pressure }
+        Self { port, tls, edge, limits, errors, places, pressure }
     }
 }
 
@@ -183,7 +181,7 @@ async fn next(port: &Port, listener: &TcpListener) -> Option<(TcpStream, SocketA
 }
 
 async fn serve(
-    port: &Port,
+    port: &Arc<Port>,
     stream: TcpStream,
     address: SocketAddr,
     place: &Place,
@@ -217,21 +215,21 @@ async fn serve(
 }
 
 async fn shake_hands(
-    port: &Port,
+    port: &Arc<Port>,
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>, (Closed, ConnectionError)> {
     let _open = Lasting::begin(&port.pressure.handshakes);
     let failed = |error: io::Error| (Closed::HandshakeFailed, error.into());
     // gRPC and JSON are small messages: without this each waits for the other side's acknowledgement.
     stream.set_nodelay(true).map_err(failed)?;
-    let handshake = async {
+    let its_port = Arc::clone(port);
+    let handshake = aside(async move {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-        let configuration = port.tls.of(&hello.client_hello());
+        let configuration = its_port.tls.of(&hello.client_hello());
         hello.into_stream(configuration).await
-    };
-    let handshake = InTurn::new(handshake, Arc::clone(&port.handshakes));
+    });
     match timeout(port.limits.handshake, handshake).await {
-        Ok(stream) => stream.map_err(failed),
+        Ok(stream) => stream.and_then(|stream| stream).map_err(failed),
         Err(_) => Err((Closed::HandshakeSlow, ConnectionError::Slow)),
     }
 }

@@ -3,6 +3,7 @@
 //! Speaks protocols and decides nothing: every answer comes from a use case of [`carrara_core::Coordinator`]. A
 //! connection is limited in every respect ([`Limits`]), and no request, however malformed, ends the process.
 
+mod aside;
 mod connection;
 mod edge;
 #[cfg(feature = "fuzzing")]
@@ -20,7 +21,6 @@ mod rest;
 #[cfg(test)]
 mod testing;
 mod tls;
-mod turns;
 mod uploads;
 
 use std::future::Future;

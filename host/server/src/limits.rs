@@ -249,7 +249,7 @@ pub(crate) const DISCARD_BYTES: usize = 16 << 20;
 /// Concurrent streams of an HTTP/2 connection; Go's default for servers is 250.
 pub(crate) const H2_STREAMS: u32 = 100;
 
-/// TLS handshakes that compute at once on a port: one processor is left to those who are connected. With less than two
+/// TLS handshakes that compute at once, on both ports together: one processor is left to those who are connected. With less than two
 /// processors there is none to leave.
 pub(crate) fn handshakes_at_once() -> usize {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
