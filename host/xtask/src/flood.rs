@@ -1,10 +1,12 @@
 //! `cargo xtask flood`: hostile clients of every kind at once against a coordinator, over loopback, while polite ones ask as
 //! always. Tells how the polite ones fared, how much memory it took, and whether all is as before afterwards.
 //!
-//! The flood comes from one process. Its own work takes processor time too, so that a machine with few processors makes it
-//! harder for the polite clients than real attackers from elsewhere would.
+//! The flood comes from one process. Real attackers compute on machines of their own; these take the processors of the coordinator
+//! and of the polite clients. So that this does not show as the coordinator's slowness, their threads have a lower priority: they
+//! get what is left, which is nearly everything. What the machine itself adds to an answer is told by an echo beside it.
 
 mod attacks;
+mod echo;
 mod frames;
 mod judge;
 mod polite;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
@@ -25,6 +27,7 @@ use crate::bench::server::Server;
 use crate::programs::{self, Programs};
 use crate::torture::until_interrupted;
 use attacks::{Attackers, Counts, Ports};
+use echo::Echo;
 use judge::{Bounds, Outcome};
 use process::Usage;
 
@@ -36,6 +39,9 @@ const FEW_CONNECTIONS: &[&str] = &["--prometheus-addr", "127.0.0.1:0", "--max-co
 
 /// For everything to be as before: longer than any time limit that an attack leaves behind.
 const RECOVERY: Duration = Duration::from_secs(60);
+
+/// Of the threads on which the attackers compute; 0 is what everybody else has.
+const ATTACKERS_PRIORITY: i32 = 10;
 
 /// Options of `cargo xtask flood`.
 #[derive(clap::Args)]
@@ -68,7 +74,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     open_files_for(arguments.idle + 2 * arguments.slow + 256)?;
     let options = if arguments.smoke { FEW_CONNECTIONS } else { OPTIONS };
     let (_folder, launch) = programs::stage("flood-", &binary, options)?;
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .on_thread_start(|| {
+            let _ = setpriority_process(None, ATTACKERS_PRIORITY);
+        })
+        .enable_all()
+        .build();
     let runtime = runtime.context("starting the runtime")?;
     let outcome = runtime.block_on(until_interrupted(async {
         let server = launch.start().await?;
@@ -96,6 +108,7 @@ async fn flood(server: &Server, arguments: &Arguments) -> anyhow::Result<Outcome
     let polite = polite::Clients::start(server)?;
     polite.wait_for_answers(20).await;
     let before = Usage::of(server).await?;
+    let echo = Echo::start()?;
     polite.forget();
     let (stop, stopped) = watch::channel(());
     let counts = Arc::new(Counts::default());
@@ -115,12 +128,12 @@ async fn flood(server: &Server, arguments: &Arguments) -> anyhow::Result<Outcome
             println!("{second} s: {now}; polite: {}", polite.so_far());
         }
     }
-    let during = polite.end();
+    let (during, machine) = (polite.end(), echo.end());
     drop(stop);
     attackers.end().await;
     let after = process::settled(server, &before, RECOVERY).await?;
     let totals = counts.totals();
-    Ok(Outcome { before, peak, after, during, totals, seconds: arguments.seconds })
+    Ok(Outcome { before, peak, after, during, machine, totals, seconds: arguments.seconds })
 }
 
 /// The end of a log, for an error.

@@ -17,7 +17,7 @@ use crate::bench::server::Server;
 use crate::bench::tls::Connector;
 
 /// One asks twenty times a second.
-const OFTEN: Duration = Duration::from_millis(50);
+pub(super) const OFTEN: Duration = Duration::from_millis(50);
 
 /// The others twice.
 const NOW_AND_THEN: Duration = Duration::from_millis(500);
@@ -55,7 +55,7 @@ impl Seen {
         times.get(index).copied().unwrap_or_default()
     }
 
-    fn note(&mut self, since: Instant, answer: anyhow::Result<()>) {
+    pub(super) fn note(&mut self, since: Instant, answer: anyhow::Result<()>) {
         match answer {
             Ok(()) => self.times.push(since.elapsed()),
             Err(error) => self.failures.push(format!("{error:#}")),
