@@ -165,6 +165,10 @@ mod tests {
         let layer: LimitsLayer = toml::from_str(&most).unwrap();
         let mut limits = Limits::default();
         carrara_server::LIMIT_OPTIONS.iter().for_each(|option| limits.set(option.name, option.most).unwrap());
-        assert_eq!(layer.check().unwrap(), limits, "each is taken from the file, and the greatest go together");
+        assert_eq!(
+            layer.check().unwrap(),
+            limits,
+            "each is taken from the file, and the greatest go together"
+        );
     }
 }
