@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
@@ -98,11 +98,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 async fn flood(server: &Server, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let reader = Reader::new()?;
     let mut manifest = manifests::with_secrets(10, &reader);
+    let marbles = manifest.pointer_mut("/Marbles").and_then(Value::as_object_mut).context("no Marbles")?;
+    let package = marbles.get(manifests::MARBLE_TYPE).and_then(|marble| marble.get("Package"));
     // Long enough that its answer does not fit into the sockets' buffers.
-    manifest["Marbles"]["padding"] =
-        json!({ "Package": "backend", "Parameters": { "Argv": ["x".repeat(512 << 10)] } });
-    manifest["Marbles"]["padding"]["Package"] =
-        manifest["Marbles"][manifests::MARBLE_TYPE]["Package"].clone();
+    let parameters = json!({ "Argv": ["x".repeat(512 << 10)] });
+    let padding = json!({ "Package": package, "Parameters": parameters });
+    marbles.insert("padding".to_owned(), padding);
     server.set_manifest(&manifest).await?;
     let ports = Ports::of(server, &reader)?;
     let polite = polite::Clients::start(server)?;
