@@ -50,7 +50,7 @@ mod tests {
                 assert!((0..100).all(|at| *block.add(at) == 0));
                 block.write_bytes(7, 100);
                 let grown = Wiping.realloc(block, layout, 5000);
-                assert!(grown.addr() % align == 0 && (0..100).all(|at| *grown.add(at) == 7));
+                assert!(grown.addr().is_multiple_of(align) && (0..100).all(|at| *grown.add(at) == 7));
                 Wiping.dealloc(grown, Layout::from_size_align(5000, align).unwrap());
             }
         }

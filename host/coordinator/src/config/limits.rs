@@ -156,7 +156,8 @@ mod tests {
         let command = LimitsLayer::augment_args(clap::Command::new("x"));
         let mut options: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
         let mut known: Vec<_> = carrara_server::LIMIT_OPTIONS.iter().map(|option| option.name).collect();
-        (options.sort_unstable(), known.sort_unstable());
+        options.sort_unstable();
+        known.sort_unstable();
         assert_eq!(options, known);
         let most: String = carrara_server::LIMIT_OPTIONS
             .iter()

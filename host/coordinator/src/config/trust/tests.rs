@@ -47,6 +47,9 @@ fn owner() -> Option<OwnerCertificate> {
 }
 
 // X-1; architecture, Trust
+/// Arguments, and variables with their values.
+type Way<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+
 #[test]
 fn without_simulation_the_host_cannot_say_who_the_owner_is() {
     let image = Image::new(None);
@@ -55,7 +58,7 @@ fn without_simulation_the_host_cannot_say_who_the_owner_is() {
     image.write("host.toml", &format!("owner-cert = {given:?}\n"));
     let file = image.path("host.toml");
     let file = file.to_str().unwrap();
-    let ways: [(&[&str], &[(&str, &str)]); 3] = [
+    let ways: [Way<'_>; 3] = [
         (&["--owner-cert", given], &[]),
         (&[], &[("EDG_COORDINATOR_OWNER_CERT", given)]),
         (&["--config", file], &[]),
