@@ -46,10 +46,10 @@ fn owner() -> Option<OwnerCertificate> {
     Some(OwnerCertificate::from_pem(OWNER.as_bytes()).unwrap())
 }
 
-// X-1; architecture, Trust
 /// Arguments, and variables with their values.
 type Way<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
 
+// X-1; architecture, Trust
 #[test]
 fn without_simulation_the_host_cannot_say_who_the_owner_is() {
     let image = Image::new(None);
