@@ -138,10 +138,10 @@ impl Check<'_> {
         for entry in entries.flatten() {
             let (path, name) = (entry.path(), entry.file_name());
             match name.to_string_lossy().as_ref() {
-                KEY | STATE if !path.is_file() => {
-                    self.report
-                        .fault(format!("{} is no file: put the file back from a copy", path.display()));
-                }
+                KEY | STATE if !is_file(&path) => self.report.fault(format!(
+                    "{} is no file: put the file itself there, no link, or a copy of it",
+                    path.display()
+                )),
                 KEY | STATE | LOCK | ARCHIVE => {}
                 OTHER_SYSTEM => self.report.fault(OpenError::OtherSystem { path }.to_string()),
                 name if name.ends_with(".new") => self.report.note(format!(
@@ -292,6 +292,11 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// A start follows no links.
+fn is_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
 /// Whether the key is the new state's: then the next start puts it in its place, whatever lies there.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use carrara_types::backup::SMALL_FILE_BYTES;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::error::OpenError;
 use crate::mark::StateId;
@@ -43,8 +44,9 @@ impl Directory {
         make_durable(path).map_err(unusable)?;
         step::reach("directory.lock").map_err(unusable)?;
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let lock = options.open(path.join(LOCK)).map_err(unusable)?;
+        // Also to read it, as opening a pipe then waits for nobody.
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let lock = open_no_other(&path.join(LOCK), &mut options).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
@@ -251,13 +253,24 @@ pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Opens a file to read it; refuses what is none, as opening a pipe would wait for whoever writes it.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
+    open_no_other(path, OpenOptions::new().read(true))
+}
+
+/// Opens a file itself: no link, whose target may be anybody's, nothing that others end or hold up.
+fn open_no_other(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let refused = |what: &str| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name} is {what}")))
+    };
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
+    match options.custom_flags(flags).open(path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => refused("no file"),
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => refused("a link"),
+        // What can be opened in no way that waits for nobody.
+        Err(_) if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) => refused("no file"),
+        Err(error) => Err(error),
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name} is no file")))
 }
 
 /// A new empty file that only its owner may read. Refuses an existing one.

@@ -112,6 +112,12 @@ impl KeyFile {
         Self { kind: self.kind, entries: [self.entries.as_slice(), &other.entries].concat() }
     }
 
+    /// Whether a file has all the entries of another one; both encoded.
+    pub(crate) fn holds(found: &[u8], wanted: &[u8]) -> bool {
+        let (Ok(found), Ok(wanted)) = (Self::decode(found), Self::decode(wanted)) else { return false };
+        found.kind == wanted.kind && wanted.entries.iter().all(|entry| found.entries.contains(entry))
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&[FORMAT, kind_byte(self.kind)]);

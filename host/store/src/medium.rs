@@ -76,6 +76,8 @@ pub(crate) struct Birth {
 /// A change of the data key, or of how it is wrapped.
 #[derive(Debug)]
 pub(crate) struct Rekeying {
+    /// The encoded key file of the state before.
+    pub(crate) before: Vec<u8>,
     /// The encoded key file with both keys.
     pub(crate) both: Vec<u8>,
     /// The encoded key file with the new key.

@@ -1,6 +1,7 @@
 //! The default backend: one redb file, with sealed records, log lines and audit entries, the sealed head and the clear mark and
 //! recovery data.
 
+mod held_key;
 mod replace;
 
 use std::fs::File;
@@ -12,11 +13,12 @@ use ::redb::backends::FileBackend;
 use ::redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use carrara_core::ports::StoreError;
 
-use crate::files::Directory;
+use crate::files::{Directory, open_regular};
 use crate::load::{Fault, Stored};
 use crate::mark::{Mark, MarkError, StateId};
 use crate::medium::{Birth, Medium, Rekeying};
 use crate::memory::Memory;
+use crate::redb::held_key::HeldKey;
 use crate::redb::replace::Unfinished;
 use crate::remedy::remedy;
 use crate::sealed::Sealed;
@@ -34,6 +36,9 @@ const MARK: &str = "mark";
 const HEAD: &str = "head";
 const RECOVERY: &str = "recovery";
 
+/// Twice what 255 recovery keys need, the most that a manifest names: the hash of each secret in hexadecimal digits.
+const MAX_RECOVERY_BYTES: usize = 64 << 10;
+
 /// The state's file in its directory.
 pub(crate) struct Redb {
     directory: Directory,
@@ -42,6 +47,8 @@ pub(crate) struct Redb {
     database: Option<Database>,
     /// Device and inode of the file that is open.
     place: Option<(u64, u64)>,
+    /// What the key's file has to hold; `None` before there is a state and while it is locked.
+    held_key: Option<HeldKey>,
     /// Whose files lie in the directory, for their place in the archive.
     previous: Option<StateId>,
     /// Where the seal mode is Disabled: all that is kept, and not in the directory.
@@ -66,6 +73,7 @@ impl Redb {
             cache_bytes,
             database,
             place,
+            held_key: None,
             previous,
             unkept: None,
             unfinished: None,
@@ -78,12 +86,18 @@ impl Redb {
     /// anew.
     fn transact(&mut self, change: &Change, clear: &Clear<'_>) -> Result<(), StoreError> {
         self.reached("commit.begin")?;
-        self.check_place()?;
+        self.check_files()?;
         let Some(database) = self.database.take() else { return Err(StoreError::NotOpen) };
         write(&database, change, clear).map_err(|error| self.not_done(error))?;
         self.reached("commit.end")?;
         self.database = Some(database);
         Ok(())
+    }
+
+    /// Whether a start would find what the coordinator goes on with.
+    fn check_files(&mut self) -> Result<(), StoreError> {
+        self.check_place()?;
+        self.check_key()
     }
 
     /// Whether the file that is open is the one that a start would find: what is written to a removed file is lost.
@@ -151,13 +165,16 @@ impl Medium for Redb {
 
     fn rekey(&mut self, rekeying: &Rekeying) -> Result<(), StoreError> {
         // Before the key's file is written, too: it may be the other state's, and hold its only key.
-        self.check_place()?;
+        self.check_files()?;
+        self.hold_key(&rekeying.before);
         self.directory.write_new_key(&rekeying.both).map_err(|error| self.failed(&error))?;
         self.reached("rekey.both-written")?;
         self.directory.rename_key_durably().map_err(|error| self.failed(&error))?;
+        self.hold_key(&rekeying.both);
         self.reached("rekey.both-renamed")?;
         let clear = Clear { recovery_data: rekeying.recovery_data.as_deref(), ..Clear::default() };
         self.transact(&rekeying.change, &clear)?;
+        self.hold_key(&rekeying.key_file);
         self.reached("rekey.state-written")?;
         if let Err(error) = self.trim_key(&rekeying.key_file) {
             // The old key opens nothing any more; the next start removes it.
@@ -206,6 +223,7 @@ impl Medium for Redb {
         self.reached("adopt.key-written")?;
         self.directory.rename_key_durably().map_err(|error| self.failed(&error))?;
         self.reached("adopt.key-renamed")?;
+        self.hold_key(key_file);
         self.database = Some(database);
         self.place = place(&self.directory.state()).ok();
         Ok(())
@@ -216,6 +234,8 @@ impl Medium for Redb {
 pub(crate) fn open_file(path: &Path, cache_bytes: usize) -> Result<Database, DatabaseError> {
     let mut builder = builder(cache_bytes);
     builder.set_check_integrity_on_open(true);
+    // redb would follow a link, and wait for a pipe.
+    drop(open_regular(path)?);
     #[cfg(feature = "failpoints")]
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
         let file = std::fs::OpenOptions::new().read(true).write(true).open(path)?;
@@ -234,7 +254,7 @@ fn backend(file: File) -> Result<impl StorageBackend, DatabaseError> {
 
 /// Which file lies there.
 fn place(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = std::fs::metadata(path)?;
+    let metadata = std::fs::symlink_metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
 }
 
@@ -260,12 +280,12 @@ pub(crate) fn is_newer(database: &Database) -> bool {
 
 /// The clear recovery data of an open file; `None` if there is none.
 pub(crate) fn read_recovery_data(database: &Database) -> Option<Vec<u8>> {
-    read_meta(database, RECOVERY).ok()
+    recovery_data(database).ok()
 }
 
 /// Everything else in an open file.
 pub(crate) fn read_all(database: &Database) -> Result<Stored, Fault> {
-    let recovery_data = read_meta(database, RECOVERY)?;
+    let recovery_data = recovery_data(database)?;
     let read = database.begin_read().map_err(unreadable)?;
     let mut records = Vec::new();
     for entry in read.open_table(RECORDS).map_err(unreadable)?.iter().map_err(unreadable)? {
@@ -359,6 +379,15 @@ pub(crate) fn write_copy(
     let change = state.whole(head.clone());
     let clear = Clear { mark: Some(&state.mark), recovery_data: Some(state.recovery_data()) };
     write(&database, &change, &clear)
+}
+
+/// Nothing authenticates it before the state is open, so that it is not taken at any length.
+fn recovery_data(database: &Database) -> Result<Vec<u8>, Fault> {
+    let data = read_meta(database, RECOVERY)?;
+    if data.len() > MAX_RECOVERY_BYTES {
+        return Err(Fault(format!("its recovery data has {} bytes and is none", data.len())));
+    }
+    Ok(data)
 }
 
 fn read_meta(database: &Database, name: &str) -> Result<Vec<u8>, Fault> {

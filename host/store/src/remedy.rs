@@ -18,6 +18,10 @@ pub(crate) fn remedy(error: &Error) -> &'static str {
         ErrorKind::CrossesDevices => {
             "make its archive a directory in it, on the same file system: no link and no mount"
         }
+        // The store's own: the system's has a number.
+        ErrorKind::InvalidInput if error.raw_os_error().is_none() => {
+            "move away what is no file there, and put the files themselves in its place, no links"
+        }
         ErrorKind::NotFound => "put it back where it was",
         _ if error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)) => {
             "raise the limit of open files (ulimit -n), or wait until connections end"

@@ -97,6 +97,7 @@ impl Writer {
         let key_file = next.open.as_ref().and_then(|open| open.data_key.file());
         let stored = match (open.data_key.file(), key_file) {
             (Some(old), Some(new)) => self.medium.rekey(&Rekeying {
+                before: old.encode(),
                 both: old.with(new).encode(),
                 key_file: new.encode(),
                 recovery_data: batch.rekey.as_ref().map(|new| new.recovery_data.clone()),

@@ -61,7 +61,9 @@ pub(crate) fn start(
     if key_file.is_some_and(|found| found != own) {
         trim(&directory, &own);
     }
-    Ok((Redb::new(directory, cache_bytes, Some(database), Some(head.state_id)), view))
+    let mut redb = Redb::new(directory, cache_bytes, Some(database), Some(head.state_id));
+    redb.hold_key(&own.encode());
+    Ok((redb, view))
 }
 
 /// Takes the last step of a change of the data key that was interrupted. The state is open with or without it.
@@ -130,7 +132,10 @@ impl StateFile {
     pub(crate) fn of(path: PathBuf, opened: Result<Database, DatabaseError>) -> Result<Self, OpenError> {
         let database = match opened {
             Ok(database) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(OpenError::InUse { path, holder: None }),
+            Err(DatabaseError::DatabaseAlreadyOpen) => {
+                let path = path.parent().map_or(path.clone(), Path::to_owned);
+                return Err(OpenError::InUse { path, holder: None });
+            }
             Err(DatabaseError::UpgradeRequired(_)) => return Err(OpenError::Newer { path }),
             Err(error) => return Err(not_opened(path, error)),
         };

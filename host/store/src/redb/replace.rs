@@ -32,21 +32,22 @@ impl Redb {
         self.unfinished = Some(Unfinished { key_file, head, state_id: Some(birth.mark.state_id) });
         let database = self.prepare(birth)?;
         self.take_place()?;
-        self.is_replaced(database, birth.mark.state_id);
+        self.is_replaced(database, birth.mark.state_id, &birth.key_file);
         Ok(())
     }
 
-    fn is_replaced(&mut self, database: Database, state_id: StateId) {
+    fn is_replaced(&mut self, database: Database, state_id: StateId, key_file: &[u8]) {
         self.database = Some(database);
         self.place = place(&self.directory.state()).ok();
         self.previous = Some(state_id);
+        self.hold_key(key_file);
         (self.unkept, self.unfinished) = (None, None);
         self.prune();
     }
 
     pub(super) fn withdraw_files(&mut self, mark: &Mark, head: &Sealed) -> Result<(), StoreError> {
         if self.place.is_some() {
-            self.check_place()?;
+            self.check_files()?;
         }
         if let Some(previous) = self.previous {
             let key_file = KeyFile::withdrawal(mark.kind).encode();
@@ -59,7 +60,7 @@ impl Redb {
     }
 
     fn is_withdrawn(&mut self, head: &Sealed) {
-        (self.previous, self.place, self.unfinished) = (None, None, None);
+        (self.previous, self.place, self.held_key, self.unfinished) = (None, None, None, None);
         self.unkept = Some(Memory::holding(head));
         self.prune();
     }
@@ -104,7 +105,7 @@ impl Redb {
             }
             Err(Fault(text)) => return Err(StoreError::Read(text)),
         }
-        self.is_replaced(database, state_id);
+        self.is_replaced(database, state_id, &unfinished.key_file);
         Ok(true)
     }
 
