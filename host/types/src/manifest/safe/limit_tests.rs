@@ -65,6 +65,23 @@ fn users_and_roles_are_bounded_in_number() {
     }
 }
 
+// X-17, L-40
+#[test]
+fn recovery_keys_are_bounded_in_number() {
+    let found = |count: usize| {
+        let keys: Vec<_> = (0..count).map(|index| format!(r#""{index}":"x""#)).collect();
+        let text = format!(r#"{{"RecoveryKeys":{{{}}}}}"#, keys.join(","));
+        let manifest = ParsedManifest::parse(text.as_bytes()).unwrap();
+        let found = host_findings(&manifest, &Known::default());
+        found.into_iter().map(|found| (found.code, found.path, found.message)).collect::<Vec<_>>()
+    };
+    // Each is no key, which says that it was looked at.
+    let fits = found(255);
+    assert!(fits.len() == 255 && fits.iter().all(|found| found.0 == "M-79"), "{fits:?}");
+    let text = "256 recovery keys are too many: at most 255 are allowed";
+    assert_eq!(found(256), [("X-17".to_owned(), "/RecoveryKeys".to_owned(), text.to_owned())]);
+}
+
 // R-60: a line that could not be written would stop every update
 #[test]
 fn those_who_may_update_the_manifest_fit_into_one_line_of_the_log() {

@@ -13,6 +13,10 @@ pub(super) const MAX_USERS: usize = 10_000;
 /// The names of all users who may update the manifest, as JSON. A line of the update log has 64 KiB; the rest of it is short.
 pub(super) const MAX_UPDATERS_BYTES: usize = 60 << 10;
 
+/// As many as Shamir's shares can be, and every one costs work and a part of the clear recovery data.
+#[cfg(feature = "host")]
+pub(super) const MAX_RECOVERY_KEYS: usize = 255;
+
 /// Characters of a long name that a message shows.
 const SHOWN_CHARS: usize = 40;
 
@@ -168,9 +172,14 @@ fn judge_role(name: &str, role: &Role, manifest: &ParsedManifest, found: &mut Fo
     }
 }
 
-/// M-79.
+/// M-79. Of too many none is looked at.
 #[cfg(feature = "host")]
 fn judge_recovery_keys(manifest: &ParsedManifest, found: &mut Found) {
+    let count = manifest.recovery_keys.len();
+    if count > MAX_RECOVERY_KEYS {
+        let message = format!("{count} recovery keys are too many: at most {MAX_RECOVERY_KEYS} are allowed");
+        return found.error("X-17", &["RecoveryKeys"], message);
+    }
     for (name, pem) in &manifest.recovery_keys {
         if let Err(error) = crate::manifest::names::recovery_key_spki(pem) {
             let hint =
