@@ -86,7 +86,15 @@ fn two_of_three_holders_bring_the_old_coordinator_back_for_good() {
     let step = stage.send(2, Some(&encrypt_to(&key, &stage.secrets[2])));
     assert_eq!((step.status, &step.data()["remaining"]), (200, &json!(1)), "{}", step.body);
     let used = stage.send(2, None);
-    assert_eq!((used.status, used.message().as_str()), (500, "uploaded an invalid or already used secret"));
+    let text = "uploaded an invalid or already used secret: this one was already used";
+    assert_eq!((used.status, used.message().as_str()), (500, text));
+    let told = |line: &str, what: &str| {
+        line.contains(what) && line.contains("remaining") && !line.contains("secret: [")
+    };
+    stage.coordinator.wait_for_log(|line| told(line, "recovery secret accepted"));
+    stage.coordinator.wait_for_log(|line| {
+        told(line, "recovery secret refused") && line.contains("this one was already used")
+    });
     let step = stage.send(0, None);
     let expected = json!({ "remaining": 0, "message": "Recovery successful." });
     assert_eq!((step.status, step.data()), (200, expected), "{}", step.body);

@@ -36,13 +36,26 @@ impl OwnerCertificate {
     /// Lower-case hex SHA-256 of the DER: what openssl calls the certificate's fingerprint.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        hex::encode(Sha256::digest(&self.0))
+        fingerprint(&self.0)
     }
 
     /// Whether a certificate (DER) whose key the connection proved is the owner's.
     pub(crate) fn is(&self, certificate: &[u8]) -> bool {
         self.0 == certificate
     }
+}
+
+/// For the log: who was refused. The caller hears what every stranger hears.
+pub(crate) fn refusal(peer: Option<&[u8]>) -> String {
+    let presented = match peer {
+        Some(certificate) => format!("the certificate with the SHA-256 {} was", fingerprint(certificate)),
+        None => "no certificate was".to_owned(),
+    };
+    format!("the owner's certificate is required, and {presented} presented")
+}
+
+fn fingerprint(certificate: &[u8]) -> String {
+    hex::encode(Sha256::digest(certificate))
 }
 
 #[cfg(test)]
@@ -61,6 +74,18 @@ mod tests {
         assert!(owner.is(made.cert.der()));
         assert!(!owner.is(certificate().cert.der()) && !owner.is(&[]));
         assert_eq!(owner.fingerprint(), hex::encode(Sha256::digest(made.cert.der())));
+    }
+
+    #[test]
+    fn the_log_of_a_refusal_names_what_is_required_and_what_was_presented() {
+        let other = certificate();
+        let text = refusal(Some(other.cert.der()));
+        let fingerprint = hex::encode(Sha256::digest(other.cert.der()));
+        assert!(
+            text.contains("the owner's certificate is required") && text.contains(&fingerprint),
+            "{text}"
+        );
+        assert!(refusal(None).ends_with("no certificate was presented"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use carrara_types::manifest::AcceptedManifest;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::audit::{self, Action, Entry};
-use crate::error::{Cause, RecoverError, RecoveryPublicKeyError};
+use crate::error::{Cause, RecoverError, RecoveryPublicKeyError, public_message};
 use crate::outcome::{RecoveryInput, RecoveryStep};
 use crate::ports::{Batch, Candidate, Found, StoreError};
 use crate::recovery_data::RecoveryData;
@@ -55,6 +55,29 @@ impl Coordinator {
     /// # Errors
     /// See [`RecoverError`], which also says whether the secrets before this one are kept.
     pub async fn recover(&self, input: RecoveryInput) -> Result<RecoveryStep, RecoverError> {
+        let step = self.take(input).await;
+        match &step {
+            Ok(step) => tracing::info!(remaining = step.remaining, "recovery secret accepted"),
+            Err(RecoverError::WrongState) => {}
+            Err(error) => {
+                let (reason, remaining) = (public_message(error), self.missing().await);
+                tracing::warn!(reason, remaining, "recovery secret refused");
+            }
+        }
+        step
+    }
+
+    /// How many secrets are missing, for the log; `None` where nothing says how many are needed.
+    async fn missing(&self) -> Option<usize> {
+        let progress = self.recovering.progress.lock().await;
+        Some(progress.missing(&self.recovery_data()?))
+    }
+
+    fn recovery_data(&self) -> Option<RecoveryData> {
+        RecoveryData::decode(self.ports.store.recovery_data().as_deref()?)
+    }
+
+    async fn take(&self, input: RecoveryInput) -> Result<RecoveryStep, RecoverError> {
         if input.signature.is_none() && !self.ports.evidence.simulated() {
             return Err(RecoverError::Unsigned);
         }
@@ -69,8 +92,7 @@ impl Coordinator {
         let mut progress = Arc::clone(&self.recovering.progress).lock_owned().await;
         let secret = Arc::new(self.decrypt_secret(input).await?);
         self.expect_locked()?;
-        let data = self.ports.store.recovery_data();
-        let data = data.as_deref().and_then(RecoveryData::decode).ok_or(RecoverError::DataLost)?;
+        let data = self.recovery_data().ok_or(RecoverError::DataLost)?;
         let (data_key, secrets) = match progress.weigh(&data, &secret) {
             Ok(Weighed::Missing(remaining)) => {
                 progress.accept(secret);

@@ -47,7 +47,7 @@ pub(crate) struct Progress {
 
 /// What one more secret comes to.
 pub(crate) enum Weighed {
-    /// So many are missing still.
+    /// So many are missing still once it is kept.
     Missing(usize),
     /// That were all: the data key, if they are what they should be, and whose signatures count.
     Complete { data_key: SecretBytes, secrets: Vec<Arc<SignedSecret>> },
@@ -67,9 +67,14 @@ impl Progress {
             let data_key = secret.secret.duplicate();
             return Ok(Weighed::Complete { data_key, secrets: vec![Arc::clone(secret)] });
         }
-        let known = data.knows(&hash(&secret.secret));
-        if !known || self.accepted.iter().any(|other| other.secret.equals(secret.secret.expose())) {
+        if !data.knows(&hash(&secret.secret)) {
             return Err(RecoverError::NotExpected);
+        }
+        if let Some(earlier) = self.accepted.iter().find(|earlier| earlier.is_of(secret)) {
+            if earlier.signature == secret.signature {
+                return Err(RecoverError::AlreadyUsed);
+            }
+            return Ok(Weighed::Missing(self.missing(data)));
         }
         let secrets: Vec<_> = self.accepted.iter().chain([secret]).map(Arc::clone).collect();
         match data.threshold.saturating_sub(secrets.len()) {
@@ -82,12 +87,28 @@ impl Progress {
         }
     }
 
+    /// How many are missing.
+    pub(crate) fn missing(&self, data: &RecoveryData) -> usize {
+        data.threshold.saturating_sub(self.accepted.len())
+    }
+
+    /// Keeps a secret. One that is there already gets the new signature, so that its holder can correct hers (L-49).
     pub(crate) fn accept(&mut self, secret: Arc<SignedSecret>) {
-        self.accepted.push(secret);
+        match self.accepted.iter_mut().find(|earlier| earlier.is_of(&secret)) {
+            Some(earlier) => *earlier = secret,
+            None => self.accepted.push(secret),
+        }
     }
 
     pub(crate) fn forget(&mut self) {
         self.accepted = Vec::new();
+    }
+}
+
+impl SignedSecret {
+    /// Whether both are the same secret, whatever the signatures.
+    fn is_of(&self, other: &Self) -> bool {
+        self.secret.equals(other.secret.expose())
     }
 }
 

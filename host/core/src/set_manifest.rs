@@ -18,6 +18,7 @@ use crate::error::{Cause, Refused, SetManifestError, Unauthorized, told};
 use crate::generate::{self, SecretValue, Source};
 use crate::log;
 use crate::outcome::{KeepSecrets, ManifestSet};
+use crate::owner;
 use crate::phase::Phase;
 use crate::ports::{Batch, CommitError, Committed, Entropy, NewState, StoreError};
 use crate::records;
@@ -45,9 +46,9 @@ impl Coordinator {
     /// # Errors
     /// [`Unauthorized`] if an owner is configured and this is not her certificate.
     pub fn authenticate_owner(&self, peer: Option<&[u8]>) -> Result<(), Unauthorized> {
-        access::may_set_manifest(self.owner.as_ref(), peer).map(|_| ()).inspect_err(|refusal| {
+        access::may_set_manifest(self.owner.as_ref(), peer).map(|_| ()).inspect_err(|_| {
             let entry = Entry::done(self.ports.clock.now(), None, Action::SetManifest, []);
-            entry.refused(&refusal.to_string()).announce();
+            entry.refused(&owner::refusal(peer)).announce();
         })
     }
 

@@ -45,9 +45,15 @@ pub enum RecoverError {
          decrypts"
     )]
     WrongSecret,
-    /// L-47, L-48.
-    #[error("uploaded an invalid or already used secret")]
+    /// L-47, L-48: the recovery data does not name it.
+    #[error(
+        "uploaded an invalid or already used secret: it is not one of this state's secrets (it may be from before an \
+         update of the recovery keys)"
+    )]
     NotExpected,
+    /// L-47, L-48: it was accepted with this very signature.
+    #[error("uploaded an invalid or already used secret: this one was already used")]
+    AlreadyUsed,
     /// As many secrets as were needed are no shares of this state's key. Upload all again.
     #[error("the recovery secrets do not open the state: upload all of them again")]
     DoNotOpen,

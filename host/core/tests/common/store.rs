@@ -42,6 +42,8 @@ pub struct TestStore {
     inner: Arc<dyn Store>,
     /// The state does not open until a new one is made.
     pub locked: AtomicBool,
+    /// Of the state that was locked last: what `locked` shows.
+    recovery_data: Mutex<Option<Vec<u8>>>,
     pub create_fails: AtomicBool,
     pub commit_fails: AtomicBool,
     pub backup_fails: AtomicBool,
@@ -80,6 +82,7 @@ impl TestStore {
         Self {
             inner: carrara_store::open(options).await.unwrap(),
             locked: AtomicBool::new(false),
+            recovery_data: Mutex::default(),
             create_fails: AtomicBool::new(false),
             commit_fails: AtomicBool::new(false),
             backup_fails: AtomicBool::new(false),
@@ -166,7 +169,12 @@ impl Store for TestStore {
     }
 
     fn recovery_data(&self) -> Option<Vec<u8>> {
-        self.inner.recovery_data()
+        let mut kept = self.recovery_data.lock().unwrap();
+        let now = self.inner.recovery_data();
+        if now.is_some() {
+            kept.clone_from(&now);
+        }
+        if self.locked.load(Ordering::SeqCst) { kept.clone() } else { now }
     }
 
     async fn try_data_key(&self, data_key: &SecretBytes) -> Result<Option<Box<dyn Candidate>>, StoreError> {

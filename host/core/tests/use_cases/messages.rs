@@ -157,7 +157,13 @@ fn recovering() {
              decrypts",
             false,
         ),
-        (E::NotExpected, "uploaded an invalid or already used secret", false),
+        (
+            E::NotExpected,
+            "uploaded an invalid or already used secret: it is not one of this state's secrets (it may be from before an \
+             update of the recovery keys)",
+            false,
+        ),
+        (E::AlreadyUsed, "uploaded an invalid or already used secret: this one was already used", false),
         (E::DoNotOpen, "the recovery secrets do not open the state: upload all of them again", true),
         (
             E::Signatures(cause()),

@@ -46,6 +46,17 @@ async fn any_two_of_three_holders_open_the_state() {
     }
 }
 
+// L-49a: no secret stays in memory once the state is open; it shows where the same state is locked again
+#[tokio::test]
+async fn nothing_that_was_accepted_is_left_after_a_recovery() {
+    let test = Locked::new(3, 0).await;
+    for (owner, remaining) in [("alice", 2), ("bob", 1), ("carol", 0)] {
+        assert_eq!(test.remaining(owner).await, remaining);
+    }
+    test.world.store.locked.store(true, Ordering::SeqCst);
+    assert_eq!(test.remaining("alice").await, 2, "as at the beginning");
+}
+
 // L-40
 #[tokio::test]
 async fn without_recovery_keys_nothing_opens_the_state_and_the_text_says_so() {

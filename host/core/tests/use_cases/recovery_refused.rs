@@ -5,7 +5,9 @@ use carrara_types::secret::SecretBytes;
 use super::recovery_world::{Locked, input};
 use crate::common::RecoveryKey;
 
-const INVALID: &str = "uploaded an invalid or already used secret";
+const INVALID: &str = "uploaded an invalid or already used secret: it is not one of this state's secrets (it may be from \
+                       before an update of the recovery keys)";
+const USED: &str = "uploaded an invalid or already used secret: this one was already used";
 
 // X-18, X-29, L-46, L-49: an error at once, and the right one after it works at once
 #[tokio::test]
@@ -29,12 +31,12 @@ async fn wrong_repeated_and_foreign_secrets_are_refused_and_the_progress_is_kept
         let wrong = vec![9; test.secrets["alice"].len()];
         assert_eq!(test.refusal(input(&wrong, test.keys["alice"].sign(&wrong))).await, INVALID);
         assert_eq!(test.remaining("alice").await, needed - 1);
-        assert_eq!(test.refusal(test.input("alice")).await, INVALID, "already used");
+        assert_eq!(test.refusal(test.input("alice")).await, USED);
         assert_eq!(test.refusal(foreign.input("bob")).await, INVALID, "another state's");
         assert_eq!(test.refusal(input(&[1; 16], vec![1])).await, INVALID);
         assert_eq!(test.remaining("bob").await, needed - 2);
         if needed == 3 {
-            assert_eq!(test.refusal(test.input("bob")).await, INVALID);
+            assert_eq!(test.refusal(test.input("bob")).await, USED);
             assert_eq!(test.remaining("carol").await, 0);
         }
         test.expect_recovered().await;
@@ -87,6 +89,37 @@ async fn secrets_that_are_not_signed_by_different_recovery_keys_must_all_be_sent
         expect_all_again(owners, threshold, |test, owner| test.keys["bob"].sign(&test.secrets[owner]), same)
             .await;
     }
+}
+
+// L-49: the holder herself sees to it that the round is not lost
+#[tokio::test]
+async fn a_secret_that_was_signed_wrongly_can_be_sent_again_with_another_signature() {
+    let stranger = RecoveryKey::generate();
+    for threshold in [0, 2] {
+        let test = Locked::new(3, threshold).await;
+        let needed = if threshold == 0 { 3 } else { 2 };
+        let secret = &test.secrets["alice"];
+        for signature in [stranger.sign(secret), vec![1], test.keys["alice"].sign(secret)] {
+            let step = test.send(input(secret, signature)).await.unwrap();
+            assert_eq!(step.remaining, needed - 1, "it counts once");
+        }
+        assert_eq!(test.refusal(test.input("alice")).await, USED);
+        assert_eq!(test.remaining("bob").await, needed - 2);
+        if needed == 3 {
+            assert_eq!(test.remaining("carol").await, 0);
+        }
+        test.expect_recovered().await;
+    }
+}
+
+// L-49: the last one said counts
+#[tokio::test]
+async fn a_good_signature_that_was_replaced_by_a_bad_one_is_gone() {
+    let test = Locked::new(2, 0).await;
+    assert_eq!(test.remaining("alice").await, 1);
+    assert_eq!(test.send(input(&test.secrets["alice"], vec![1])).await.unwrap().remaining, 1);
+    let text = test.refusal(test.input("bob")).await;
+    assert!(text.contains("not signed by any") && text.contains("number 1 of 2"), "{text}");
 }
 
 // R-42, L-49: at once, not when all are there

@@ -85,11 +85,11 @@ fn a_refused_manifest_is_400_in_v1_and_500_in_v2() {
 fn of_recovery_only_what_does_not_decrypt_is_the_callers_fault() {
     let gone = "Recovering the Coordinator using the /recover API endpoint has been disabled. Use the /api/v2/recover \
                 endpoint instead.";
-    let used = "uploaded an invalid or already used secret";
+    let used = "uploaded an invalid or already used secret: this one was already used";
     let (error, fail, internal) = ((500, Kind::Error), (400, Kind::Fail), (500, Kind::Error));
     let cause = || Cause("x".to_owned());
     assert_both(&Failure::Recover(RecoverError::Unsigned), (410, Kind::Error), (410, Kind::Error), gone);
-    assert_both(&Failure::Recover(RecoverError::NotExpected), error, internal, used);
+    assert_both(&Failure::Recover(RecoverError::AlreadyUsed), error, internal, used);
     assert_both(&Failure::Recover(RecoverError::WrongState), error, internal, WRONG_STATE);
     let decrypt = Failure::Recover(RecoverError::Decrypt(cause()));
     assert_both(&decrypt, error, fail, "failed to decrypt recovery secret: x");
