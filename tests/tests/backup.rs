@@ -154,7 +154,7 @@ fn a_restored_backup_is_the_coordinator_as_it_was_and_its_log_shows_the_rollback
 
     let dir = stage.path("restored");
     let told = ok(&stage.restore("state.tar", &dir));
-    assert!(told.starts_with("Restored revision "), "{told}");
+    assert!(told.starts_with("Restored state.tar into "), "{told}");
     assert_sound(&dir);
     let restored = Launch::new().argument("--seal-dir").argument(dir.to_str().unwrap()).start();
     assert_eq!(api::get(&restored, "/api/v2/status").data()["code"], 3);

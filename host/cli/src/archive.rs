@@ -3,9 +3,9 @@
 //! Trusts nothing in it: no name of the archive becomes a path, and no length is believed before so many bytes were read.
 //! What is in the files is not looked at; that takes the coordinator's sealing key.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use carrara_types::backup::{CHECKSUMS, DESCRIPTION, Description, FILES, SMALL_FILE_BYTES, STATE};
 use sha2::{Digest, Sha256};
 use tar::{Archive, Entries, EntryType};
@@ -59,9 +59,10 @@ fn copy<R: Read>(
     sink: &mut dyn Write,
     sums: &mut String,
 ) -> Result<()> {
-    let entry = entries.next().ok_or_else(|| anyhow!(CUT_OFF))?;
-    let mut entry = entry
-        .map_err(|error| if is_end(&error) { anyhow!(CUT_OFF) } else { anyhow!(error).context(DAMAGED) })?;
+    // Before the first file there is nothing that could have been cut off.
+    let end = if name == DESCRIPTION { DAMAGED } else { CUT_OFF };
+    let entry = entries.next().ok_or_else(|| anyhow!(end))?;
+    let mut entry = entry.map_err(|error| if is_end(&error) { anyhow!(end) } else { no_entry(error) })?;
     let (header, length) = (entry.header().clone(), entry.size());
     if entry.path_bytes().as_ref() != name.as_bytes() || header.entry_type() != EntryType::Regular {
         bail!("{DAMAGED}: {name} is missing");
@@ -83,6 +84,16 @@ fn copy<R: Read>(
     }
     sums.push_str(&format!("{}  {name}\n", hex::encode(digest.finalize())));
     Ok(())
+}
+
+/// The crate's own words hold pieces of the file, whatever that is; those of the system say what is wrong with the disk.
+fn no_entry(error: io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::Other | ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => {
+            anyhow!(DAMAGED)
+        }
+        _ => anyhow!(error).context("reading the backup"),
+    }
 }
 
 /// The crate has no kind of its own for an archive that ends too early.
@@ -216,6 +227,20 @@ pub(crate) mod tests {
         assert!(refusal(&swapped).contains("sealed_key is missing"), "{}", refusal(&swapped));
         let later = archive_of(&[(DESCRIPTION, b"carrara backup 2\n"), (KEY, b"k"), (STATE, b"s")]);
         assert!(refusal(&later).contains("newer"), "{}", refusal(&later));
+    }
+
+    #[test]
+    fn what_is_no_archive_is_told_without_a_piece_of_it() {
+        let manifest = br#"{"Packages": {"backend": {"SignerID": "abc"}}}"#.repeat(40);
+        let mut headed = good();
+        headed[124..136].copy_from_slice(b"private text");
+        for bytes in [&manifest[..], &manifest[..100], b"", &headed] {
+            assert_eq!(refusal(bytes), DAMAGED);
+        }
+        // Behind its beginning, too.
+        let mut broken = good();
+        broken[1024..1536].copy_from_slice(&manifest[..512]);
+        assert_eq!(refusal(&broken), DAMAGED);
     }
 
     #[test]

@@ -6,7 +6,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use carrara_types::backup::{KEY, STATE};
 use zeroize::Zeroizing;
+
+/// What a running coordinator holds in its state directory.
+pub(crate) const LOCK: &str = "lock";
 
 /// No manifest, policy, certificate or key comes near; a wrong path may.
 const MAX_INPUT_BYTES: u64 = 64 << 20;
@@ -39,6 +43,7 @@ pub(crate) struct Place<'a> {
 impl<'a> Place<'a> {
     /// Makes sure that the file can be written. One that exists stays as it is until [`Place::fill`].
     pub(crate) fn reserve(path: &'a Path) -> Result<Self> {
+        spare_states(path)?;
         let reserved = match std::fs::metadata(path) {
             Ok(found) if !found.is_file() => {
                 OpenOptions::new().write(true).open(path).map(|file| (file, None))
@@ -112,6 +117,7 @@ pub(crate) fn write_new(path: &Path, content: &[u8], force: bool) -> Result<()> 
     if force {
         return write(path, content);
     }
+    spare_states(path)?;
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let written = match created {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -123,6 +129,29 @@ pub(crate) fn write_new(path: &Path, content: &[u8], force: bool) -> Result<()> 
         }),
     };
     written.with_context(|| cannot_write(path))
+}
+
+/// Refuses to write where a coordinator keeps its state: one name further, and the file would take the place of the key or the
+/// state, of which there is no other copy.
+fn spare_states(path: &Path) -> Result<()> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    if let Some(held) = [KEY, STATE, LOCK].into_iter().find(|name| holds(&folder.join(name), name)) {
+        bail!(
+            "nothing is written to {}: its folder holds {held} and so looks like the state directory of a coordinator, where files of \
+             that state would be lost; name a file in another folder",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// A lock has the number of a process in it, or nothing; others may call a file so, too.
+fn holds(path: &Path, name: &str) -> bool {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return false };
+    name != LOCK
+        || found.is_file()
+            && found.len() <= 20
+            && std::fs::read(path).is_ok_and(|bytes| bytes.trim_ascii().iter().all(u8::is_ascii_digit))
 }
 
 /// Makes a folder that only the user can read, with its parents.
@@ -184,6 +213,27 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
         write_new(&path, b"two", true).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn nothing_is_written_where_a_coordinator_keeps_its_state() {
+        for (held, content) in [(KEY, "wrapped"), (STATE, ""), (LOCK, ""), (LOCK, "4711")] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(held), content).unwrap();
+            for name in [KEY, STATE, "f"] {
+                let path = folder.path().join(name);
+                for force in [false, true] {
+                    let error = write_new(&path, b"lost", force).unwrap_err().to_string();
+                    assert!(error.contains("state directory") && error.contains(held), "{error}");
+                }
+                assert!(Place::reserve(&path).is_err());
+            }
+            assert_eq!(std::fs::read_to_string(folder.path().join(held)).unwrap(), content);
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(LOCK), "of something else").unwrap();
+        write(&folder.path().join("f"), b"fine").unwrap();
     }
 
     #[test]

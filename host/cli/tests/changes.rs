@@ -154,6 +154,16 @@ fn new_recovery_data_is_printed_or_saved() {
         assert!(text.ends_with("\nRecovery data saved to: r.json\n"), "{text}");
         assert_eq!(stage.read("r.json"), r#"{"RecoverySecrets":{"r":"AQ=="}}"#);
         assert_eq!(mode(&stage.path().join("r.json")), 0o600);
+        // What is there may be the only recovery data of another state.
+        let sent = stage.asked("POST /api/v2/update") + stage.asked("POST /api/v2/update-manifest");
+        std::fs::write(stage.path().join("r.json"), "of another state").unwrap();
+        let error = stage.as_alice(&[&line[..], &["-r", "r.json"]].concat()).error();
+        assert!(error.contains("nothing was sent") && error.contains("--force"), "{error}");
+        assert_eq!(stage.read("r.json"), "of another state");
+        let asked = stage.asked("POST /api/v2/update") + stage.asked("POST /api/v2/update-manifest");
+        assert_eq!(asked, sent);
+        stage.as_alice(&[&line[..], &["-r", "r.json", "--force"]].concat()).text();
+        assert_eq!(stage.read("r.json"), r#"{"RecoverySecrets":{"r":"AQ=="}}"#);
         std::fs::remove_file(stage.path().join("r.json")).unwrap();
         let sent = stage.asked("POST /api/v2/update") + stage.asked("POST /api/v2/update-manifest");
         let error = stage.as_alice(&[&line[..], &["-r", "missing/r.json"]].concat()).error();

@@ -1,7 +1,7 @@
 //! Tells scripts and tests where the coordinator listens, so that port 0 is of use.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use carrara_server::Addresses;
@@ -16,11 +16,17 @@ pub(crate) fn write(path: &Path, addresses: Addresses) -> Result<()> {
         addresses.metrics.map(|address| format!(", \"metrics\": \"{address}\"")).unwrap_or_default();
     let Addresses { rest, mesh, .. } = addresses;
     let text = format!("{{\"rest\": \"{rest}\", \"mesh\": \"{mesh}\"{metrics}}}\n");
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".tmp");
+    let unfinished = unfinished(path);
     fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path)).with_context(|| {
         format!("writing the addresses file {}; check that its directory exists", path.display())
     })
+}
+
+/// What it is called while it is being written.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
 }
 
 #[cfg(test)]

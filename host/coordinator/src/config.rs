@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tracing::Level;
 
 use self::limits::LimitsLayer;
-use crate::unsupported;
+use crate::{input, unsupported};
 use trust::Build;
 
 /// The coordinator of confidential services: verifies them, is their CA, gives them secrets and configuration.
@@ -188,6 +188,8 @@ pub(crate) struct Config {
     pub(crate) simulation: bool,
     ///
     pub(crate) owner: Option<OwnerCertificate>,
+    /// What was read by now, each with its setting.
+    pub(crate) files_read: Vec<(&'static str, PathBuf)>,
 }
 
 impl Config {
@@ -218,7 +220,10 @@ impl Config {
         let file = line.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
         let environment = Layer::of_environment(&variable)?;
         let working_directory = variable("EDG_CWD")?.unwrap_or_default();
-        line.settings.over(environment).over(file).check(Path::new(&working_directory), build)
+        let mut config =
+            line.settings.over(environment).over(file).check(Path::new(&working_directory), build)?;
+        config.files_read.extend(line.config.map(|path| ("config", path)));
+        Ok(config)
     }
 }
 
@@ -284,6 +289,7 @@ impl Layer {
             );
         }
         let seal_dir = path(this.seal_dir).unwrap_or_else(|| PathBuf::from("marblerun-coordinator-data"));
+        let owner_cert = path(this.owner_cert);
         let names = this.dns_names.unwrap_or_else(|| "localhost".to_owned());
         Ok(Config {
             mesh: address("mesh-addr", this.mesh_addr, ":2001")?,
@@ -301,7 +307,8 @@ impl Layer {
             connection_errors: level(this.http_error_log_level.as_deref())?,
             limits: this.limits.check()?,
             simulation: this.simulation.unwrap_or(false),
-            owner: build.owner(path(this.owner_cert).as_deref())?,
+            owner: build.owner(owner_cert.as_deref())?,
+            files_read: owner_cert.map(|path| ("owner-cert", path)).into_iter().collect(),
         })
     }
 }
@@ -321,7 +328,7 @@ fn truth(name: &str, value: &str) -> Result<bool> {
 }
 
 fn read_file(path: &Path) -> Result<Layer> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let text = input::read_text(path).with_context(|| format!("reading {}", path.display()))?;
     let error = |error: toml::de::Error| anyhow!("{}: {}", path.display(), error.to_string().trim_end());
     toml::from_str(&text).map_err(error)
 }

@@ -8,7 +8,9 @@ mod audit;
 mod check;
 mod config;
 mod fips;
+mod input;
 mod memory;
+mod outputs;
 mod recovery_file;
 mod returning;
 mod startup;
@@ -64,6 +66,7 @@ async fn run(config: &Config) -> Result<()> {
     // First of all, so that a signal during the start is not lost.
     let shutdown = shutdown_signal()?;
     survive_file_limits()?;
+    outputs::check(config)?;
     let options = Options {
         rest: config.rest.clone(),
         mesh: config.mesh.clone(),
@@ -79,7 +82,7 @@ async fn run(config: &Config) -> Result<()> {
         warn!("simulation: nothing is attested and the state is not protected; for development only");
     }
     if let Some(startup) = &config.startup {
-        startup::apply(&coordinator, startup).await?;
+        startup::apply(&coordinator, startup, config.limits.manifest_bytes).await?;
     }
     let addresses = server.addresses();
     if let Some(path) = &config.addresses_file {

@@ -7,16 +7,17 @@ use carrara_core::ports::StoreError;
 use tracing::{error, info, warn};
 
 use crate::config::StartupManifest;
+use crate::input;
 use crate::recovery_file::RecoveryFile;
 
-/// Applies the startup manifest.
+/// Applies the startup manifest, of at most `limit` bytes as any other.
 ///
 /// # Errors
 /// An owner is configured, another manifest is in force, the coordinator is in recovery, or the manifest is refused.
-pub(crate) async fn apply(coordinator: &Coordinator, startup: &StartupManifest) -> Result<()> {
+pub(crate) async fn apply(coordinator: &Coordinator, startup: &StartupManifest, limit: usize) -> Result<()> {
     let path = startup.manifest.display();
-    let manifest =
-        std::fs::read(&startup.manifest).with_context(|| format!("reading the startup manifest {path}"))?;
+    let manifest = input::read(&startup.manifest, limit)
+        .with_context(|| format!("reading the startup manifest {path}"))?;
     let file = startup.recovery_file.as_deref().map(RecoveryFile::at);
     let applied = coordinator.apply_startup_manifest(&manifest, file.as_ref().map(RecoveryFile::keep)).await;
     let applied = applied.map_err(|error| refused(error, file.as_ref()));

@@ -18,6 +18,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::args::{Globals, Identity};
+use crate::commands::recovery_data::Destination;
 use crate::manifest_file;
 use crate::output::Output;
 
@@ -52,6 +53,9 @@ pub(crate) enum Manifest {
         /// Save the recovery data instead of printing it
         #[arg(short, long, alias = "recovery-data", value_name = "FILE")]
         recoverydata: Option<PathBuf>,
+        /// Overwrite an existing file of recovery data
+        #[arg(short, long)]
+        force: bool,
         #[command(flatten)]
         owner: Identity,
     },
@@ -101,8 +105,9 @@ pub(crate) async fn run(globals: &Globals, command: &Manifest, output: &mut Outp
         Manifest::Check(command) => check::run(command, output),
         Manifest::Diff(command) => diff::run(globals, command, output).await,
         Manifest::Schema { out_file } => schema::run(out_file.as_deref(), output),
-        Manifest::Set { file, host, recoverydata, owner } => {
-            set::run(globals, file, host, recoverydata.as_deref(), owner, output).await
+        Manifest::Set { file, host, recoverydata, force, owner } => {
+            let destination = Destination::open(recoverydata.as_deref(), *force)?;
+            set::run(globals, file, host, destination, owner, output).await
         }
         Manifest::Get(get) => get::run(globals, get, output).await,
         Manifest::Verify { expected, host } => verify::run(globals, expected, host, output).await,

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::files::Place;
@@ -24,8 +24,18 @@ pub(crate) struct RecoveryData<'a> {
 pub(crate) struct Destination<'a>(Option<Place<'a>>);
 
 impl<'a> Destination<'a> {
-    /// Fails where the file of a given path cannot be written.
-    pub(crate) fn open(path: Option<&'a Path>) -> Result<Self> {
+    /// Fails where the file of a given path cannot be written, or, without `force`, has something in it: it may be the only recovery
+    /// data of another state, or of this one before.
+    pub(crate) fn open(path: Option<&'a Path>, force: bool) -> Result<Self> {
+        let taken =
+            |path: &&Path| std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0);
+        if let Some(path) = path.filter(taken).filter(|_| !force) {
+            bail!(
+                "nothing was sent: {} exists already, and recovery data in it would be lost; name another file, or overwrite it \
+                 with --force",
+                path.display()
+            );
+        }
         let place = path.map(Place::reserve).transpose();
         place.map(Self).context("nothing was sent: the recovery data could not be saved")
     }

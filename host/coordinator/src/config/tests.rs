@@ -212,3 +212,10 @@ fn the_help_names_the_variable_of_every_option() {
         assert!(help.contains("[EDG_") || help.contains("[OE_"), "{help}");
     }
 }
+
+impl Config {
+    /// The defaults.
+    pub(crate) fn for_tests() -> Self {
+        read(&[], &[]).unwrap()
+    }
+}

@@ -9,6 +9,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use carrara_core::OwnerCertificate;
 use serde::Deserialize;
 
+use crate::input;
+
 /// The measured configuration. A fixed path, since whoever could choose another could leave it out.
 pub(crate) const MEASURED: &str = "/etc/carrara/measured.toml";
 
@@ -54,7 +56,7 @@ impl<'a> Build<'a> {
     /// Where the measured configuration has the owner's certificate.
     fn measured_owner(&self) -> Result<Option<PathBuf>> {
         let reading = || format!("reading the measured configuration {}", self.measured.display());
-        let text = match std::fs::read_to_string(self.measured) {
+        let text = match input::read_text(self.measured) {
             Ok(text) => text,
             // Whether there is one is measured, too.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -76,7 +78,7 @@ impl<'a> Build<'a> {
 }
 
 fn read_owner(path: &Path) -> Result<OwnerCertificate> {
-    let text = std::fs::read(path)
+    let text = input::read(path, input::SMALL)
         .with_context(|| format!("setting owner-cert: reading the owner's certificate {}", path.display()))?;
     OwnerCertificate::from_pem(&text)
         .with_context(|| format!("setting owner-cert: using the owner's certificate {}", path.display()))

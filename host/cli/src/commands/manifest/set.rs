@@ -18,14 +18,13 @@ pub(crate) async fn run(
     globals: &Globals,
     file: &Path,
     host: &Address,
-    recovery_data: Option<&Path>,
+    destination: Destination<'_>,
     owner: &Identity,
     output: &mut Output,
 ) -> Result<()> {
     let manifest = manifest_file::load(file)?;
     let signature = manifest_file::signature(&manifest);
     let session = Session::new(globals, host);
-    let destination = Destination::open(recovery_data)?;
     let attested = session.attest().await?;
     let client = session.identified(session.attested_client(&attested), owner)?;
     output.line(match globals.insecure {

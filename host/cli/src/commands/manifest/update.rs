@@ -23,7 +23,8 @@ pub(crate) enum Update {
     /// Raise packages' security versions, or propose a whole new manifest
     ///
     /// FILE is JSON or YAML. With nothing but Packages it raises their SecurityVersion; anything else is the whole new
-    /// manifest. What changes is shown first, and what of it may harm. A whole manifest takes effect when as many
+    /// manifest. What changes is shown first, and what of it may harm, marked (!); it is sent all the same, at a terminal or in
+    /// a script, and only an update after which nobody could update again is asked about (--yes). A whole manifest takes effect when as many
     /// users as Config.UpdateThreshold says have acknowledged it (0: all who may update); the proposer counts.
     Apply(Apply),
     /// Acknowledge the pending update
@@ -64,10 +65,17 @@ pub(crate) struct Apply {
     /// Save new recovery data instead of printing it
     #[arg(short, long, alias = "recovery-data", value_name = "FILE")]
     recoverydata: Option<PathBuf>,
+    /// Overwrite an existing file of recovery data
+    #[arg(short, long)]
+    force: bool,
     /// Show what would change, and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// Answer questions with yes
+    /// Answer the question with yes
+    ///
+    /// The only question is about an update after which nobody could update the manifest again. Where nobody can be asked, since
+    /// stdin or stderr is no terminal, such an update is refused without --yes. Whatever else is marked (!) is shown and not
+    /// asked about.
     #[arg(short, long)]
     yes: bool,
 }
@@ -84,7 +92,14 @@ pub(crate) struct Acknowledge {
     /// Save new recovery data instead of printing it
     #[arg(short, long, alias = "recovery-data", value_name = "FILE")]
     recoverydata: Option<PathBuf>,
-    /// Answer questions with yes
+    /// Overwrite an existing file of recovery data
+    #[arg(short, long)]
+    force: bool,
+    /// Answer the question with yes
+    ///
+    /// The only question is about an update after which nobody could update the manifest again. Where nobody can be asked, since
+    /// stdin or stderr is no terminal, such an update is refused without --yes. Whatever else is marked (!) is shown and not
+    /// asked about.
     #[arg(short, long)]
     yes: bool,
 }

@@ -21,7 +21,7 @@ pub(super) async fn run(globals: &Globals, command: &Acknowledge, output: &mut O
     let client = Session::new(globals, &command.host).user_client(&command.user)?;
     let changes = preview::changes(&client, &manifest).await?;
     preview::show(&changes, output)?;
-    let destination = Destination::open(command.recoverydata.as_deref())?;
+    let destination = Destination::open(command.recoverydata.as_deref(), command.force)?;
     preview::confirm(&changes, command.yes)?;
     let sent = patience::wait("acknowledging the update", client.acknowledge_update(&manifest)).await;
     let progress = match sent {

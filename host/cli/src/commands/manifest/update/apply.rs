@@ -23,7 +23,7 @@ pub(super) async fn run(globals: &Globals, command: &Apply, output: &mut Output)
         output.line("Nothing was sent (--dry-run)")?;
         return output.result(&json!({ "applied": false, "dryRun": true, "changes": changes }));
     }
-    let destination = Destination::open(command.recoverydata.as_deref())?;
+    let destination = Destination::open(command.recoverydata.as_deref(), command.force)?;
     preview::confirm(&changes, command.yes)?;
     let sent = patience::wait("applying the update", client.update_manifest(&proposed)).await;
     let progress = sent.map_err(|error| explain_change(error, "updating the manifest", &client))?;
