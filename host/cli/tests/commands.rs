@@ -101,7 +101,59 @@ fn a_command_that_does_not_fit_the_state_says_which_one_does() {
     let error = carrara(folder.path(), &["manifest", "set", "signed.json", &host, "-i"]).error();
     assert!(error.contains("`carrara manifest get`") && error.contains("expected state"), "{error}");
     let error = carrara(folder.path(), &["manifest", "log", &host, "-i"]).error();
-    assert!(error.contains("set one first") && error.contains("expected state"), "{error}");
+    expect_advice_for_recovery(&error);
+    assert!(error.contains("expected state"), "{error}");
+}
+
+/// Setting a manifest is never the first advice: in recovery it archives the state.
+#[track_caller]
+fn expect_advice_for_recovery(error: &str) {
+    let recovery =
+        error.find("says 1 the coordinator is in recovery: send the recovery secrets (`carrara recover`)");
+    let first = error.find("says 2 set a manifest first");
+    assert!(recovery.is_some_and(|recovery| first.is_some_and(|first| recovery < first)), "{error}");
+    assert!(error.contains("setting a manifest would archive the state"), "{error}");
+    assert!(!error.contains("set one first"), "{error}");
+}
+
+// A coordinator in recovery answers like this: whoever obeys must not lose the state.
+#[test]
+fn in_recovery_no_message_says_to_set_a_manifest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    carrara(folder.path(), &["keygen", "user", "alice"]).text();
+    let stranger = "unauthorized user: client certificate did not match any MarbleRun users";
+    let wrong = || refused(500, "server is not in expected state");
+    let message = "Coordinator is in recovery mode.";
+    let answers = Answers::from([
+        ("GET /api/v2/status", ok(&json!({ "code": 1, "message": message }))),
+        ("GET /api/v2/update", wrong()),
+        ("GET /api/v2/log-head", wrong()),
+        ("GET /api/v2/update/head", wrong()),
+        (
+            "GET /api/v2/manifest",
+            (
+                404,
+                json!({ "status": "fail", "data": null, "message": "requested value not set" }).to_string(),
+            ),
+        ),
+        ("GET /api/v2/secrets?s=a", refused(401, stranger)),
+        ("GET /api/v2/backup", refused(401, stranger)),
+    ]);
+    let server = FakeCoordinator::start(|_| answers);
+    let host = server.address.to_string();
+    let user = ["-c", "alice.crt", "-k", "alice.key"];
+    for line in [
+        vec!["manifest", "log", &host, "-i"],
+        [&["secret", "get", "a", &host, "-i"][..], &user].concat(),
+        [&["backup", &host, "-o", "b", "-i"][..], &user].concat(),
+    ] {
+        expect_advice_for_recovery(&carrara(folder.path(), &line).error());
+    }
+    let error = carrara(folder.path(), &["manifest", "get", &host, "-i"]).error();
+    assert!(!error.contains("set one first"), "{error}");
+    let status = carrara(folder.path(), &["status", &host, "-i"]);
+    assert_eq!(status.text(), format!("1: {message}\n"), "scripts read it");
+    assert!(status.complaints().contains("`carrara recover`"), "{}", status.complaints());
 }
 
 // cli.md `manifest set`

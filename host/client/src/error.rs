@@ -111,7 +111,10 @@ pub enum ClientError {
         fingerprint: String,
     },
     /// No manifest is set.
-    #[error("no manifest is set; set one first")]
+    #[error(
+        "no manifest is in force: the coordinator waits for its first one, or it is in recovery and waits for the recovery \
+         secrets; its status says which"
+    )]
     NoManifest,
     /// No update waits for acknowledgements.
     #[error("no update waits for acknowledgements")]

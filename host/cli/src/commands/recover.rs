@@ -100,6 +100,8 @@ fn remedy(error: &ClientError) -> &'static str {
     };
     if message == WRONG_STATE {
         "the coordinator is not in recovery: `carrara status` says what it is ready for"
+    } else if message.starts_with("uploaded an invalid or already used secret: this one was already used") {
+        "the secrets that were accepted before are kept, and this holder's is among them: there is nothing to do for her"
     } else if message.starts_with("uploaded an invalid or already used secret") {
         "the secrets that were accepted before are kept: if this holder's is among them there is nothing to do, else send what \
          she decrypts of the newest recovery data (an update with other recovery keys gave out new ones)"
@@ -132,7 +134,11 @@ mod tests {
         };
         for (message, expected) in [
             ("server is not in expected state", "not in recovery"),
-            ("uploaded an invalid or already used secret", "are kept"),
+            ("uploaded an invalid or already used secret", "newest recovery data"),
+            (
+                "uploaded an invalid or already used secret: this one was already used",
+                "nothing to do for her",
+            ),
             ("failed to decrypt recovery secret: x", "public-key"),
             ("verifying the signatures of the recovery secrets, which", "each holder"),
             ("the recovery secrets do not open the state: upload", "each holder"),

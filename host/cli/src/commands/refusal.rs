@@ -8,6 +8,10 @@ use sha2::{Digest, Sha256};
 const BUSY: u16 = 503;
 /// What a coordinator says, with the same status, when it is still at work at the end of its own time limit.
 const MAY_TAKE_EFFECT: &str = "it may still take effect";
+/// What helps where no manifest is in force. In recovery setting one would be the wrong thing: it archives the state.
+pub(super) const NO_MANIFEST: &str = "where `carrara status` says 1 the coordinator is in recovery: send the recovery \
+                                      secrets (`carrara recover`), since setting a manifest would archive the state; where \
+                                      it says 2 set a manifest first";
 
 /// Turns a failed request into an error that names what was tried, as whom, and what helps.
 pub(crate) fn explain(error: ClientError, doing: &str, client: &Client) -> Error {
@@ -41,11 +45,11 @@ fn remedy(error: &ClientError, client: &Client) -> String {
         ClientError::Unauthorized(_) => {
             return format!(
                 "the certificate that was presented ({}) must be that of a user of the manifest in force: compare it \
-                 with what `carrara manifest get` prints, or set a manifest first where `carrara status` says 2",
+                 with what `carrara manifest get` prints; {NO_MANIFEST}",
                 presented(client)
             );
         }
-        ClientError::NoManifest => return String::new(),
+        ClientError::NoManifest => return NO_MANIFEST.to_owned(),
         ClientError::NoUpdate => return "start one with `carrara manifest update apply`".to_owned(),
         ClientError::Api(refusal) if refusal.code.as_u16() == BUSY => {
             return "the coordinator is busy: try again in a moment".to_owned();
@@ -54,7 +58,7 @@ fn remedy(error: &ClientError, client: &Client) -> String {
         _ => return String::new(),
     };
     let known = if message == "server is not in expected state" {
-        "the coordinator has no manifest or is in recovery: `carrara status` says which"
+        NO_MANIFEST
     } else if message.starts_with("update already in progress") {
         "`carrara manifest update get` shows the pending one, `... acknowledge` and `... cancel` decide on it"
     } else if message.contains(" is not allowed to ") {
@@ -103,8 +107,17 @@ mod tests {
             (
                 ClientError::Unauthorized("who?".to_owned()),
                 "doing; the certificate that was presented (none) must be that of a user of the manifest in force: \
-                 compare it with what `carrara manifest get` prints, or set a manifest first where `carrara status` \
-                 says 2: ",
+                 compare it with what `carrara manifest get` prints; where `carrara status` says 1 the coordinator is in \
+                 recovery: send the recovery secrets (`carrara recover`), since setting a manifest would archive the \
+                 state; where it says 2 set a manifest first: ",
+            ),
+            (
+                refused(500, "server is not in expected state"),
+                "doing; where `carrara status` says 1 the coordinator is in recovery: send the recovery secrets",
+            ),
+            (
+                ClientError::NoManifest,
+                "doing; where `carrara status` says 1 the coordinator is in recovery: ",
             ),
         ] {
             let text = explained(error, false);

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::is_wrong_state;
 use crate::args::Globals;
+use crate::commands::refusal::NO_MANIFEST;
 use crate::files;
 use crate::output::{Output, escaped};
 use crate::session::Session;
@@ -85,6 +86,7 @@ fn part(lines: Vec<String>, command: &Log) -> Vec<String> {
 }
 
 fn failed(error: ClientError, doing: &str) -> Error {
-    let remedy = if is_wrong_state(&error) { "; it begins with a manifest: set one first" } else { "" };
-    Error::new(error).context(format!("{doing}{remedy}"))
+    let separator = if is_wrong_state(&error) { "; it begins with a manifest: " } else { "" };
+    let remedy = if is_wrong_state(&error) { NO_MANIFEST } else { "" };
+    Error::new(error).context(format!("{doing}{separator}{remedy}"))
 }
