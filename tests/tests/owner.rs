@@ -85,9 +85,13 @@ fn the_first_manifest_is_set_by_the_owner_and_nobody_else() {
         let set = set_as(&coordinator, version, Some(&owner), &manifests::minimal());
         assert_eq!(set.status, 200, "{}", set.body);
         assert_eq!(code(&coordinator), 3);
-        let line =
-            |log: &str| log.contains("SetManifest") && log.contains("refused") && log.contains(STRANGER);
-        coordinator.wait_for_log(line);
+        for presented in ["no certificate was presented", "the certificate with the SHA-256 "] {
+            let line = |log: &str| {
+                let refused = log.contains("SetManifest") && log.contains("refused");
+                refused && log.contains("the owner's certificate is required") && log.contains(presented)
+            };
+            coordinator.wait_for_log(line);
+        }
     }
 }
 
@@ -166,7 +170,13 @@ fn the_log_says_at_the_start_whether_there_is_an_owner() {
     let fingerprint =
         succeed(&mut openssl).trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
     launch.start().wait_for_log(|line| line.contains("only the holder") && line.contains(&fingerprint));
-    Coordinator::start().wait_for_log(|line| line.contains("no owner certificate is configured"));
+    let none = Launch::new();
+    let mut coordinator = none.start();
+    coordinator.wait_for_log(|line| line.contains("no owner certificate is configured"));
+    assert_eq!(set_as(&coordinator, Version::V2, None, &manifests::minimal()).status, 200);
+    coordinator.kill();
+    // With a state in force, too.
+    none.start().wait_for_log(|line| line.contains("no owner certificate is configured"));
 }
 
 //

@@ -123,7 +123,9 @@ fn tell_of_owner(config: &Config, state: u8) {
             owner = owner.fingerprint(),
             "only the holder of the owner's certificate sets the first manifest, or a new one in recovery"
         ),
-        None if state == ACCEPTING_MARBLES => {}
+        None if state == ACCEPTING_MARBLES => {
+            info!("no owner certificate is configured: in recovery anybody may set a new manifest");
+        }
         None => info!(
             "no owner certificate is configured: whoever reaches the client port first sets the manifest; verify its \
              fingerprint"

@@ -127,6 +127,21 @@ async fn where_an_owner_is_configured_nobody_else_sets_the_first_manifest() {
     }
 }
 
+// 401 comes before the body, however wrong or long that is
+#[tokio::test]
+async fn who_is_not_the_owner_is_refused_before_the_body_is_read() {
+    let world = World::owned().await;
+    for path in ["/manifest", "/api/v2/manifest"] {
+        for body in [vec![b'{'], vec![b' '; 40 << 20]] {
+            let stranger = world.ask(Caller::Stranger, "POST", path, body.clone()).await.status();
+            let owner = world.ask(Caller::Admin, "POST", path, body).await.status();
+            assert_eq!(stranger, 401, "{path}");
+            assert_ne!(owner, 401, "{path}");
+        }
+    }
+    assert_eq!(world.coordinator.status().code, 2);
+}
+
 #[test]
 fn the_matrix_has_every_endpoint_once() {
     let mut listed: Vec<&str> =
