@@ -161,7 +161,9 @@ async fn what_is_refused_has_the_status_and_the_words_that_clients_know() {
     let used = json!("uploaded an invalid or already used secret: this one was already used");
     let (status, refused) = test.v2(&[1; 32], &[1]).await;
     assert_eq!((status, &refused["status"]), (500, &json!("error")));
-    assert!(refused["message"].as_str().unwrap().contains("already used secret: it is not one of this state's"));
+    assert!(
+        refused["message"].as_str().unwrap().contains("already used secret: it is not one of this state's")
+    );
     test.v2(&one.secret, &one.signature).await;
     let (status, refused) = test.v2(&one.secret, &one.signature).await;
     assert_eq!((status, &refused["message"]), (500, &used));
