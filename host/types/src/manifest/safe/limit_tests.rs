@@ -85,19 +85,23 @@ fn recovery_keys_are_bounded_in_number() {
 // R-60: a line that could not be written would stop every update
 #[test]
 fn those_who_may_update_the_manifest_fit_into_one_line_of_the_log() {
+    // A name has 4096 bytes at most: with fourteen of them there is room for one more.
+    let long: Vec<String> =
+        (0..14_u8).map(|index| char::from(b'c' + index).to_string().repeat(4096)).collect();
+    let others: String = long.iter().map(|name| format!(r#""{name}":{{"Roles":["up"]}},"#)).collect();
     let manifest = |name: &str, kind: &str| {
         format!(
-            r#"{{"Users":{{"a":{{"Roles":["up","x"]}},"{name}":{{"Roles":["up"]}},"n":{{}}}},
+            r#"{{"Users":{{"a":{{"Roles":["up","x"]}},{others}"{name}":{{"Roles":["up"]}},"none":{{}}}},
             "Roles":{{"up":{{"ResourceType":"{kind}","Actions":["x","updatemanifest"]}},"x":{{}}}}}}"#
         )
     };
-    // Quotes and a comma each; `a` is the other one.
-    let fits = users::MAX_UPDATERS_BYTES - 4 - 3;
+    // Quotes and a comma each; `a` is one, too.
+    let fits = users::MAX_UPDATERS_BYTES - 14 * (4096 + 3) - 4 - 3;
     assert_eq!(refusals(&manifest(&"b".repeat(fits), "Manifest")), []);
     let found = refusals(&manifest(&"b".repeat(fits + 1), "Manifest"));
     let (code, message) = (found[0].code.as_str(), found[0].message.as_str());
     assert_eq!((found.len(), code), (1, "R-60"), "{found:?}");
-    assert!(message.contains("the 2 users") && message.contains("bbb..., a"), "{message}");
+    assert!(message.contains("the 16 users") && message.contains("ccc..., "), "{message}");
     // As JSON a control character takes six bytes.
     assert_eq!(refusals(&manifest(&"\\u0001".repeat(fits / 6), "Manifest")), []);
     assert_eq!(refusals(&manifest(&"\\u0001".repeat(fits / 6 + 1), "Manifest")).len(), 1);

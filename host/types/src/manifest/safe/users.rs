@@ -21,6 +21,8 @@ pub(super) const MAX_RECOVERY_KEYS: usize = 255;
 const SHOWN_CHARS: usize = 40;
 
 pub(super) fn judge(manifest: &ParsedManifest, found: &mut Found) {
+    // First: so many errors in their entries would take its place.
+    judge_numbers(manifest, found);
     // By the certificate's bytes, so that a change of white space does not make a second user of the same key (M-52).
     let mut holders: HashMap<Vec<u8>, &str> = HashMap::with_capacity(manifest.users.len());
     for (name, user) in &manifest.users {
@@ -37,7 +39,6 @@ pub(super) fn judge(manifest: &ParsedManifest, found: &mut Found) {
         judge_role(name, role, manifest, found);
     }
     judge_recovery_keys(manifest, found);
-    judge_numbers(manifest, found);
     judge_updaters(manifest, found);
 }
 
