@@ -201,7 +201,7 @@ pub(crate) mod tests {
         let good = good();
         let find = |word: &[u8]| good.windows(word.len()).rposition(|window| window == word).unwrap();
         for (position, name) in
-            [(find(b"key\0"), KEY), (find(&[7; 9]) - 70_000, STATE), (find(b"17\n"), DESCRIPTION)]
+            [(find(b"key\0"), KEY), (find(&[7; 9]) - 70_000, STATE), (find(b"17\n") + 1, DESCRIPTION)]
         {
             let mut bytes = good.clone();
             bytes[position] ^= 1;
