@@ -18,7 +18,7 @@ type Named<'a> = (&'a str, PathBuf);
 /// # Errors
 /// An output lies in the state directory, or is the same file as another one that is named.
 pub(crate) fn check(config: &Config) -> Result<()> {
-    let seal_dir = place(&config.seal_dir)?;
+    let seal_dir = existing(&absolute(&config.seal_dir)?);
     let outputs = outputs(config);
     for (name, path) in &outputs {
         for place in places(path)? {
@@ -63,17 +63,23 @@ fn inputs(config: &Config) -> Vec<Named<'_>> {
 
 /// Where a name is, and where it leads if it is a link.
 fn places(path: &Path) -> Result<Vec<PathBuf>> {
-    Ok([Some(place(path)?), path.canonicalize().ok()].into_iter().flatten().collect())
+    // Also where what it leads to does not exist yet.
+    let next = path.read_link().ok().map(|target| path.parent().unwrap_or(path).join(target));
+    let next = next.map(|target| place(&target)).transpose()?;
+    Ok([Some(place(path)?), next, path.canonicalize().ok()].into_iter().flatten().collect())
 }
 
 /// Absolute, without links above the last name. What does not exist yet is taken as it is written.
 fn place(path: &Path) -> Result<PathBuf> {
-    let resolving = || format!("finding out where {} lies", path.display());
-    let absolute = std::path::absolute(path).with_context(resolving)?;
+    let absolute = absolute(path)?;
     let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
         return Ok(absolute.canonicalize().unwrap_or(absolute));
     };
     Ok(existing(folder).join(name))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("finding out where {} lies", path.display()))
 }
 
 /// The path with the part of it that exists resolved.

@@ -191,7 +191,9 @@ fn example() -> String {
 #[test]
 fn the_example_file_shows_every_setting_with_its_default() {
     let (_directory, path) = file(&example());
-    assert_eq!(read(&["--config", &path], &[]).unwrap(), read(&[], &[]).unwrap());
+    let mut shown = read(&["--config", &path], &[]).unwrap();
+    assert_eq!(std::mem::take(&mut shown.files_read), [("config", path.into())]);
+    assert_eq!(shown, read(&[], &[]).unwrap());
     let settings: toml::Table = example().parse().unwrap();
     let command = <CommandLine as clap::CommandFactory>::command();
     let options = command.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "config");
