@@ -146,6 +146,11 @@ fn prometheus_own_parser_accepts_all_of_it() {
         ("coordinator_commit_duration_seconds".to_owned(), "histogram"),
         ("coordinator_commit_queue_depth".to_owned(), "gauge"),
         ("coordinator_audit_entries_waiting".to_owned(), "gauge"),
+        // what the limits do
+        ("coordinator_connections_open".to_owned(), "gauge"),
+        ("coordinator_handshakes_open".to_owned(), "gauge"),
+        ("coordinator_connections_closed".to_owned(), "counter"),
+        ("coordinator_requests_refused".to_owned(), "counter"),
     ];
     for (name, kind) in &expected {
         assert_eq!(families[name]["type"], *kind, "{name}");
