@@ -120,7 +120,7 @@ fn rotate(program: &Program, targets: &[String], time: Duration, jobs: usize) ->
                 while let Some(index) = take_next(&next, &totals, end) {
                     let left = end.saturating_duration_since(Instant::now());
                     let Some(target) = targets.get(index) else { return };
-                    match program.turn(target, turn.min(left.max(Duration::from_secs(1)))) {
+                    match program.turn(target, turn.min(left.max(SHORTEST_TURN))) {
                         Ok(turn) => {
                             if let Some(total) = open(&totals).get_mut(index) {
                                 add(target, total, turn);
@@ -135,13 +135,13 @@ fn rotate(program: &Program, targets: &[String], time: Duration, jobs: usize) ->
     totals.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The next target that is not left out; `None` when the time is up.
+/// The next target that is not left out; `None` when the time is up and each has had a turn.
 fn take_next(next: &Mutex<usize>, totals: &Mutex<Vec<Total>>, end: Instant) -> Option<usize> {
-    if Instant::now() >= end {
-        return None;
-    }
     let totals = open(totals);
     let mut next = open(next);
+    if Instant::now() >= end && *next >= totals.len() {
+        return None;
+    }
     for _ in 0..totals.len() {
         let index = *next % totals.len();
         *next += 1;
@@ -200,5 +200,34 @@ fn report(targets: &[String], totals: &[Total]) -> anyhow::Result<()> {
         .fold((0, 0), |(runs, findings), total| (runs + total.runs, findings + total.findings.len()));
     println!("\n{} targets, {runs} inputs, {findings} findings", targets.len());
     ensure!(findings == 0, "{findings} inputs failed; see above");
+    let unfed = targets.iter().zip(totals).filter(|(_, total)| total.runs == 0);
+    let unfed: Vec<&str> = unfed.map(|(target, _)| target.as_str()).collect();
+    ensure!(
+        unfed.is_empty(),
+        "nothing was fed to {}; see above, or its log in target/fuzz/logs",
+        unfed.join(", ")
+    );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_a_turn_however_little_time_there_is() {
+        let (next, totals) = (Mutex::new(0), Mutex::new(vec![Total::default(); 3]));
+        let over = Instant::now();
+        let turns: Vec<usize> = std::iter::from_fn(|| take_next(&next, &totals, over)).take(9).collect();
+        assert_eq!(turns, [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_target_that_was_fed_nothing_is_no_success() {
+        let targets = ["fed".to_owned(), "unfed".to_owned()];
+        let fed = Total { runs: 1, ..Total::default() };
+        let error = report(&targets, &[fed.clone(), Total::default()]).unwrap_err();
+        assert!(error.to_string().contains("to unfed;"), "{error}");
+        report(&targets, &[fed.clone(), fed]).unwrap();
+    }
 }
