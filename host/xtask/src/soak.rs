@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use crate::bench::manifests::Reader;
 use crate::bench::rest::{self, Connection};
 use crate::bench::server::{Launch, STATE, Server};
-use crate::bench::usage::{self, Clock};
+use crate::bench::usage::{Clock, Machine, self};
 use crate::programs::{self, Programs};
 use crate::torture::clients::upload_secrets;
 use crate::torture::model::Model;
@@ -215,22 +215,23 @@ async fn schedule(
 async fn watch(server: &Server, place: &Place, file: &Path, times: &Times) -> anyhow::Result<Vec<Sample>> {
     let clock = Clock::of_system()?;
     let (began, mut samples) = (Instant::now(), Vec::new());
-    let mut before = clock.cpu_of(server.id())?;
+    let mut before = (clock.cpu_of(server.id())?, Machine::now()?);
     let looks = (times.whole.as_secs_f64() / times.look.as_secs_f64()).round() as u32;
     for look in 1..=looks {
         tokio::time::sleep_until((began + times.look * look).into()).await;
         let lines = lines(place).await?;
-        let cpu = clock.cpu_of(server.id())?;
+        let now = (clock.cpu_of(server.id())?, Machine::now()?);
         let mut since = place.recorder.take();
         for text in since.texts.drain(..) {
             println!("error: {text}");
         }
         let state = fs::metadata(file).with_context(|| format!("looking at {}", file.display()))?.len();
         let held = usage::holdings(server.id())?;
-        let sample = Sample::new(began.elapsed(), since, cpu.saturating_sub(before), held, (state, lines));
+        let used = (now.0.saturating_sub(before.0), now.1.busy_since(before.1));
+        let sample = Sample::new(began.elapsed(), since, used, held, (state, lines));
         println!("{}", sample.line());
         samples.push(sample);
-        before = cpu;
+        before = now;
     }
     Ok(samples)
 }

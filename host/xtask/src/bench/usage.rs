@@ -33,6 +33,36 @@ impl Clock {
     }
 }
 
+/// Time that all processors together have spent, in ticks since the machine started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Machine {
+    busy: u64,
+    all: u64,
+}
+
+impl Machine {
+    /// As it is now.
+    pub(crate) fn now() -> anyhow::Result<Self> {
+        let text = fs::read_to_string("/proc/stat").context("reading /proc/stat")?;
+        machine(&text).context("/proc/stat has no line of all processors")
+    }
+
+    /// How much of the processors was in use since an earlier look: 0 to 1.
+    pub(crate) fn busy_since(self, earlier: Self) -> f64 {
+        let all = self.all.saturating_sub(earlier.all);
+        if all == 0 { 0.0 } else { self.busy.saturating_sub(earlier.busy) as f64 / all as f64 }
+    }
+}
+
+/// The first line of proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal; what guests used is in user.
+fn machine(stat: &str) -> Option<Machine> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let times = line.split_whitespace().take(8).map(str::parse).collect::<Result<Vec<u64>, _>>().ok()?;
+    let idle = times.get(3)? + times.get(4)?;
+    let all: u64 = times.iter().sum();
+    Some(Machine { busy: all - idle, all })
+}
+
 /// The memory that a process has resident (VmRSS), in KiB.
 pub(crate) fn resident_kib(process: u32) -> anyhow::Result<u64> {
     let path = format!("/proc/{process}/status");
@@ -97,6 +127,17 @@ mod tests {
         assert_eq!(ticks(stat), Some(75));
         assert_eq!(ticks("42 (a) S 1"), None);
         assert_eq!(ticks(""), None);
+    }
+
+    #[test]
+    fn how_busy_the_machine_was_is_found() {
+        let before = machine("cpu  10 0 10 70 10 0 0 0 5 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n").unwrap();
+        assert_eq!(before, Machine { busy: 20, all: 100 });
+        let now = machine("cpu  40 0 10 130 20 0 0 0 30 0\n").unwrap();
+        assert!((now.busy_since(before) - 0.3).abs() < 1e-9);
+        assert!(now.busy_since(now).abs() < 1e-9);
+        assert_eq!(machine("cpu0 1 1 1 1\n"), None);
+        Machine::now().unwrap();
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(crate) struct Sample {
     pub(crate) reconnects: u64,
     /// The server's processor time for one request, in microseconds.
     pub(crate) cpu_us: Option<f64>,
+    /// How much of all processors was in use, by whomever: 0 to 1.
+    pub(crate) machine: f64,
     /// What it holds.
     pub(crate) held: Holdings,
     /// The size of its state's file.
@@ -41,7 +43,7 @@ impl Sample {
     pub(crate) fn new(
         began: Duration,
         since: Since,
-        cpu: Duration,
+        (cpu, machine): (Duration, f64),
         held: Holdings,
         (state_bytes, lines): (u64, u64),
     ) -> Self {
@@ -56,6 +58,7 @@ impl Sample {
             late: since.late,
             reconnects: since.reconnects,
             cpu_us,
+            machine,
             held,
             state_bytes,
             lines,
@@ -66,12 +69,13 @@ impl Sample {
     /// The head of the table.
     pub(crate) fn head() -> String {
         format!(
-            "{:>7} {:>8} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9} {:>5} {:>4} {:>9} {:>7}  p50/p99 by kind",
+            "{:>7} {:>8} {:>6} {:>6} {:>9} {:>7} {:>9} {:>9} {:>9} {:>5} {:>4} {:>9} {:>7}  p50/p99 by kind",
             "time",
             "requests",
             "errors",
             "late",
             "CPU/req",
+            "machine",
             "RSS",
             "most",
             "anon",
@@ -90,12 +94,13 @@ impl Sample {
             Some(format!("{} {}/{}", kind.name(), time(times.p50_us), time(times.p99_us)))
         });
         format!(
-            "{:>5.0} s {:>8} {:>6} {:>6} {:>9} {:>9} {:>9} {:>9} {:>5} {:>4} {:>9} {:>7}  {}",
+            "{:>5.0} s {:>8} {:>6} {:>6} {:>9} {:>5.0} % {:>9} {:>9} {:>9} {:>5} {:>4} {:>9} {:>7}  {}",
             self.seconds,
             self.requests,
             self.errors,
             self.late,
             self.cpu_us.map_or_else(|| "-".to_owned(), time),
+            self.machine * 100.0,
             megabytes(self.held.rss_kib),
             megabytes(self.held.most_kib),
             megabytes(self.held.anon_kib),

@@ -3,9 +3,10 @@
 //! Memory: a line through the resident memory of the second half, by least squares, rises by less than
 //! [`MEMORY_KIB_PER_HOUR`] in an hour, beyond what the update log takes: it is kept in memory, and grows for ever by
 //! design. The audit trail has its 10,000 entries long before. Times: neither the processor time of a request nor the
-//! median of a kind of requests is by more than [`SLOWER`] greater in the last quarter than in the second. Processor time
-//! is compared by the median of the quarter's samples. Answer times depend on what else the machine does, so they are
-//! compared by each quarter's better half.
+//! median of a kind of requests is by more than [`SLOWER`] greater in the last quarter than in the second. A request
+//! costs less processor time on a busy machine (threads that never sleep need no waking), so samples are compared with
+//! those of the other quarter that were taken while the machine was as busy; where there are too few of these, it is
+//! said that nothing can be said. Answer times are compared by each quarter's better half.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,12 @@ const SLOWER: f64 = 1.2;
 
 /// Medians differ by so much without a reason.
 const NOISE_US: f64 = 150.0;
+
+/// Shares of the processors in use that count as the same: tenths.
+const ALIKE: f64 = 10.0;
+
+/// With fewer pairs of samples alike nothing is said of processor time.
+const PAIRS: usize = 3;
 
 /// With fewer samples there is nothing to say about growth.
 const SAMPLES: usize = 12;
@@ -94,9 +101,7 @@ fn held(samples: &[Sample]) -> Judgement {
 
 fn times(samples: &[Sample]) -> Vec<Judgement> {
     let [second, last] = quarters(samples);
-    let cpu = |samples: &[Sample]| rank(samples.iter().filter_map(|sample| sample.cpu_us), 0.5);
-    let mut all: Vec<Judgement> =
-        compare("CPU of a request", cpu(second), cpu(last), 0.0).into_iter().collect();
+    let mut all = vec![processor(second, last)];
     let names: BTreeMap<&str, ()> =
         samples.iter().flat_map(|sample| sample.times.keys().map(|name| (*name, ()))).collect();
     for name in names.keys().filter(|name| **name != "update") {
@@ -106,6 +111,40 @@ fn times(samples: &[Sample]) -> Vec<Judgement> {
         all.extend(compare(&format!("p50 of {name}"), median(second), median(last), NOISE_US));
     }
     all
+}
+
+/// Processor time for one request: the medians of the two quarters' samples that were taken while the machine was
+/// equally busy, averaged by how many pairs they are of.
+fn processor(second: &[Sample], last: &[Sample]) -> Judgement {
+    let (before, now) = (by_load(second), by_load(last));
+    let (mut pairs, mut sums) = (0, (0.0, 0.0));
+    for (load, earlier) in &before {
+        let later = now.get(load).map_or(&[][..], Vec::as_slice);
+        let count = earlier.len().min(later.len());
+        let medians = rank(earlier.iter().copied(), 0.5).zip(rank(later.iter().copied(), 0.5));
+        let Some((earlier, later)) = medians else { continue };
+        pairs += count;
+        sums = (sums.0 + earlier * count as f64, sums.1 + later * count as f64);
+    }
+    let what = "CPU of a request";
+    let mean = |sum: f64| Some(sum / pairs as f64);
+    match compare(what, mean(sums.0), mean(sums.1), 0.0) {
+        Some(judged) if pairs >= PAIRS => judged,
+        _ => Judgement {
+            what: what.to_owned(),
+            text: "not comparable: the machine was not equally busy in both quarters".to_owned(),
+            good: true,
+        },
+    }
+}
+
+/// The processor times by tenths of the machine's load.
+fn by_load(samples: &[Sample]) -> BTreeMap<u64, Vec<f64>> {
+    let mut times: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for sample in samples {
+        times.entry((sample.machine * ALIKE) as u64).or_default().extend(sample.cpu_us);
+    }
+    times
 }
 
 fn compare(what: &str, before: Option<f64>, now: Option<f64>, noise: f64) -> Option<Judgement> {
@@ -162,6 +201,7 @@ mod tests {
             late: 0,
             reconnects: 0,
             cpu_us: Some(cpu(minute)),
+            machine: 0.35,
             held: Holdings { rss_kib: kib(minute), most_kib: 0, anon_kib: 0, threads: 5, files: 40 },
             state_bytes: 0,
             lines: minute * 100,
@@ -195,6 +235,27 @@ mod tests {
         assert_eq!(bad(&hour(|_| 1, |_| 200.0, |minute| 2000.0 * later(minute, 1.3))), ["p50 of read"]);
         let noisy = |minute: u64| if minute.is_multiple_of(3) { 5000.0 } else { 500.0 };
         assert!(bad(&hour(|_| 1, |_| 200.0, noisy)).is_empty());
+    }
+
+    #[test]
+    fn processor_time_is_compared_under_equal_load_only() {
+        let cost = |sample: &Sample| if sample.machine > 0.5 { 700.0 } else { 900.0 };
+        let mut quieter = hour(|_| 1, |_| 0.0, |_| 500.0);
+        for (minute, sample) in quieter.iter_mut().enumerate() {
+            sample.machine = if minute < 40 && minute % 3 > 0 { 0.95 } else { 0.25 };
+            sample.cpu_us = Some(cost(sample));
+        }
+        assert!(bad(&quieter).is_empty(), "it costs what it did");
+        for sample in quieter.iter_mut().skip(45) {
+            sample.cpu_us = Some(cost(sample) * 1.3);
+        }
+        assert_eq!(bad(&quieter), ["CPU of a request"]);
+        for sample in quieter.iter_mut().skip(45) {
+            sample.machine = 0.05;
+        }
+        let judged = judge(&quieter, true);
+        let processor = judged.iter().find(|judged| judged.what == "CPU of a request").unwrap();
+        assert!(processor.good && processor.text.starts_with("not comparable"), "{processor:?}");
     }
 
     #[test]
