@@ -1,0 +1,1 @@
+//! How fast a component answers and how large it is.

@@ -1,0 +1,1 @@
+//! Building policies in JavaScript.

@@ -1,0 +1,1 @@
+//! Tables of cases: requests with the answers that are expected.

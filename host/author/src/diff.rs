@@ -1,0 +1,1 @@
+//! Where two components answer differently.

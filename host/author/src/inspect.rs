@@ -1,0 +1,1 @@
+//! Looks at a component: what it is, imports and exports.

@@ -1,0 +1,1 @@
+//! Properties that every policy of a world should have.
