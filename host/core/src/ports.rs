@@ -1,13 +1,16 @@
 //! The only traits of the trusted side: what the use cases ask of the world.
 
+mod policies;
+
 use std::sync::Arc;
 
+pub use self::policies::{
+    BuiltIn, CallOutcome, ComponentInfo, ComponentRefused, Components, FailureKind, Policies, PolicyCall,
+    PolicyDecision, PolicyEngine, PolicyFailure, PolicyInForce, PolicyObserver, PolicyProblem, RenderFailure,
+    SecretCatalog,
+};
 use async_trait::async_trait;
 use carrara_types::claims::Claims;
-use carrara_types::decision::{
-    AdmissionRequest, AuthorizationRequest, Chunk, Context, Decision, Finding, Proposal, RenderError, Scope,
-    SecretInfo, Template,
-};
 pub use carrara_types::seal_mode::{KeyPolicy, SealMode};
 use carrara_types::secret::SecretBytes;
 use time::OffsetDateTime;
@@ -238,73 +241,6 @@ pub trait Evidence: Send + Sync {
     async fn issue(&self, report_data: &[u8]) -> Result<Vec<u8>, EvidenceError>;
     /// Verifies a quote. Never called in simulation. A merely outdated TCB is no error but a claim.
     async fn verify(&self, quote: &[u8], now: OffsetDateTime) -> Result<Claims, EvidenceError>;
-}
-
-/// A policy that trapped, ran out of its limits or answered nonsense: a denial of this one request.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("policy \"{policy}\" could not decide")]
-pub struct PolicyFailure {
-    /// The policy's name.
-    pub policy: String,
-    /// For the log only.
-    pub reason: String,
-}
-
-impl PolicyFailure {
-    /// Name and reason; for the log.
-    #[must_use]
-    pub fn internal(&self) -> String {
-        format!("{self}: {}", self.reason)
-    }
-}
-
-/// Why rendering ended.
-#[derive(Debug)]
-pub enum RenderFailure {
-    /// The template is at fault.
-    Template(RenderError),
-    /// The policy is at fault.
-    Policy(PolicyFailure),
-    /// No renderer of that name.
-    UnknownRenderer(String),
-}
-
-/// What a renderer may know of secrets.
-pub trait SecretCatalog: Send + Sync {
-    /// All names, sorted.
-    fn names(&self, scope: Scope) -> Vec<String>;
-    /// One secret's facts.
-    fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo>;
-}
-
-/// A policy's denial with the policy's name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyDecision {
-    /// The policy that decided (the first one that denied).
-    pub policy: String,
-    /// Its decision.
-    pub decision: Decision,
-}
-
-/// The policies in force.
-#[async_trait]
-pub trait Policies: Send + Sync {
-    /// The names of the renderers that a File or Env may choose.
-    fn renderers(&self) -> Vec<String>;
-    /// All findings of all validators, `manifest-rules` first, then by name.
-    async fn validate(&self, proposal: Proposal) -> Result<Vec<Finding>, PolicyFailure>;
-    /// All authorizers must allow. Runs inline: built-in authorizers have tight limits.
-    async fn authorize(&self, request: AuthorizationRequest) -> Result<PolicyDecision, PolicyFailure>;
-    /// All admitters must allow; without one the answer is allow.
-    async fn admit(&self, request: AdmissionRequest) -> Result<PolicyDecision, PolicyFailure>;
-    /// As many results as templates, in order. Secret bytes are spliced in afterwards, by the host.
-    async fn render(
-        &self,
-        renderer: &str,
-        context: Context,
-        templates: Vec<Template>,
-        secrets: Arc<dyn SecretCatalog>,
-    ) -> Result<Vec<Vec<Chunk>>, RenderFailure>;
 }
 
 /// Host time. The host of an enclave can shift it.

@@ -164,8 +164,5 @@ pub(crate) async fn ask(
 }
 
 fn wrong_count(renderer: &str) -> PolicyFailure {
-    PolicyFailure {
-        policy: renderer.to_owned(),
-        reason: "answered with a wrong number of results".to_owned(),
-    }
+    PolicyFailure::failed(renderer.to_owned(), "answered with a wrong number of results".to_owned())
 }

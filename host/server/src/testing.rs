@@ -164,11 +164,11 @@ impl Policies for Nothing {
     }
 
     async fn authorize(&self, _request: AuthorizationRequest) -> Result<PolicyDecision, PolicyFailure> {
-        Err(PolicyFailure { policy: "none".to_owned(), reason: "there is none".to_owned() })
+        Err(PolicyFailure::failed("none".to_owned(), "there is none".to_owned()))
     }
 
     async fn admit(&self, _request: AdmissionRequest) -> Result<PolicyDecision, PolicyFailure> {
-        Err(PolicyFailure { policy: "none".to_owned(), reason: "there is none".to_owned() })
+        Err(PolicyFailure::failed("none".to_owned(), "there is none".to_owned()))
     }
 
     async fn render(

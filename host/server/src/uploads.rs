@@ -156,6 +156,23 @@ mod tests {
         assert_eq!(lengths.map(moves), [false, false, true, false, false, true]);
     }
 
+    //
+    #[tokio::test]
+    async fn bodies_that_keep_moving_make_room_for_another_address_and_one_that_was_read_does_not() {
+        const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+        let uploads = uploads();
+        let bodies: Vec<Upload> = (0..4).map(|_| uploads.begin(A).ok().unwrap()).collect();
+        bodies[0].is_read(2 << 10);
+        let _newcomer = uploads.begin(B).ok().unwrap();
+        let never = std::future::pending::<()>;
+        assert_eq!(uploads.read(&bodies[1], never()).await, Err(Broken::MadeRoom));
+        assert_eq!(bodies[1].grows_to(4 << 10), Err(Full));
+        for stays in [0, 2, 3] {
+            assert_eq!(uploads.read(&bodies[stays], std::future::ready(stays)).await, Ok(stays));
+        }
+        assert_eq!(uploads.taken(), 8);
+    }
+
     #[tokio::test]
     async fn a_body_that_does_not_end_is_given_up() {
         let uploads = Uploads::within(1024, 1024, Duration::from_millis(1));

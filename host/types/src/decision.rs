@@ -1,9 +1,13 @@
 //! The questions that policies are asked and the answers that they give: the Rust side of `wit/`.
+//!
+//! On the trusted side (feature `host`) questions and answers have a JSON form for tools and records: names as in `wit/`,
+//! digests and bytes in lower-case hex. What is left out has its default, what is unknown is an error.
 
 use std::fmt;
 
 /// The value of a [`Fact`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Value {
     /// Text.
     Text(String),
@@ -11,14 +15,19 @@ pub enum Value {
     Number(u64),
     /// True or false.
     Truth(bool),
-    /// Bytes.
-    Bytes(Vec<u8>),
+    /// Bytes; lower-case hex in JSON.
+    Bytes(#[cfg_attr(feature = "host", serde(with = "hex"))] Vec<u8>),
     /// Several texts.
     Texts(Vec<String>),
 }
 
 /// A named value.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", deny_unknown_fields)
+)]
 pub struct Fact {
     /// Its name; a policy ignores names that it does not know.
     pub name: String,
@@ -28,6 +37,11 @@ pub struct Fact {
 
 /// What every question carries. The policy entry's settings are added where the policy is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", default, deny_unknown_fields)
+)]
 pub struct Context {
     /// Unix seconds.
     pub now: u64,
@@ -38,7 +52,12 @@ pub struct Context {
 }
 
 /// A role that a principal holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", default, deny_unknown_fields)
+)]
 pub struct HeldRole {
     /// The role's name.
     pub name: String,
@@ -51,18 +70,29 @@ pub struct HeldRole {
 }
 
 /// An authenticated user of the manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", default, deny_unknown_fields)
+)]
 pub struct Principal {
     /// The user's name in the manifest.
     pub name: String,
     /// SHA-256 of the client certificate's DER.
+    #[cfg_attr(feature = "host", serde(with = "hex"))]
     pub certificate_sha256: [u8; 32],
     /// The roles that the manifest gives the user, in the manifest's order.
     pub roles: Vec<HeldRole>,
 }
 
 /// Why something is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", default, deny_unknown_fields)
+)]
 pub struct Denial {
     /// Stable and short.
     pub code: String,
@@ -76,6 +106,7 @@ pub struct Denial {
 
 /// A policy's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Decision {
     /// Yes.
     Allow,
@@ -85,6 +116,7 @@ pub enum Decision {
 
 /// Whether a finding refuses a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Severity {
     /// Refuses.
     Error,
@@ -94,6 +126,11 @@ pub enum Severity {
 
 /// One thing that a validator (or the host's own list) found in a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", deny_unknown_fields)
+)]
 pub struct Finding {
     /// Whether it refuses the manifest.
     pub severity: Severity,
@@ -104,7 +141,14 @@ pub struct Finding {
     /// For an error exactly the specification's text.
     pub message: String,
     /// What to do.
+    #[cfg_attr(feature = "host", serde(default))]
     pub hint: Option<String>,
+}
+
+/// Whether one of the findings is an error.
+#[must_use]
+pub fn refuses(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
 impl fmt::Display for Finding {
@@ -114,9 +158,11 @@ impl fmt::Display for Finding {
 }
 
 /// What kind of change a manifest proposes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "host", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Change {
     /// The first manifest.
+    #[default]
     Initial,
     /// A new manifest in recovery.
     Reset,
@@ -140,7 +186,12 @@ impl Change {
 }
 
 /// What a validator judges.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", default, deny_unknown_fields)
+)]
 pub struct Proposal {
     /// Time, revision, facts.
     pub context: Context,
@@ -149,17 +200,24 @@ pub struct Proposal {
     /// Normalised JSON.
     pub manifest: String,
     /// SHA-256 of the uploaded bytes.
+    #[cfg_attr(feature = "host", serde(with = "hex"))]
     pub manifest_sha256: [u8; 32],
     /// The manifest in force, normalised.
     pub current: Option<String>,
     /// Security versions in force, after package updates: name and version.
+    #[cfg_attr(feature = "host", serde(with = "versions"))]
     pub current_versions: Vec<(String, u64)>,
     /// Who proposes it, where somebody had to authenticate.
     pub proposer: Option<Principal>,
 }
 
 /// What an authorizer decides.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", default, deny_unknown_fields)
+)]
 pub struct AuthorizationRequest {
     /// Time, revision, facts.
     pub context: Context,
@@ -174,7 +232,12 @@ pub struct AuthorizationRequest {
 }
 
 /// Verified claims as an admission policy sees them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", default, deny_unknown_fields)
+)]
 pub struct EvidenceFacts {
     /// [`crate::claims::Tee::name`].
     pub tee: String,
@@ -189,7 +252,12 @@ pub struct EvidenceFacts {
 }
 
 /// What an admitter decides.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "host",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case", default, deny_unknown_fields)
+)]
 pub struct AdmissionRequest {
     /// Time, revision, facts.
     pub context: Context,
@@ -324,4 +392,73 @@ pub struct RenderError {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+}
+
+/// Security versions as `wit/` writes them.
+#[cfg(feature = "host")]
+mod versions {
+    use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+    struct PackageVersion {
+        name: String,
+        security_version: u64,
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        versions: &[(String, u64)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let record = |(name, version): &(String, u64)| PackageVersion {
+            name: name.clone(),
+            security_version: *version,
+        };
+        versions.iter().map(record).collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(String, u64)>, D::Error> {
+        let records = Vec::<PackageVersion>::deserialize(deserializer)?;
+        Ok(records.into_iter().map(|record| (record.name, record.security_version)).collect())
+    }
+}
+
+#[cfg(all(test, feature = "host"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_the_names_of_the_interface_in_json() {
+        let text = r#"{"principal":{"name":"frank","certificate-sha256":"%","roles":[{"name":"r",
+            "resource-type":"Secrets","resource-names":["a"],"actions":["ReadSecret"]}]},"action":"ReadSecret",
+            "context":{"facts":[{"name":"n","value":{"number":5}},{"name":"b","value":{"bytes":"00ff"}}]}}"#
+            .replace('%', &"07".repeat(32));
+        let request: AuthorizationRequest = serde_json::from_str(&text).unwrap();
+        assert_eq!(request.principal.certificate_sha256, [7; 32]);
+        assert_eq!(request.principal.roles[0].resource_type, "Secrets");
+        assert_eq!(request.context.facts[0].value, Value::Number(5));
+        assert_eq!(request.context.facts[1].value, Value::Bytes(vec![0, 255]));
+        assert_eq!(request.resource_type, "", "what is left out is empty");
+        let again = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<AuthorizationRequest>(&again).unwrap(), request);
+        let error = serde_json::from_str::<AuthorizationRequest>(r#"{"verb":"x"}"#).unwrap_err();
+        assert!(error.to_string().contains("verb"), "{error}");
+    }
+
+    #[test]
+    fn answers_and_changes_have_the_names_of_the_interface_in_json() {
+        assert_eq!(serde_json::to_string(&Decision::Allow).unwrap(), r#""allow""#);
+        let denial: Decision = serde_json::from_str(r#"{"deny":{"code":"c","message":"m"}}"#).unwrap();
+        let expected = Denial { code: "c".to_owned(), message: "m".to_owned(), ..Denial::default() };
+        assert_eq!(denial, Decision::Deny(expected));
+        for change in [Change::Initial, Change::Reset, Change::PackageUpdate, Change::FullUpdate] {
+            assert_eq!(serde_json::to_value(change).unwrap(), change.name());
+        }
+        let proposal: Proposal =
+            serde_json::from_str(r#"{"current-versions":[{"name":"p","security-version":3}]}"#).unwrap();
+        assert_eq!(proposal.current_versions, [("p".to_owned(), 3)]);
+        assert_eq!(serde_json::to_value(&proposal).unwrap()["current-versions"][0]["security-version"], 3);
+    }
 }

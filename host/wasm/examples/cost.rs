@@ -92,7 +92,7 @@ fn report_threads(
 fn render_failure(failure: RenderFailure) -> PolicyFailure {
     match failure {
         RenderFailure::Policy(failure) => failure,
-        other => PolicyFailure { policy: "renderer".to_owned(), reason: format!("{other:?}") },
+        other => PolicyFailure::failed("renderer".to_owned(), format!("{other:?}")),
     }
 }
 

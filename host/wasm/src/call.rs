@@ -1,10 +1,11 @@
-//! One call of a policy: a fresh instance with its limits, what it may do meanwhile, and why it failed.
+//! One call of a policy: a fresh instance with its limits, what it may do meanwhile, what it used, and why it failed.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use carrara_core::ports::PolicyFailure;
 use wasmtime::component::InstancePre;
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
+use wasmtime::{ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, Trap};
 
 use crate::clock::{Runtime, ticks};
 use crate::limits::Limits;
@@ -21,11 +22,49 @@ const MAX_REASON_BYTES: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Nonsense(pub(crate) String);
 
+/// What one call used and wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallReport {
+    /// About one per instruction, without instantiation: the same for the same request on every machine.
+    pub fuel: u64,
+    /// Wall clock, instantiation included.
+    pub duration: Duration,
+    /// Bytes of linear memory at the end; it never shrinks.
+    pub memory: usize,
+    /// What it wrote to the log, bounded.
+    pub log: Vec<LogLine>,
+}
+
+/// A line that a guest wrote to the log, cleaned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// `debug`, `info` or `warn`.
+    pub level: &'static str,
+    /// Its text.
+    pub text: String,
+}
+
+/// An answer and what it cost.
+#[derive(Debug, Clone)]
+pub struct Called<A> {
+    /// The answer, or why there is none.
+    pub answer: A,
+    /// What the call used.
+    pub report: CallReport,
+}
+
+impl<A> Called<A> {
+    /// The same call with another form of its answer.
+    pub(crate) fn map<B>(self, form: impl FnOnce(A) -> B) -> Called<B> {
+        Called { answer: form(self.answer), report: self.report }
+    }
+}
+
 /// What a store holds: limits, the log, and what the world adds (`S`).
 pub(crate) struct CallState<S> {
     pub(crate) log: LogBook,
     pub(crate) desk: S,
-    limits: StoreLimits,
+    limits: Watched,
 }
 
 /// The lines that a guest writes in one call.
@@ -33,6 +72,7 @@ pub(crate) struct LogBook {
     policy: Arc<str>,
     lines_left: u32,
     line_bytes: usize,
+    written: Vec<LogLine>,
 }
 
 impl LogBook {
@@ -44,11 +84,21 @@ impl LogBook {
         self.lines_left = left;
         let line = clean(message, self.line_bytes);
         let policy: &str = &self.policy;
-        match level {
-            Level::Debug => tracing::debug!(policy, "{line}"),
-            Level::Info => tracing::info!(policy, "{line}"),
-            Level::Warn => tracing::warn!(policy, "{line}"),
-        }
+        let level = match level {
+            Level::Debug => {
+                tracing::debug!(policy, "{line}");
+                "debug"
+            }
+            Level::Info => {
+                tracing::info!(policy, "{line}");
+                "info"
+            }
+            Level::Warn => {
+                tracing::warn!(policy, "{line}");
+                "warn"
+            }
+        };
+        self.written.push(LogLine { level, text: line });
         Ok(())
     }
 }
@@ -70,23 +120,30 @@ impl Callee {
         desk: S,
         instantiate: impl FnOnce(&P, &mut Store<CallState<S>>) -> wasmtime::Result<B>,
         call: impl FnOnce(&B, &mut Store<CallState<S>>) -> wasmtime::Result<Result<R, Nonsense>>,
-    ) -> Result<R, PolicyFailure> {
-        let mut store = self.store(desk);
+    ) -> Called<Result<R, PolicyFailure>> {
+        let began = Instant::now();
+        let (mut store, mut budget) = (self.store(desk), 0);
         let answer = self.arm(&mut store, INSTANTIATION_FUEL).and_then(|()| instantiate(pre, &mut store));
         let answer = answer.and_then(|instance| {
             self.arm(&mut store, self.limits.fuel)?;
+            budget = self.limits.fuel;
             call(&instance, &mut store)
         });
-        match answer {
+        let answer = match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(Nonsense(reason))) => Err(self.failure(&reason)),
             Err(error) => Err(self.failure(&self.reason(&error))),
-        }
+        };
+        let fuel = budget.saturating_sub(store.get_fuel().unwrap_or_default());
+        let CallState { log, limits, .. } = store.into_data();
+        let report =
+            CallReport { fuel, duration: began.elapsed(), memory: limits.memory, log: log.written };
+        Called { answer, report }
     }
 
     /// A failure of this policy.
     pub(crate) fn failure(&self, reason: &str) -> PolicyFailure {
-        PolicyFailure { policy: self.name.to_string(), reason: clean(reason, MAX_REASON_BYTES) }
+        PolicyFailure::failed(self.name.to_string(), clean(reason, MAX_REASON_BYTES))
     }
 
     fn store<S: 'static>(&self, desk: S) -> Store<CallState<S>> {
@@ -95,8 +152,10 @@ impl Callee {
             policy: Arc::clone(&self.name),
             lines_left: limits.log_lines,
             line_bytes: limits.log_line_bytes,
+            written: Vec::new(),
         };
-        let state = CallState { log, desk, limits: store_limits(limits) };
+        let limits_of_store = Watched { limits: store_limits(limits), memory: 0 };
+        let state = CallState { log, desk, limits: limits_of_store };
         let mut store = Store::new(self.runtime.engine(), state);
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(limits.answer_bytes);
@@ -133,4 +192,54 @@ fn store_limits(limits: &Limits) -> StoreLimits {
         // A guest that only learns that memory is short aborts without a reason.
         .trap_on_grow_failure(true)
         .build()
+}
+
+/// A store's limits, and how much linear memory it has.
+struct Watched {
+    limits: StoreLimits,
+    memory: usize,
+}
+
+impl ResourceLimiter for Watched {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let may = self.limits.memory_growing(current, desired, maximum)?;
+        if may {
+            self.memory = self.memory.saturating_add(desired.saturating_sub(current));
+        }
+        Ok(may)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.memory_grow_failed(error)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.limits.table_growing(current, desired, maximum)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.table_grow_failed(error)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
+    }
 }

@@ -301,10 +301,7 @@ impl PolicyHost {
         if !empty {
             return Ok(());
         }
-        Err(PolicyFailure {
-            policy: world.name().to_owned(),
-            reason: "no policy of this world is loaded".to_owned(),
-        })
+        Err(PolicyFailure::failed(world.name().to_owned(), "no policy of this world is loaded".to_owned()))
     }
 }
 

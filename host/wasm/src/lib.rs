@@ -35,11 +35,15 @@ mod templates;
 #[cfg(feature = "host")]
 mod text;
 #[cfg(feature = "host")]
+mod trial;
+#[cfg(feature = "host")]
 mod worlds;
 
 pub use engine::{EngineError, Surroundings, compatibility, precompile};
 pub use world::{UnknownWorld, VERSION, World};
 
+#[cfg(feature = "host")]
+pub use call::{CallReport, Called, LogLine};
 #[cfg(feature = "host")]
 pub use host::{HostError, PolicyHost, PolicyInfo, PolicySource};
 #[cfg(feature = "host")]
@@ -50,5 +54,7 @@ pub use limits::Limits;
 pub use loader::{LoadError, digest};
 #[cfg(feature = "host")]
 pub use templates::TemplateFault;
+#[cfg(feature = "host")]
+pub use trial::Trial;
 #[cfg(feature = "host")]
 pub use worlds::configuration::SettingsError;

@@ -8,7 +8,7 @@ use carrara_types::decision::{
     Template,
 };
 
-use crate::call::{CallState, Callee, Prepared};
+use crate::call::{CallState, Called, Callee, Prepared};
 use crate::loader::{LoadError, Loaded, unsuitable};
 use crate::world::World;
 use crate::worlds::configuration::{ConfiguredPre, SettingsError};
@@ -41,13 +41,13 @@ impl<P, S: 'static> Policy<P, S> {
         Ok(Self { callee, loaded, configured, world })
     }
 
-    fn check_settings_at(&self, desk: S) -> Result<Vec<SettingsError>, PolicyFailure> {
+    fn check_settings_at(&self, settings: &str, desk: S) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
         self.callee.call(
             &self.configured,
             desk,
             |pre, store| pre.instantiate(store),
             |guest, store| {
-                let answer = guest.carrara_policy_configuration().call_check(store, &self.callee.settings)?;
+                let answer = guest.carrara_policy_configuration().call_check(store, settings)?;
                 Ok(configuration::errors(answer))
             },
         )
@@ -62,11 +62,19 @@ impl Validator {
     }
 
     pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
-        self.check_settings_at(())
+        self.check_settings_of(&self.callee.settings).answer
+    }
+
+    pub(crate) fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
+        self.check_settings_at(settings, ())
     }
 
     pub(crate) fn validate(&self, proposal: &Proposal) -> Result<Vec<Finding>, PolicyFailure> {
-        let question = validation::question(proposal, &self.callee.settings);
+        self.validate_with(&self.callee.settings, proposal).answer
+    }
+
+    pub(crate) fn validate_with(&self, settings: &str, proposal: &Proposal) -> Called<Result<Vec<Finding>, PolicyFailure>> {
+        let question = validation::question(proposal, settings);
         self.callee.call(
             &self.world,
             (),
@@ -88,11 +96,19 @@ impl Authorizer {
     }
 
     pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
-        self.check_settings_at(())
+        self.check_settings_of(&self.callee.settings).answer
+    }
+
+    pub(crate) fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
+        self.check_settings_at(settings, ())
     }
 
     pub(crate) fn authorize(&self, request: &AuthorizationRequest) -> Result<Decision, PolicyFailure> {
-        let question = authorization::question(request, &self.callee.settings);
+        self.authorize_with(&self.callee.settings, request).answer
+    }
+
+    pub(crate) fn authorize_with(&self, settings: &str, request: &AuthorizationRequest) -> Called<Result<Decision, PolicyFailure>> {
+        let question = authorization::question(request, settings);
         self.callee.call(
             &self.world,
             (),
@@ -111,11 +127,19 @@ impl Admitter {
     }
 
     pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
-        self.check_settings_at(())
+        self.check_settings_of(&self.callee.settings).answer
+    }
+
+    pub(crate) fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
+        self.check_settings_at(settings, ())
     }
 
     pub(crate) fn admit(&self, request: &AdmissionRequest) -> Result<Decision, PolicyFailure> {
-        let question = admission::question(request, &self.callee.settings);
+        self.admit_with(&self.callee.settings, request).answer
+    }
+
+    pub(crate) fn admit_with(&self, settings: &str, request: &AdmissionRequest) -> Called<Result<Decision, PolicyFailure>> {
+        let question = admission::question(request, settings);
         self.callee.call(
             &self.world,
             (),
@@ -135,7 +159,11 @@ impl Renderer {
     }
 
     pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
-        self.check_settings_at(SecretDesk::new(Arc::new(NoSecrets), self.callee.limits.handles))
+        self.check_settings_of(&self.callee.settings).answer
+    }
+
+    pub(crate) fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
+        self.check_settings_at(settings, SecretDesk::new(Arc::new(NoSecrets), self.callee.limits.handles))
     }
 
     pub(crate) fn render(
@@ -144,9 +172,19 @@ impl Renderer {
         templates: &[Template],
         secrets: Arc<dyn SecretCatalog>,
     ) -> Result<Vec<Vec<Chunk>>, RenderFailure> {
-        let (context, questions) = rendering::question(context, &self.callee.settings, templates);
+        self.render_with(&self.callee.settings, context, templates, secrets).answer
+    }
+
+    pub(crate) fn render_with(
+        &self,
+        settings: &str,
+        context: &Context,
+        templates: &[Template],
+        secrets: Arc<dyn SecretCatalog>,
+    ) -> Called<Result<Vec<Vec<Chunk>>, RenderFailure>> {
+        let (context, questions) = rendering::question(context, settings, templates);
         let desk = SecretDesk::new(secrets, self.callee.limits.handles);
-        let answer: Result<Result<_, RenderError>, PolicyFailure> = self.callee.call(
+        let called: Called<Result<Result<_, RenderError>, PolicyFailure>> = self.callee.call(
             &self.world,
             desk,
             |pre, store| pre.instantiate(store),
@@ -156,11 +194,11 @@ impl Renderer {
                 Ok(store.data_mut().desk.chunks(templates.len(), answer))
             },
         );
-        match answer {
+        called.map(|answer| match answer {
             Ok(Ok(chunks)) => Ok(chunks),
             Ok(Err(error)) => Err(RenderFailure::Template(error)),
             Err(failure) => Err(RenderFailure::Policy(failure)),
-        }
+        })
     }
 }
 

@@ -55,7 +55,7 @@ impl Verdict {
 }
 
 fn failure(policy: &str) -> PolicyFailure {
-    PolicyFailure { policy: policy.to_owned(), reason: super::INTERNAL.to_owned() }
+    PolicyFailure::failed(policy.to_owned(), super::INTERNAL.to_owned())
 }
 
 /// A validator's finding.

@@ -24,7 +24,7 @@ fn stores() -> [StoreError; 5] {
 }
 
 fn policy() -> PolicyFailure {
-    PolicyFailure { policy: "p".to_owned(), reason: INTERNAL.to_owned() }
+    PolicyFailure::failed("p".to_owned(), INTERNAL.to_owned())
 }
 
 fn parse() -> ManifestError {

@@ -96,7 +96,7 @@ async fn a_message_that_does_not_decode_is_refused() {
 #[test]
 fn every_error_has_its_code_and_its_words() {
     let cause = || Cause("why".to_owned());
-    let policy = || PolicyFailure { policy: "doorman".to_owned(), reason: "trap at 0x1234".to_owned() };
+    let policy = || PolicyFailure::failed("doorman".to_owned(), "trap at 0x1234".to_owned());
     let store = StoreError::Read("record 7 at /secret/place".to_owned());
     for (error, code, message) in [
         (ActivateError::WrongState, Code::FailedPrecondition, "cannot accept marbles in current state"),

@@ -6,6 +6,9 @@ use super::*;
 
 const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+const C: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 3));
+const D: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 4));
+const E: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 5));
 
 /// Made a minute ago.
 fn places(limit: usize) -> Places {
@@ -72,6 +75,89 @@ fn who_moved_a_moment_ago_is_not_at_rest() {
     at_rest(&only, 0);
     assert!(places.enter(B, 1).is_ok());
     assert!(is_gone(&only));
+}
+
+/// Nobody of them is at rest, since that takes half a minute.
+fn all_moving(limit: usize) -> Places {
+    patient_places(limit, Duration::from_secs(30))
+}
+
+// else who sends just fast enough keeps everybody else out
+#[test]
+fn an_address_with_more_than_its_part_loses_what_moves_too_the_longest_held_first() {
+    let places = all_moving(8);
+    let greedy: Vec<Place> = (0..8).map(|_| places.enter(A, 1).unwrap()).collect();
+    greedy[0].held().moved();
+    let newcomers: Vec<Place> = (0..2).map(|_| places.enter(B, 1).unwrap()).collect();
+    assert_eq!(greedy.iter().map(is_gone).collect::<Vec<_>>(), [
+        true, true, false, false, false, false, false, false
+    ]);
+    assert!(newcomers.iter().all(|place| !is_gone(place)));
+    assert_eq!(places.taken(), 8);
+}
+
+#[test]
+fn for_its_own_address_nothing_that_moves_has_to_go() {
+    let places = all_moving(8);
+    let held: Vec<Place> = (0..8).map(|_| places.enter(A, 1).unwrap()).collect();
+    assert!(places.enter(A, 1).is_err());
+    assert!(held[0].weigh(2).is_err());
+    assert!(held.iter().all(|place| !is_gone(place)));
+}
+
+#[test]
+fn an_address_within_its_part_loses_nothing_that_moves() {
+    let places = all_moving(8);
+    let mut others: [Vec<Place>; 4] =
+        [A, C, D, E].map(|address| (0..2).map(|_| places.enter(address, 1).unwrap()).collect());
+    assert!(places.enter(B, 1).is_err(), "each has a quarter");
+    assert!(others.iter().flatten().all(|place| !is_gone(place)));
+    // One more than its part, and only that one has to go.
+    others[3].pop();
+    others[0].push(places.enter(A, 1).unwrap());
+    let _newcomer = places.enter(B, 1).unwrap();
+    assert!(places.enter(B, 1).is_err());
+    let gone = others.each_ref().map(|held| held.iter().filter(|place| is_gone(place)).count());
+    assert_eq!(gone, [1, 0, 0, 0]);
+}
+
+#[test]
+fn a_heavy_newcomer_takes_no_more_of_what_moves_than_is_above_the_part_or_nothing() {
+    let places = all_moving(8);
+    let _other = places.enter(C, 2).unwrap();
+    let greedy: Vec<Place> = (0..6).map(|_| places.enter(A, 1).unwrap()).collect();
+    assert!(places.enter(B, 5).is_err());
+    assert!(greedy.iter().all(|place| !is_gone(place)));
+    // What is at rest goes first, though it has been held for a shorter time.
+    at_rest(&greedy[5], 0);
+    let newcomer = places.enter(B, 2).unwrap();
+    assert_eq!(greedy.iter().map(is_gone).collect::<Vec<_>>(), [true, false, false, false, false, true]);
+    newcomer.weigh(3).unwrap();
+    assert_eq!(greedy.iter().filter(|place| is_gone(place)).count(), 1, "who grows waits like a newcomer");
+    assert_eq!(places.taken(), 8);
+}
+
+#[test]
+fn two_greedy_addresses_do_not_take_from_each_other_in_turn() {
+    let places = all_moving(8);
+    let first: Vec<Place> = (0..5).map(|_| places.enter(A, 1).unwrap()).collect();
+    let mut second: Vec<Place> = (0..3).map(|_| places.enter(B, 1).unwrap()).collect();
+    second.push(places.enter(B, 1).unwrap());
+    assert!(is_gone(&first[0]), "four and four are equal");
+    assert!(places.enter(B, 1).is_err() && places.enter(A, 1).is_err());
+    assert!(!first.iter().chain(&second).any(is_gone));
+}
+
+#[test]
+fn what_is_under_way_stays_also_above_the_part() {
+    let places = all_moving(8);
+    let greedy: Vec<Place> = (0..8).map(|_| places.enter(A, 1).unwrap()).collect();
+    let mut under_way: Vec<UnderWay> = greedy.iter().map(|place| place.held().begin()).collect();
+    assert!(places.enter(B, 1).is_err());
+    drop(under_way.pop());
+    let _newcomer = places.enter(B, 1).unwrap();
+    assert!(is_gone(&greedy[7]));
+    assert!(places.enter(B, 1).is_err());
 }
 
 #[test]

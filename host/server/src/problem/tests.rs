@@ -13,7 +13,7 @@ fn store() -> StoreError {
 }
 
 fn policy() -> PolicyFailure {
-    PolicyFailure { policy: "rbac".to_owned(), reason: "trap at 0x1234".to_owned() }
+    PolicyFailure::failed("rbac".to_owned(), "trap at 0x1234".to_owned())
 }
 
 fn dry_run() -> SetManifestError {
