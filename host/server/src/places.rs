@@ -1,8 +1,9 @@
 //! Places that all peers of a port share: connections, bodies that are being read, long answers that are being sent.
 //!
 //! Where there is no room, nobody is kept waiting: places at rest are taken back, first from an address that holds more
-//! than its part, then from whoever has been at rest the longest. What is under way is never taken back. Only where
-//! nothing can be taken back a newcomer is refused, at once.
+//! than its part, then from whoever has been at rest the longest. Where that is not enough, an address that holds more than
+//! its part gives up for another one also what moves; an address within its part never does. What is under way is never
+//! taken back. Only where nothing can be taken back a newcomer is refused, at once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -33,7 +34,7 @@ pub(crate) struct Places(Arc<Shared>);
 
 struct Shared {
     limit: usize,
-    /// Who has moved within this time is not at rest.
+    /// Who has moved within this time is not at rest but moves.
     patience: Duration,
     begun: Instant,
     register: Mutex<Register>,
@@ -59,6 +60,18 @@ enum Source {
     V4(u32),
     V6(u64),
 }
+
+/// For whom room is made.
+#[derive(Clone, Copy)]
+struct Newcomer {
+    source: Source,
+    weight: usize,
+    /// The place that grows, if it is no new one.
+    grows: Option<u64>,
+}
+
+/// What can be taken back: the place and its weight, in order.
+type Going = Vec<(u64, usize)>;
 
 /// What the holder of a place does.
 pub(crate) struct Held {
@@ -87,7 +100,7 @@ pub(crate) struct UnderWay {
 }
 
 impl Places {
-    /// So many, of which only those can be taken back whose holder has not moved for as long as `patience`.
+    /// So many; a holder that has not moved for as long as `patience` is at rest.
     pub(crate) fn new(limit: usize, patience: Duration) -> Self {
         Self(Arc::new(Shared { limit, patience, begun: Instant::now(), register: Mutex::default() }))
     }
@@ -109,8 +122,9 @@ impl Places {
             calls_too_much_back: AtomicBool::new(false),
         });
         let mut register = self.register();
-        register.make_room(shared, weight, None)?;
-        let (id, source) = (register.next, Source::of(address));
+        let source = Source::of(address);
+        register.make_room(shared, weight, Some(Newcomer { source, weight, grows: None }))?;
+        let id = register.next;
         register.next += 1;
         register.holders.insert(id, Holder { source, weight, held: Arc::clone(&held) });
         register.add(source, weight);
@@ -135,19 +149,31 @@ impl Places {
     }
 }
 
+impl Shared {
+    /// What an address may hold before it gives up its own first.
+    fn part(&self) -> usize {
+        self.limit / PART_OF_ONE_ADDRESS
+    }
+}
+
 impl Register {
-    /// Takes places back until there is room, or none if that is not enough.
-    fn make_room(&mut self, shared: &Shared, weight: usize, except: Option<u64>) -> Result<(), Full> {
+    /// Takes places back until there is room, or none if that is not enough. Without a newcomer only what is at rest.
+    fn make_room(&mut self, shared: &Shared, weight: usize, newcomer: Option<Newcomer>) -> Result<(), Full> {
         let missing = (self.taken + weight).saturating_sub(shared.limit);
         if missing == 0 {
             return Ok(());
         }
-        let candidates = self.first_to_go(shared, except);
-        if candidates.iter().map(|(_, weight)| weight).sum::<usize>() < missing {
+        let (mut going, moving) = self.first_to_go(shared, newcomer);
+        let mut found = sum(&going);
+        if let Some(newcomer) = newcomer.filter(|_| found < missing) {
+            going.extend(self.of_the_greedy(shared, &going, moving, newcomer, missing - found));
+            found = sum(&going);
+        }
+        if found < missing {
             return Err(Full);
         }
         let mut left = missing.max(shared.limit / PART_TAKEN_BACK);
-        for (id, weight) in candidates {
+        for (id, weight) in going {
             if left == 0 {
                 break;
             }
@@ -159,25 +185,64 @@ impl Register {
         Ok(())
     }
 
-    /// What can be taken back, with its weight, in order.
-    fn first_to_go(&self, shared: &Shared, except: Option<u64>) -> Vec<(u64, usize)> {
+    /// What is at rest, those of greedy addresses first, then the longest; and what moves, the longest held first.
+    fn first_to_go(&self, shared: &Shared, newcomer: Option<Newcomer>) -> (Going, Going) {
         // Just begun: nobody can have been at rest for so long.
-        let Some(latest) = elapsed_ms(shared.begun).checked_sub(milliseconds(shared.patience)) else {
-            return Vec::new();
-        };
-        let part = shared.limit / PART_OF_ONE_ADDRESS;
-        let mut found = Vec::new();
+        let latest = elapsed_ms(shared.begun).checked_sub(milliseconds(shared.patience));
+        let (mut at_rest, mut moving) = (Vec::new(), Vec::new());
         for (id, holder) in &self.holders {
             let since = holder.held.at_rest_since.load(Ordering::Relaxed);
             let under_way = holder.held.under_way.load(Ordering::Acquire) > 0;
-            if under_way || since > latest || except == Some(*id) {
+            if under_way || newcomer.is_some_and(|newcomer| newcomer.grows == Some(*id)) {
                 continue;
             }
-            let within_its_part = self.by_source.get(&holder.source).is_none_or(|taken| *taken <= part);
-            found.push((within_its_part, since, *id, holder.weight));
+            if latest.is_none_or(|latest| since > latest) {
+                moving.push((*id, holder.weight));
+                continue;
+            }
+            let within_its_part = self.held_by(holder.source) <= shared.part();
+            at_rest.push((within_its_part, since, *id, holder.weight));
         }
-        found.sort_unstable();
-        found.into_iter().map(|(_, _, id, weight)| (id, weight)).collect()
+        at_rest.sort_unstable();
+        // Numbers are given in order.
+        moving.sort_unstable();
+        (at_rest.into_iter().map(|(_, _, id, weight)| (id, weight)).collect(), moving)
+    }
+
+    /// Of what moves so much as is missing, from addresses that hold more than their part, and more than the newcomer's
+    /// would: two greedy ones must not take from each other in turn.
+    fn of_the_greedy(
+        &self,
+        shared: &Shared,
+        gone: &Going,
+        moving: Going,
+        newcomer: Newcomer,
+        mut missing: usize,
+    ) -> Going {
+        let mut left = self.by_source.clone();
+        let mut take = |id: u64, weight: usize, above: usize| {
+            let taken = self.holders.get(&id).and_then(|holder| left.get_mut(&holder.source))?;
+            (*taken > above).then(|| *taken = taken.saturating_sub(weight))
+        };
+        for (id, weight) in gone {
+            take(*id, *weight, 0);
+        }
+        let mut going = Vec::new();
+        let its_own = self.held_by(newcomer.source) + newcomer.weight;
+        for (id, weight) in moving {
+            if missing == 0 {
+                break;
+            }
+            if take(id, weight, shared.part().max(its_own)).is_some() {
+                missing = missing.saturating_sub(weight);
+                going.push((id, weight));
+            }
+        }
+        going
+    }
+
+    fn held_by(&self, source: Source) -> usize {
+        self.by_source.get(&source).copied().unwrap_or_default()
     }
 
     fn add(&mut self, source: Source, weight: usize) {
@@ -212,7 +277,9 @@ impl Place {
         let holder = register.holders.get(&self.id).ok_or(Full)?;
         let (source, before) = (holder.source, holder.weight);
         if weight > before {
-            register.make_room(&self.places.0, weight - before, Some(self.id))?;
+            let weight = weight - before;
+            let newcomer = Newcomer { source, weight, grows: Some(self.id) };
+            register.make_room(&self.places.0, weight, Some(newcomer))?;
         }
         register.subtract(source, before);
         register.add(source, weight);
@@ -319,6 +386,10 @@ impl Source {
             IpAddr::V6(address) => Self::V6(u64::try_from(address.to_bits() >> 64).unwrap_or_default()),
         }
     }
+}
+
+fn sum(going: &Going) -> usize {
+    going.iter().map(|(_, weight)| weight).sum()
 }
 
 fn elapsed_ms(since: Instant) -> u64 {

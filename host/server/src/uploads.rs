@@ -1,5 +1,5 @@
-//! Bodies that are being read: limited in time, and all of a port together in memory. One that is sent slowly makes room
-//! for another one.
+//! Bodies that are being read: limited in time, and all of a port together in memory. One that is sent slowly, or by an
+//! address that sends more than its part, makes room for another one.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -35,7 +35,7 @@ pub(crate) struct Upload {
 pub(crate) enum Broken {
     /// It took too long.
     Slow,
-    /// It was slow, and made room for another one.
+    /// It was slow or a greedy address's, and made room for another one.
     MadeRoom,
 }
 

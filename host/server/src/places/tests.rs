@@ -89,9 +89,10 @@ fn an_address_with_more_than_its_part_loses_what_moves_too_the_longest_held_firs
     let greedy: Vec<Place> = (0..8).map(|_| places.enter(A, 1).unwrap()).collect();
     greedy[0].held().moved();
     let newcomers: Vec<Place> = (0..2).map(|_| places.enter(B, 1).unwrap()).collect();
-    assert_eq!(greedy.iter().map(is_gone).collect::<Vec<_>>(), [
-        true, true, false, false, false, false, false, false
-    ]);
+    assert_eq!(
+        greedy.iter().map(is_gone).collect::<Vec<_>>(),
+        [true, true, false, false, false, false, false, false]
+    );
     assert!(newcomers.iter().all(|place| !is_gone(place)));
     assert_eq!(places.taken(), 8);
 }

@@ -1,5 +1,5 @@
 //! Long answers in memory: anybody may ask for the manifest and the whole update log, and read the answer slowly. Together
-//! they are limited, and one that is read slowly makes room for another one; short ones, and those to a change, which may be
+//! they are limited, and one that is read slowly, or by an address that reads more than its part, makes room for another one; short ones, and those to a change, which may be
 //! given only once, are not counted.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -30,9 +30,11 @@ struct Sending {
     left: usize,
 }
 
-/// A reader that was slow made room for another one.
+/// A reader that was slow or of a greedy address made room for another one.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer was read too slowly, and made room for another one")]
+#[error(
+    "the answer was read too slowly, or its address reads too much at once: it made room for another one"
+)]
 struct MadeRoom;
 
 impl LongAnswers {
