@@ -14,16 +14,20 @@ use carrara_tests::curl::Answer;
 use carrara_tests::durable::{Base, NEW, OLD, Operation, is_unknown, write};
 use carrara_tests::{run, succeed};
 
+/// What is told of a full disk, in the words of the answer.
+const FULL: &str = ": the disk is full; make room and send it again";
+
 /// Whether this machine lets a process have mounts of its own.
 fn may_mount() -> bool {
     let script = "mount -t tmpfs -o size=64k none /mnt && mount --bind /mnt /mnt";
     run(Command::new("unshare").args(["-Urm", "sh", "-c", script])).status.success()
 }
 
-/// It says that nothing was stored; why, and what to do, is in the log.
-fn is_refused(answer: &Answer, coordinator: &Coordinator, cause: &str, remedy: &str) {
+/// It says that nothing was stored and by what kind of fault, and no more; where, and what to do, is in the log.
+fn is_refused(answer: &Answer, coordinator: &Coordinator, told: &str, cause: &str, remedy: &str) {
     assert!(answer.status >= 400 && !is_unknown(answer), "{}", answer.body);
-    assert!(answer.message().contains("could not be stored; see the coordinator's log"), "{}", answer.body);
+    assert!(answer.message().contains(&format!("could not be stored{told}")), "{}", answer.body);
+    assert!(!answer.body.contains("os error") && !answer.body.contains('/'), "{}", answer.body);
     coordinator.wait_for_log(|line| line.contains(cause) && line.contains(remedy));
 }
 
@@ -130,11 +134,11 @@ fn a_full_disk_refuses_writes_with_the_remedy_and_takes_them_when_there_is_room_
     goes_on(&coordinator, "before");
     disk.tell("fill");
     let refused = write_until_refused(&coordinator);
-    is_refused(&refused, &coordinator, "(os error 28)", "free space");
+    is_refused(&refused, &coordinator, FULL, "(os error 28)", "free space");
     // A second one, and one that needs a new file; reads go on.
     let before = base.look(&coordinator);
     let update = base.request(Operation::Update, &coordinator).send();
-    assert!(update.status >= 400 && !is_unknown(&update), "{}", update.body);
+    is_refused(&update, &coordinator, FULL, "(os error 28)", "free space");
     assert_eq!(base.look(&coordinator), before);
     disk.tell("free");
     goes_on(&coordinator, "after");
@@ -169,7 +173,13 @@ fn a_disk_that_becomes_read_only_refuses_what_makes_files_and_takes_it_when_it_i
     let coordinator = disk.launch.start();
     disk.tell("read-only");
     let update = base.request(Operation::Update, &coordinator).send();
-    is_refused(&update, &coordinator, "(os error 30)", "writable");
+    is_refused(
+        &update,
+        &coordinator,
+        ": the disk is read-only; make it writable",
+        "(os error 30)",
+        "writable",
+    );
     assert_eq!(base.look(&coordinator), base.shown);
     disk.tell("writable");
     goes_on(&coordinator, NEW);
@@ -200,7 +210,8 @@ fn a_limit_of_file_sizes_refuses_writes_with_the_remedy_and_the_coordinator_surv
         |bytes: &str| succeed(Command::new("prlimit").args(["--pid", &id, &format!("--fsize={bytes}:")]));
     limit(&size.to_string());
     let refused = write_until_refused(&coordinator);
-    is_refused(&refused, &coordinator, "(os error 27)", "ulimit -f");
+    let told = ": a file has reached the limit of file sizes (ulimit -f)";
+    is_refused(&refused, &coordinator, told, "(os error 27)", "ulimit -f");
     let before = base.look(&coordinator);
     assert_eq!((before.code, &before.root), (3, &base.shown.root));
     limit("unlimited");
@@ -240,7 +251,8 @@ fn a_directory_that_is_moved_away_or_replaced_takes_no_writes_until_it_is_back()
     let (data, aside) = (launch.seal_dir(), launch.seal_dir().with_file_name("aside"));
     fs::rename(&data, &aside).unwrap();
     let refused = write(&coordinator, &base.alice, NEW).send();
-    is_refused(&refused, &coordinator, "(os error 2)", "put it back");
+    let told = ": the state directory or a file of it is gone; put it back";
+    is_refused(&refused, &coordinator, told, "(os error 2)", "put it back");
     assert_eq!(base.look(&coordinator).note.as_deref(), Some(OLD), "reads go on");
     // Another state at its place is not written to either.
     base.prepare(Operation::Write, &data);
@@ -248,6 +260,7 @@ fn a_directory_that_is_moved_away_or_replaced_takes_no_writes_until_it_is_back()
     is_refused(
         &refused,
         &coordinator,
+        "; see the coordinator's log",
         "was replaced while the coordinator runs",
         "put the file that was there back",
     );

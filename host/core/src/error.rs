@@ -14,8 +14,8 @@ use carrara_types::manifest::{ManifestError, Refusal};
 use crate::ports::{EvidenceError, PolicyFailure, StoreError};
 pub use recovery::{RecoverError, RecoveryPublicKeyError};
 pub use unknown::Unknown;
-use unknown::not_stored;
 pub(crate) use unknown::told;
+use unknown::{not_done, not_stored};
 
 /// The text of a wrong state (rest-api.md section 4).
 pub const WRONG_STATE: &str = "server is not in expected state";
@@ -476,7 +476,7 @@ pub enum BackupError {
     )]
     NotKept,
     /// The copy could not be made.
-    #[error("the state could not be copied; see the coordinator's log")]
+    #[error("{}", not_done("the state could not be copied", .0))]
     Store(StoreError),
 }
 

@@ -61,6 +61,7 @@ mod turns;
 mod update_manifest;
 mod uploaded_secrets;
 mod view;
+mod write_failure;
 mod write_secrets;
 
 pub use catalog::declared_secrets;

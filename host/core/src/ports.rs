@@ -9,6 +9,7 @@ pub use self::policies::{
     PolicyDecision, PolicyEngine, PolicyFailure, PolicyInForce, PolicyObserver, PolicyProblem, RenderFailure,
     SecretCatalog,
 };
+pub use crate::write_failure::{DiskFault, WriteFailure};
 use async_trait::async_trait;
 use carrara_types::claims::Claims;
 pub use carrara_types::seal_mode::{KeyPolicy, SealMode};
@@ -20,7 +21,7 @@ use time::OffsetDateTime;
 pub enum StoreError {
     /// The backend failed: disk full, I/O error.
     #[error("writing the state: {0}")]
-    Write(String),
+    Write(WriteFailure),
     /// A write failed, and the disk does not say whether it is there nonetheless. Reads go on; no other write is taken
     /// until the disk answers, and then the change is in force or it is not.
     #[error("writing the state: it is not known whether the change is stored: {0}")]

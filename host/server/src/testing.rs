@@ -68,7 +68,7 @@ impl Store for Nothing {
     }
 
     async fn create(&self, _state: NewState, _batch: Batch) -> Result<Committed, CommitError> {
-        Err(StoreError::Write("no space left".to_owned()).into())
+        Err(StoreError::Write("no space left".into()).into())
     }
 
     fn recovery_data(&self) -> Option<Vec<u8>> {

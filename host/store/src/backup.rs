@@ -11,7 +11,7 @@ use std::path::Path;
 
 use ::redb::StorageBackend;
 use aws_lc_rs::digest::{Context, SHA256};
-use carrara_core::ports::{Backup, StoreError};
+use carrara_core::ports::{Backup, StoreError, WriteFailure};
 use carrara_types::backup::{CHECKSUMS, DESCRIPTION, Description, KEY, STATE};
 use rustix::fs::{MemfdFlags, memfd_create};
 use tar::{EntryType, Header};
@@ -19,6 +19,7 @@ use tar::{EntryType, Header};
 use crate::files::{create_private, remove_if_there};
 use crate::key_file::KeyFile;
 use crate::redb::write_copy;
+use crate::remedy::fault;
 use crate::view::{OpenState, View};
 
 /// A tar archive is made of blocks; every file in it begins at one.
@@ -40,9 +41,10 @@ pub(crate) fn copy(view: &View, directory: Option<&Path>) -> Result<Backup, Stor
     let made = nameless(directory).and_then(|file| write(open, key_file, file));
     let (file, length) = made.map_err(|error| {
         let place = directory.map_or_else(|| "memory".into(), |path| path.display().to_string());
-        StoreError::Write(format!(
+        let text = format!(
             "making a copy of the state in {place}: {error}; a backup needs room for a second copy of the state there"
-        ))
+        );
+        StoreError::Write(WriteFailure::of_disk(fault(&error), text))
     })?;
     Ok(Backup { revision: open.state.revision, length, content: Box::new(BufReader::new(file)) })
 }
@@ -97,8 +99,12 @@ impl Archive {
     fn append_state(&mut self, open: &OpenState) -> io::Result<()> {
         let start = self.file.stream_position()?;
         let begin = start + BLOCK;
-        write_copy(Window { file: self.file.try_clone()?, begin }, CACHE_BYTES, open)
-            .map_err(|error| io::Error::other(error.to_string()))?;
+        write_copy(Window { file: self.file.try_clone()?, begin }, CACHE_BYTES, open).map_err(|error| {
+            match error {
+                ::redb::Error::Io(error) => error,
+                error => io::Error::other(error.to_string()),
+            }
+        })?;
         let length = self.file.seek(SeekFrom::End(0))? - begin;
         self.file.write_all_at(header(STATE, length)?.as_bytes(), start)?;
         self.file.seek(SeekFrom::Start(begin))?;

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use ::redb::backends::FileBackend;
 use ::redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
-use carrara_core::ports::StoreError;
+use carrara_core::ports::{StoreError, WriteFailure};
 
 use crate::files::{Directory, open_regular};
 use crate::load::{Fault, Stored};
@@ -20,7 +20,7 @@ use crate::medium::{Birth, Medium, Rekeying};
 use crate::memory::Memory;
 use crate::redb::held_key::HeldKey;
 use crate::redb::replace::Unfinished;
-use crate::remedy::remedy;
+use crate::remedy::{fault, remedy};
 use crate::sealed::Sealed;
 use crate::state::Change;
 use crate::step;
@@ -108,10 +108,13 @@ impl Redb {
             return Ok(());
         }
         let path = path.display();
-        Err(StoreError::Write(format!(
-            "{path} was replaced while the coordinator runs: put the file that was there back, or restart the \
-             coordinator to go on with the other one"
-        )))
+        Err(StoreError::Write(
+            format!(
+                "{path} was replaced while the coordinator runs: put the file that was there back, or restart the \
+                 coordinator to go on with the other one"
+            )
+            .into(),
+        ))
     }
 
     fn not_done(&self, error: impl Into<::redb::Error>) -> StoreError {
@@ -123,7 +126,8 @@ impl Redb {
 
     fn failed(&self, error: &io::Error) -> StoreError {
         let path = self.directory.path().display();
-        StoreError::Write(format!("the state directory {path}: {error}: {}", remedy(error)))
+        let text = format!("the state directory {path}: {error}: {}", remedy(error));
+        StoreError::Write(WriteFailure::of_disk(fault(error), text))
     }
 
     /// The last step of a change of the data key.
@@ -402,7 +406,7 @@ fn unreadable(error: impl std::fmt::Display) -> Fault {
 }
 
 fn not_written(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Write(error.to_string())
+    StoreError::Write(error.to_string().into())
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::io::{Error, ErrorKind};
 
+use carrara_core::ports::DiskFault;
+
 /// EMFILE and ENFILE have no kind of their own.
 const TOO_MANY_FILES: [i32; 2] = [24, 23];
 
@@ -23,11 +25,29 @@ pub(crate) fn remedy(error: &Error) -> &'static str {
             "move away what is no file there, and put the files themselves in its place, no links"
         }
         ErrorKind::NotFound => "put it back where it was",
-        _ if error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)) => {
+        _ if too_many_files(error) => {
             "raise the limit of open files (ulimit -n), or wait until connections end"
         }
         _ => "check the disk and the file system, or choose another directory",
     }
+}
+
+/// What of it may be told outside the log.
+pub(crate) fn fault(error: &Error) -> DiskFault {
+    match error.kind() {
+        ErrorKind::StorageFull => DiskFault::Full,
+        ErrorKind::QuotaExceeded => DiskFault::Quota,
+        ErrorKind::FileTooLarge => DiskFault::FileSize,
+        ErrorKind::ReadOnlyFilesystem => DiskFault::ReadOnly,
+        ErrorKind::PermissionDenied => DiskFault::Forbidden,
+        ErrorKind::NotFound => DiskFault::Missing,
+        _ if too_many_files(error) => DiskFault::OpenFiles,
+        _ => DiskFault::Io,
+    }
+}
+
+fn too_many_files(error: &Error) -> bool {
+    error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
 }
 
 #[cfg(test)]
@@ -49,6 +69,23 @@ mod tests {
         ] {
             let text = remedy(&Error::from_raw_os_error(code));
             assert!(text.contains(word), "{code}: {text}");
+        }
+    }
+
+    #[test]
+    fn whoever_asked_hears_the_kind_of_fault() {
+        for (code, kind) in [
+            (28, DiskFault::Full),
+            (122, DiskFault::Quota),
+            (27, DiskFault::FileSize),
+            (30, DiskFault::ReadOnly),
+            (13, DiskFault::Forbidden),
+            (2, DiskFault::Missing),
+            (24, DiskFault::OpenFiles),
+            (23, DiskFault::OpenFiles),
+            (5, DiskFault::Io),
+        ] {
+            assert_eq!(fault(&Error::from_raw_os_error(code)), kind, "{code}");
         }
     }
 }

@@ -46,7 +46,7 @@ impl Writer {
         };
         let binding = Binding { kind: mark.kind, policy, state_id: mark.state_id };
         let file = KeyFile::wrap(binding, data_key, &*self.sealing, &*self.entropy);
-        Ok(Arc::new(DataKey::Wrapped(file.map_err(StoreError::Write)?)))
+        Ok(Arc::new(DataKey::Wrapped(file.map_err(|error| StoreError::Write(error.into()))?)))
     }
 
     /// The data key in the clear, for as long as it is wrapped anew.
@@ -55,7 +55,8 @@ impl Writer {
             DataKey::Held(data_key) => return Ok(data_key.duplicate()),
             DataKey::Wrapped(file) => file,
         };
-        let entries = file.open(&open.state.mark.state_id, &*self.sealing).map_err(StoreError::Write)?;
+        let entries = file.open(&open.state.mark.state_id, &*self.sealing);
+        let entries = entries.map_err(|error| StoreError::Write(error.into()))?;
         let first = entries.into_iter().next().map(|entry| entry.data_key);
         first.ok_or_else(|| {
             StoreError::Write("the TEE gives another sealing key than before: restart the coordinator".into())

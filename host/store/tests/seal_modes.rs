@@ -256,11 +256,11 @@ async fn without_a_sealing_key_for_the_mode_nothing_is_changed_and_the_message_s
     let refused =
         store.create(NewState { seal_mode: SealMode::UniqueKey, ..new_state() }, put("a", "1")).await;
     let no_key = |text: &str| text.contains("no such key");
-    assert!(matches!(refused, Err(CommitError::Store(StoreError::Write(text))) if no_key(&text)));
+    assert!(matches!(refused, Err(CommitError::Store(StoreError::Write(text))) if no_key(&text.to_string())));
     assert_eq!(store.found(), Found::Empty);
     store.create(new_state(), put("a", "1")).await.unwrap();
     let refused = store.commit(to(SealMode::UniqueKey, put("a", "2"))).await;
-    assert!(matches!(refused, Err(CommitError::Store(StoreError::Write(text))) if no_key(&text)));
+    assert!(matches!(refused, Err(CommitError::Store(StoreError::Write(text))) if no_key(&text.to_string())));
     assert_eq!((store.snapshot().seal_mode(), value(&store)), (Some(SealMode::ProductKey), b"1".to_vec()));
     drop(store);
 

@@ -1,6 +1,7 @@
 //! Why a recovery does not go on (lifecycle.md section 7). Which of them undo what was accepted before is said here, since
 //! the holders of recovery keys must know.
 
+use super::unknown::not_done;
 use super::{Cause, WRONG_STATE};
 use crate::ports::{EvidenceError, StoreError};
 
@@ -69,7 +70,7 @@ pub enum RecoverError {
     #[error("no quote could be obtained; see the coordinator's log")]
     Quote(EvidenceError),
     /// The state that the secrets open is damaged or could not be stored. The last secret can be sent again.
-    #[error("the state could not be recovered; see the coordinator's log")]
+    #[error("{}", not_done("the state could not be recovered", .0))]
     Store(StoreError),
 }
 

@@ -20,7 +20,18 @@ pub(super) fn not_stored(what: &str, error: &StoreError) -> String {
             "it is not known whether the coordinator stored {what}, since its disk failed meanwhile: when it works \
              again, read back what is in force before you repeat the request; see the coordinator's log"
         ),
-        _ => format!("{what} could not be stored; see the coordinator's log"),
+        _ => not_done(&format!("{what} could not be stored"), error),
+    }
+}
+
+/// What the caller hears where nothing was changed: what was not done, and the disk's fault if that is the cause.
+pub(super) fn not_done(what: &str, error: &StoreError) -> String {
+    match error {
+        StoreError::Write(failure) => match failure.fault() {
+            Some(fault) => format!("{what}: {fault}"),
+            None => format!("{what}; see the coordinator's log"),
+        },
+        _ => format!("{what}; see the coordinator's log"),
     }
 }
 

@@ -116,7 +116,7 @@ impl TestStore {
     }
 
     fn failure() -> CommitError {
-        CommitError::Store(StoreError::Write(INTERNAL.to_owned()))
+        CommitError::Store(StoreError::Write(INTERNAL.into()))
     }
 }
 
@@ -186,7 +186,7 @@ impl Store for TestStore {
 
     async fn backup(&self) -> Result<Backup, StoreError> {
         if self.backup_fails.load(Ordering::SeqCst) {
-            return Err(StoreError::Write(INTERNAL.to_owned()));
+            return Err(StoreError::Write(INTERNAL.into()));
         }
         self.inner.backup().await
     }
@@ -208,7 +208,7 @@ impl Candidate for TestCandidate {
 
     async fn adopt(self: Box<Self>) -> Result<(), StoreError> {
         if self.fails.load(Ordering::SeqCst) {
-            return Err(StoreError::Write(INTERNAL.to_owned()));
+            return Err(StoreError::Write(INTERNAL.into()));
         }
         self.adopting.notify_one();
         let _go = self.go.acquire().await.unwrap();

@@ -19,7 +19,7 @@ fn cause() -> Cause {
 
 fn stores() -> [StoreError; 5] {
     let internal = || INTERNAL.to_owned();
-    let (write, read) = (StoreError::Write(internal()), StoreError::Read(internal()));
+    let (write, read) = (StoreError::Write(internal().into()), StoreError::Read(internal()));
     [write, read, StoreError::NotOpen, StoreError::NotLocked, StoreError::Closed]
 }
 
@@ -118,7 +118,8 @@ fn reading() {
     assert_eq!(message(&issue), "no quote could be obtained; see the coordinator's log");
     for store in stores() {
         let again = || match &store {
-            StoreError::Write(text) | StoreError::Unknown(text) => StoreError::Write(text.clone()),
+            StoreError::Write(failure) => StoreError::Write(failure.clone()),
+            StoreError::Unknown(text) => StoreError::Unknown(text.clone()),
             StoreError::Read(text) => StoreError::Read(text.clone()),
             StoreError::NotOpen => StoreError::NotOpen,
             StoreError::NotLocked => StoreError::NotLocked,
@@ -223,7 +224,7 @@ fn activating() {
 // style.md rule 4: what the text keeps back is there for the log, and nothing else is
 #[test]
 fn what_is_kept_back_is_told_to_the_log() {
-    let write = || StoreError::Write(INTERNAL.to_owned());
+    let write = || StoreError::Write(INTERNAL.into());
     let place = || "place".to_owned();
     let kept_back = [
         SetManifestError::Store(write()).internal(),

@@ -1,7 +1,7 @@
 //! Every failure has its status, its envelope and its words.
 
 use carrara_core::error::{Cause, WRONG_STATE};
-use carrara_core::ports::{EvidenceError, PolicyFailure, StoreError};
+use carrara_core::ports::{DiskFault, EvidenceError, PolicyFailure, StoreError, WriteFailure};
 use carrara_types::manifest::ManifestError;
 use http_body_util::BodyExt as _;
 
@@ -9,7 +9,7 @@ use super::*;
 use Version::{V1, V2};
 
 fn store() -> StoreError {
-    StoreError::Write("disk full at /secret/place".to_owned())
+    StoreError::Write("disk full at /secret/place".into())
 }
 
 fn policy() -> PolicyFailure {
@@ -426,6 +426,49 @@ fn what_goes_wrong_on_the_way_has_its_own_status() {
     ] {
         assert_eq!(problem(V2, &failure).status, status, "{failure:?}");
         assert_eq!(problem(V2, &failure).kind, Kind::Error);
+    }
+}
+
+//
+#[test]
+fn a_fault_of_the_disk_is_told_by_its_kind_and_remedy_and_its_place_is_for_the_log() {
+    let full = || StoreError::Write(WriteFailure::of_disk(DiskFault::Full, "no space left at /secret/place"));
+    let stored =
+        |what: &str| format!("{what} could not be stored: the disk is full; make room and send it again");
+    for (failure, message) in [
+        (Failure::SetManifest(SetManifestError::Store(full())), stored("the manifest")),
+        (Failure::WriteSecrets(WriteSecretsError::Store(full())), stored("the secrets")),
+        (Failure::Update(UpdateManifestError::Store(full())), stored("the update")),
+        (Failure::Pending(PendingUpdateError::Store(full())), stored("the update")),
+        (Failure::Counter(CounterError::Store(full())), stored("the counter")),
+        (
+            Failure::Backup(BackupError::Store(full())),
+            "the state could not be copied: the disk is full; make room and send it again".to_owned(),
+        ),
+        (
+            Failure::Recover(RecoverError::Store(full())),
+            "the state could not be recovered: the disk is full; make room and send it again".to_owned(),
+        ),
+    ] {
+        for version in [V1, V2] {
+            let problem = problem(version, &failure);
+            assert_eq!(problem.message, message);
+            assert!(problem.cause.is_some_and(|cause| cause.contains("/secret/place")), "{failure:?}");
+        }
+    }
+    for fault in [
+        DiskFault::Full,
+        DiskFault::Quota,
+        DiskFault::ReadOnly,
+        DiskFault::Forbidden,
+        DiskFault::FileSize,
+        DiskFault::OpenFiles,
+        DiskFault::Missing,
+        DiskFault::Io,
+    ] {
+        let store = StoreError::Write(WriteFailure::of_disk(fault, "/secret/place"));
+        let message = shown(V2, &Failure::WriteSecrets(WriteSecretsError::Store(store))).2;
+        assert_eq!(message, format!("the secrets could not be stored: {fault}"));
     }
 }
 

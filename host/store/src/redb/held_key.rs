@@ -75,8 +75,9 @@ impl Redb {
 fn not_held(path: &Path, error: Option<std::io::Error>) -> StoreError {
     let path = path.display();
     let cause = error.map_or_else(String::new, |error| format!(" ({error})"));
-    StoreError::Write(format!(
+    let text = format!(
         "{path} was replaced while the coordinator runs and does not hold the state's key{cause}: put the file that was \
          there back, or move away what is there, and the coordinator writes it again"
-    ))
+    );
+    StoreError::Write(text.into())
 }
