@@ -1,1 +1,0 @@
-//! Asks a component one request.
