@@ -36,6 +36,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("carrara-plugin-rbac", &["carrara-plugin-support", "carrara-types"]),
     ("carrara-plugin-go-template", &["carrara-plugin-support", "carrara-types"]),
     ("carrara-plugin-liquid", &["carrara-plugin-support", "carrara-types"]),
+    // What authors copy: it names nothing of this workspace.
+    ("carrara-policy", &[]),
+    ("carrara-contract", &["carrara-policy"]),
     ("carrara-tests", &["carrara-client", "carrara-marble", "carrara-types"]),
     (
         "carrara-fuzz",
