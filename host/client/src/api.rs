@@ -6,6 +6,7 @@ mod backup;
 mod counter;
 mod log;
 mod manifest;
+mod policies;
 mod quote;
 mod recover;
 mod secrets;
@@ -22,6 +23,7 @@ use serde_json::Value;
 pub use audit::{AuditEntry, AuditPage};
 pub use log::LogHead;
 pub use manifest::{Manifest, ManifestSet, Warning};
+pub use policies::{DecisionPage, DecisionQuery, PolicyComponent, PushedPolicy};
 pub use quote::{Quote, SignedQuote};
 pub use recover::RecoveryStep;
 pub use status::Status;
@@ -69,6 +71,11 @@ enum Version {
     Two,
 }
 
+/// Version 1 has no place for them.
+fn without_policies(policies: &[Vec<u8>]) -> Result<(), ClientError> {
+    if policies.is_empty() { Ok(()) } else { Err(ClientError::NotOffered("policies")) }
+}
+
 fn offered(answer: RawAnswer, what: &'static str) -> Result<RawAnswer, ClientError> {
     if answer.code == StatusCode::METHOD_NOT_ALLOWED {
         return Err(ClientError::NotOffered(what));
@@ -86,9 +93,21 @@ fn plain<T: DeserializeOwned>(answer: &RawAnswer, what: &'static str) -> Result<
     }
 }
 
-/// How version 2 takes a manifest.
-fn wrapped(manifest: &[u8]) -> Vec<u8> {
-    serde_json::json!({ "manifest": BASE64_STANDARD.encode(manifest) }).to_string().into_bytes()
+/// How version 2 takes a manifest, with components of policies sent along. They are long: the text is made once, at its place.
+fn wrapped(manifest: &[u8], policies: &[Vec<u8>]) -> Vec<u8> {
+    let encoded = |bytes: &[u8]| bytes.len().div_ceil(3) * 4 + 8;
+    let length: usize = policies.iter().map(|policy| encoded(policy)).sum();
+    let mut text = String::with_capacity(length + encoded(manifest) + 32);
+    text.push_str("{\"manifest\":\"");
+    BASE64_STANDARD.encode_string(manifest, &mut text);
+    text.push('"');
+    for (index, policy) in policies.iter().enumerate() {
+        text.push_str(if index == 0 { ",\"policies\":[\"" } else { ",\"" });
+        BASE64_STANDARD.encode_string(policy, &mut text);
+        text.push('"');
+    }
+    text.push_str(if policies.is_empty() { "}" } else { "]}" });
+    text.into_bytes()
 }
 
 fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {

@@ -104,6 +104,23 @@ async fn an_update_tells_who_must_acknowledge_or_that_it_took_effect() {
     assert_eq!(progress.recovery_secrets, BTreeMap::from([("r".to_owned(), "AQ==".to_owned())]));
 }
 
+#[tokio::test]
+async fn policies_are_sent_along_in_base64_and_never_left_out() {
+    let server = version_two("null").await;
+    let policies = [vec![1], vec![2, 3]];
+    server.client().update_manifest_with(b"{}", &policies).await.unwrap();
+    server.client().set_manifest_with(b"{}", &policies).await.unwrap();
+    for index in 0..2 {
+        assert_eq!(sent(&server, index), json!({ "manifest": "e30=", "policies": ["AQ==", "AgM="] }));
+    }
+    let old = version_one(&[("POST /update", 200, "null"), ("POST /manifest", 200, "null")]).await;
+    let updated = old.client().update_manifest_with(b"{}", &policies).await;
+    let set = old.client().set_manifest_with(b"{}", &policies).await;
+    assert!(matches!(updated, Err(ClientError::NotOffered(_))), "{updated:?}");
+    assert!(matches!(set, Err(ClientError::NotOffered(_))), "{set:?}");
+    assert_eq!(old.targets(), ["POST /api/v2/update", "POST /api/v2/manifest"]);
+}
+
 // C-14
 #[tokio::test]
 async fn an_update_without_data_took_effect() {

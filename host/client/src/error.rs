@@ -110,6 +110,17 @@ pub enum ClientError {
         /// As answered.
         fingerprint: String,
     },
+    /// A component's bytes are not those of its digest.
+    #[error(
+        "the coordinator has a component of the digest {found} where {expected} was asked for or sent; do not trust this \
+         coordinator"
+    )]
+    Digest {
+        /// What was asked for or sent.
+        expected: String,
+        /// What came, or what the coordinator says that came.
+        found: String,
+    },
     /// No manifest is set.
     #[error(
         "no manifest is in force: the coordinator waits for its first one, or it is in recovery and waits for the recovery \

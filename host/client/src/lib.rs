@@ -28,8 +28,8 @@ mod upload;
 
 pub use address::Address;
 pub use api::{
-    AuditEntry, AuditPage, LogHead, Manifest, ManifestSet, PendingUpdate, Quote, RecoveryStep, SignedQuote,
-    Status, UpdateProgress, Warning,
+    AuditEntry, AuditPage, DecisionPage, DecisionQuery, LogHead, Manifest, ManifestSet, PendingUpdate,
+    PolicyComponent, PushedPolicy, Quote, RecoveryStep, SignedQuote, Status, UpdateProgress, Warning,
 };
 pub use attest::{AttestationError, AttestationPolicy, Attested, QuoteVerifier, attest};
 pub use chain::{Chain, ChainError};

@@ -107,9 +107,22 @@ impl Client {
     /// # Errors
     /// [`ClientError::Api`] with the reason if the manifest is refused.
     pub async fn set_manifest(&self, manifest: &[u8]) -> Result<ManifestSet, ClientError> {
+        self.set_manifest_with(manifest, &[]).await
+    }
+
+    /// The same with the components of policies that the manifest names and the coordinator does not have yet.
+    ///
+    /// # Errors
+    /// As for [`Client::set_manifest`]; [`ClientError::NotOffered`] by a coordinator that takes no policies, if there are some.
+    pub async fn set_manifest_with(
+        &self,
+        manifest: &[u8],
+        policies: &[Vec<u8>],
+    ) -> Result<ManifestSet, ClientError> {
         const WHAT: &str = "setting a manifest";
-        let mut answer = self.send(Method::POST, "/api/v2/manifest", wrapped(manifest)).await?;
+        let mut answer = self.send(Method::POST, "/api/v2/manifest", wrapped(manifest, policies)).await?;
         if answer.code == StatusCode::METHOD_NOT_ALLOWED {
+            super::without_policies(policies)?;
             answer = super::offered(self.send(Method::POST, "/manifest", manifest.to_vec()).await?, WHAT)?;
         }
         let set = data::<Option<SetData>>(&answer, WHAT)?.unwrap_or_default();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::{Version, Warning, base64, offered, wrapped};
+use super::{Version, Warning, base64, offered, without_policies, wrapped};
 use crate::answer::data;
 use crate::error::ClientError;
 use crate::transport::{Client, RawAnswer};
@@ -69,8 +69,21 @@ impl Client {
     /// [`ClientError::Unauthorized`] without the certificate of a user; [`ClientError::Api`] with the reason if the
     /// update is refused.
     pub async fn update_manifest(&self, manifest: &[u8]) -> Result<UpdateProgress, ClientError> {
+        self.update_manifest_with(manifest, &[]).await
+    }
+
+    /// The same with the components of policies that the manifest names and the coordinator does not have yet.
+    ///
+    /// # Errors
+    /// As for [`Client::update_manifest`]; [`ClientError::NotOffered`] by a coordinator that takes no policies, if there are
+    /// some.
+    pub async fn update_manifest_with(
+        &self,
+        manifest: &[u8],
+        policies: &[Vec<u8>],
+    ) -> Result<UpdateProgress, ClientError> {
         const WHAT: &str = "updating the manifest";
-        let (answer, version) = self.post_manifest(WHAT, "/update", manifest).await?;
+        let (answer, version) = self.post_manifest(WHAT, "/update", manifest, policies).await?;
         match version {
             // C-14
             Version::Two => Ok(data::<Option<UpdateProgress>>(&answer, WHAT)?.unwrap_or_default()),
@@ -87,7 +100,7 @@ impl Client {
     /// As for [`Client::update_manifest`]; [`ClientError::NoUpdate`] if none waits.
     pub async fn acknowledge_update(&self, manifest: &[u8]) -> Result<UpdateProgress, ClientError> {
         const WHAT: &str = "acknowledging an update";
-        let (answer, version) = self.post_manifest(WHAT, "/update-manifest", manifest).await?;
+        let (answer, version) = self.post_manifest(WHAT, "/update-manifest", manifest, &[]).await?;
         match version {
             Version::Two => data::<Option<UpdateProgress>>(&answer, WHAT).map(Option::unwrap_or_default),
             Version::One => data::<String>(&answer, WHAT).map(told_by_version_one),
@@ -126,11 +139,14 @@ impl Client {
         what: &'static str,
         path: &str,
         manifest: &[u8],
+        policies: &[Vec<u8>],
     ) -> Result<(RawAnswer, Version), ClientError> {
-        let answer = self.send(Method::POST, &format!("/api/v2{path}"), wrapped(manifest)).await?;
+        let body = wrapped(manifest, policies);
+        let answer = self.send(Method::POST, &format!("/api/v2{path}"), body).await?;
         if answer.code != StatusCode::METHOD_NOT_ALLOWED {
             return Ok((answer, Version::Two));
         }
+        without_policies(policies)?;
         let answer = offered(self.send(Method::POST, path, manifest.to_vec()).await?, what)?;
         Ok((answer, Version::One))
     }
