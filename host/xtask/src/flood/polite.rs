@@ -157,34 +157,45 @@ async fn kept(connector: &Connector, record: &Mutex<Record>) {
 }
 
 async fn new(connector: &Connector, record: &Mutex<Record>) {
-    let mut ticks = interval(NOW_AND_THEN);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let due = ticks.tick().await.into_std();
-        let answer = async {
-            let mut connection = Connection::open(connector).await?;
-            connection.send(Method::GET, rest::STATUS, Bytes::new()).await.map(drop)
-        };
-        let answer = answer.await;
-        open(record).new.note(due, answer);
-    }
+    now_and_then(
+        connector,
+        record,
+        |record| &mut record.new,
+        async |mut connection| connection.send(Method::GET, rest::STATUS, Bytes::new()).await.map(drop),
+    )
+    .await;
 }
 
 /// Sends a manifest where there is one already: any answer but "try again" will do.
 async fn body(connector: &Connector, record: &Mutex<Record>) {
-    let mut ticks = interval(NOW_AND_THEN);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let due = ticks.tick().await.into_std();
-        let answer = async {
-            let mut connection = Connection::open(connector).await?;
+    now_and_then(
+        connector,
+        record,
+        |record| &mut record.body,
+        async |mut connection| {
             let body = Bytes::from(vec![b' '; 100_000]);
             let (code, _) = connection.exchange(Method::POST, rest::MANIFEST, body).await?;
             anyhow::ensure!(code != StatusCode::SERVICE_UNAVAILABLE, "answered {code}");
             Ok(())
-        };
+        },
+    )
+    .await;
+}
+
+/// Asks on a new connection each time.
+async fn now_and_then(
+    connector: &Connector,
+    record: &Mutex<Record>,
+    seen: fn(&mut Record) -> &mut Seen,
+    ask: impl AsyncFn(Connection) -> anyhow::Result<()>,
+) {
+    let mut ticks = interval(NOW_AND_THEN);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let due = ticks.tick().await.into_std();
+        let answer = async { ask(Connection::open(connector).await?).await };
         let answer = answer.await;
-        open(record).body.note(due, answer);
+        seen(&mut open(record)).note(due, answer);
     }
 }
 
