@@ -1,4 +1,5 @@
-//! `cargo xtask test`: formatting, lints, every test and doc test, closed with one line of counts.
+//! `cargo xtask test`: formatting, lints, every test and doc test, and the coordinator's own also as it is released, closed
+//! with one line of counts.
 //!
 //! A test that needs a system package which is not there reports itself in the file that `CARRARA_SKIPS` names, one
 //! line `test<TAB>install command` each; such a test counts as skipped, and `--no-skips` makes it a failure.
@@ -36,6 +37,11 @@ pub(crate) const FEATURES: &str = "carrara-coordinator/failpoints";
 /// With the fuzz targets, which the tests run for a moment each; no program for anything else has what they switch on.
 const TESTED: &str = "carrara-coordinator/failpoints,carrara-fuzz/targets";
 
+/// The coordinator's own tests in a build as it is released, which cannot simulate. Of the whole workspace, so that all is
+/// shared but what simulation and failpoints change; a test of a program does not replace the program.
+const RELEASED: [&str; 6] =
+    ["test", "--workspace", "--features", "carrara-fuzz/targets", "--bin", "carrara-coordinator"];
+
 /// Runs everything; an error if anything failed.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     guests::run(&guests::Arguments::default())?;
@@ -52,6 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let skips = root.join("target/skipped-tests");
     let _ = std::fs::remove_file(&skips);
     if built {
+        counts.check("coordinator without simulation", cargo(&root).args(RELEASED))?;
         run_tests(&root, arguments, &skips, &mut counts)?;
     }
     report_skips(&skips, &mut counts)?;

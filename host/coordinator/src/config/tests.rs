@@ -116,6 +116,23 @@ fn simulation_is_asked_for_by_an_option_or_the_variable_and_nothing_else() {
     assert!(!read(&["--dev-mode"], &[("EDG_COORDINATOR_DEV_MODE", "1")]).unwrap().simulation);
 }
 
+// in a build as it is released; `cargo xtask test` makes one for this test
+#[cfg(not(feature = "simulation"))]
+#[tokio::test]
+async fn a_build_without_the_feature_starts_nothing_simulated_and_leaves_the_directory_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let seal_dir = folder.path().join("state");
+    let seal_dir_text = seal_dir.to_str().unwrap();
+    for (simulation, expected) in [("1", "this build cannot simulate a TEE"), ("0", "found")] {
+        let variables = [("OE_SIMULATION", simulation)];
+        let config = read(&["--seal-dir", seal_dir_text], &variables).unwrap();
+        assert_eq!(config.simulation, simulation == "1");
+        let refused = crate::wiring::start(&config).await.err().unwrap();
+        assert!(format!("{refused:#}").contains(expected), "{refused:#}");
+        assert!(!seal_dir.exists());
+    }
+}
+
 #[test]
 fn a_wrong_value_names_its_setting() {
     for (arguments, variables, named) in [
