@@ -5,12 +5,16 @@
 //! measurement; nothing read from a file or a network ever comes near this module.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use carrara_types::policy::Digest;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::clock::Runtime;
+use crate::compiler::{Code, Compiled};
 use crate::limits::Limits;
-use crate::loader::{LoadError, Loaded};
+use crate::loader::{LoadError, Loaded, digest};
 use crate::slots::PoolSize;
 use crate::text::clean;
 use crate::world::World;
@@ -66,6 +70,17 @@ pub(crate) fn load(engine: &Engine, name: &'static str) -> Result<Loaded, LoadEr
     let embedded = embedded.ok_or_else(|| failed("it is not embedded".to_owned()))?;
     let code = trusted(engine, embedded.code).map_err(|error| failed(clean(&format!("{error:#}"), 512)))?;
     Ok(Loaded::new(code, Cow::Borrowed(embedded.component)))
+}
+
+/// The embedded policy of that name for sets, and its component.
+pub(crate) fn own(
+    runtime: &Arc<Runtime>,
+    name: &'static str,
+) -> Result<(Compiled, &'static [u8]), LoadError> {
+    let loaded = load(runtime.engine(), name)?;
+    let bytes = EMBEDDED.iter().find(|embedded| embedded.name == name).map_or(&[][..], |it| it.component);
+    let code = Code { component: loaded.code().clone(), runtime: Arc::clone(runtime), surface: None };
+    Ok((Compiled::ready(Digest(digest(bytes)), code), bytes))
 }
 
 #[allow(unsafe_code)]

@@ -136,8 +136,7 @@ impl Callee {
         };
         let fuel = budget.saturating_sub(store.get_fuel().unwrap_or_default());
         let CallState { log, limits, .. } = store.into_data();
-        let report =
-            CallReport { fuel, duration: began.elapsed(), memory: limits.memory, log: log.written };
+        let report = CallReport { fuel, duration: began.elapsed(), memory: limits.memory, log: log.written };
         Called { answer, report }
     }
 

@@ -12,9 +12,9 @@ use carrara_types::decision::{
 use crate::call::Callee;
 use crate::clock::Runtime;
 use crate::engine::{EngineError, Surroundings, engine};
-use crate::limits::Limits;
+use crate::limits::{EngineLimits, Limits};
 use crate::loader::{LoadError, Loaded};
-use crate::policies::{Admitter, Authorizer, Policy, Renderer, Validator};
+use crate::policies::{Admitter, Authorizer, OfWorld, Renderer, Validator};
 use crate::pool::Gate;
 use crate::world::World;
 use crate::worlds::configuration::SettingsError;
@@ -40,12 +40,7 @@ pub struct PolicySource {
 impl PolicySource {
     /// A policy without settings and with its world's limits.
     pub fn new(name: impl Into<String>, world: World, component: Vec<u8>) -> Self {
-        let limits = match world {
-            World::ManifestValidation => Limits::VALIDATION,
-            World::RoleAuthorization => Limits::AUTHORIZATION,
-            World::MarbleAdmission => Limits::ADMISSION,
-            World::SecretRendering => Limits::RENDERING,
-        };
+        let limits = EngineLimits::default().of(world);
         Self { name: name.into(), world, component, settings: "null".to_owned(), limits }
     }
 }
@@ -94,9 +89,10 @@ pub struct PolicyHost {
     renderers: BTreeMap<String, Slot<Renderer>>,
 }
 
-/// A policy and where its calls run.
+/// A policy, what it is made of, and where its calls run.
 struct Slot<P> {
     policy: Arc<P>,
+    loaded: Loaded,
     place: Place,
 }
 
@@ -253,7 +249,6 @@ impl PolicyHost {
         inline: bool,
     ) -> Result<(), HostError> {
         let name = callee.name.to_string();
-        let failed = |source| HostError::Load { name: name.clone(), source };
         let place = if inline {
             Place::Inline
         } else {
@@ -262,25 +257,11 @@ impl PolicyHost {
         match world {
             World::ManifestValidation => {
                 let key = (name != MANIFEST_RULES, name.clone());
-                put(
-                    &mut self.validators,
-                    key,
-                    &name,
-                    Slot::new(Validator::load(callee, loaded).map_err(failed)?, place),
-                )
+                put(&mut self.validators, key, Slot::load(callee, loaded, place)?)
             }
-            World::RoleAuthorization => {
-                let slot = Slot::new(Authorizer::load(callee, loaded).map_err(failed)?, place);
-                put(&mut self.authorizers, name.clone(), &name, slot)
-            }
-            World::MarbleAdmission => {
-                let slot = Slot::new(Admitter::load(callee, loaded).map_err(failed)?, place);
-                put(&mut self.admitters, name.clone(), &name, slot)
-            }
-            World::SecretRendering => {
-                let slot = Slot::new(Renderer::load(callee, loaded).map_err(failed)?, place);
-                put(&mut self.renderers, name.clone(), &name, slot)
-            }
+            World::RoleAuthorization => put(&mut self.authorizers, name, Slot::load(callee, loaded, place)?),
+            World::MarbleAdmission => put(&mut self.admitters, name, Slot::load(callee, loaded, place)?),
+            World::SecretRendering => put(&mut self.renderers, name, Slot::load(callee, loaded, place)?),
         }
     }
 
@@ -309,51 +290,52 @@ fn callee(name: String, settings: String, limits: Limits, runtime: &Arc<Runtime>
     Callee { name: name.into(), settings, limits, runtime: Arc::clone(runtime) }
 }
 
-impl<P, S: 'static> Slot<Policy<P, S>> {
-    fn new(policy: Policy<P, S>, place: Place) -> Self {
-        Self { policy: Arc::new(policy), place }
+impl<P: OfWorld> Slot<P> {
+    fn load(callee: Callee, loaded: Loaded, place: Place) -> Result<Self, HostError> {
+        let name = callee.name.to_string();
+        let policy = P::load(callee, loaded.code()).map_err(|source| HostError::Load { name, source })?;
+        Ok(Self { policy: Arc::new(policy), loaded, place })
     }
 
     fn name(&self) -> &str {
-        &self.policy.callee.name
+        &self.policy.callee().name
     }
 
     fn loaded(&self) -> &Loaded {
-        &self.policy.loaded
+        &self.loaded
     }
 
     /// Runs `work` where this policy's calls belong.
-    async fn run<R>(&self, work: impl FnOnce(&Policy<P, S>) -> R + Send + 'static) -> Result<R, PolicyFailure>
+    async fn run<R>(&self, work: impl FnOnce(&P) -> R + Send + 'static) -> Result<R, PolicyFailure>
     where
         R: Send + 'static,
-        Policy<P, S>: Send + Sync + 'static,
     {
         match &self.place {
             Place::Inline => Ok(work(&self.policy)),
             Place::Pool(gate) => {
                 let policy = Arc::clone(&self.policy);
-                gate.run(&self.policy.callee, move || work(&policy)).await
+                let ran = gate.run(move || work(&policy)).await;
+                ran.map_err(|refusal| self.policy.callee().failure(refusal))
             }
         }
     }
 }
 
-fn put<K: Ord, P>(
+fn put<K: Ord, P: OfWorld>(
     policies: &mut BTreeMap<K, Slot<P>>,
     key: K,
-    name: &str,
     slot: Slot<P>,
 ) -> Result<(), HostError> {
     if policies.contains_key(&key) {
-        return Err(HostError::Duplicate(name.to_owned()));
+        return Err(HostError::Duplicate(slot.name().to_owned()));
     }
     policies.insert(key, slot);
     Ok(())
 }
 
-fn first_denial<'a, P: 'a, S: 'static>(
-    slots: impl Iterator<Item = &'a Slot<Policy<P, S>>>,
-    ask: impl Fn(&Policy<P, S>) -> Result<Decision, PolicyFailure>,
+fn first_denial<'a, P: OfWorld>(
+    slots: impl Iterator<Item = &'a Slot<P>>,
+    ask: impl Fn(&P) -> Result<Decision, PolicyFailure>,
 ) -> Result<PolicyDecision, PolicyFailure> {
     let mut verdict = PolicyDecision { policy: String::new(), decision: Decision::Allow };
     for slot in slots {

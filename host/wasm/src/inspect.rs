@@ -44,6 +44,25 @@ impl Surface {
         World::ALL.into_iter().filter(|world| self.fits(*world).is_ok()).collect()
     }
 
+    /// The same, and at least one.
+    ///
+    /// # Errors
+    /// Why it fits no world: for the world that it comes nearest to.
+    pub fn some_world(&self) -> Result<Vec<World>, LoadError> {
+        let worlds = self.worlds();
+        if !worlds.is_empty() {
+            return Ok(worlds);
+        }
+        let named = |world: &World| {
+            let wanted = format!("{PACKAGE}/{}", world.interface());
+            self.exports.iter().any(|export| split(export).0 == wanted)
+        };
+        match World::ALL.into_iter().find(named).map(|world| self.fits(world)) {
+            Some(Err(error)) => Err(error),
+            _ => Err(LoadError::NoWorld),
+        }
+    }
+
     /// Whether the component exports what the world needs, by name and version.
     ///
     /// # Errors

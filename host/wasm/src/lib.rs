@@ -4,8 +4,10 @@
 //! a renderer may place secrets that it cannot see. Every call runs in a fresh instance with bounded time, memory and
 //! output. A policy that traps, exceeds a limit or answers nonsense denies that one request and nothing else.
 //!
-//! The request's path: `host` (which policies) -> `pool` (on which thread) -> `policies` (which function) -> `call` (a
-//! fresh instance with its limits) -> `worlds` (words in, words out). Before that, once per policy: `inspect` and `loader`.
+//! The request's path: `set` (which policies) -> `member` (is it there?) -> `pool` (on which thread) -> `policies` (which
+//! function) -> `call` (a fresh instance with its limits) -> `worlds` (words in, words out) -> `watch` (records). Before
+//! that, once per manifest: `sets`; once per component: `compiler` with `inspect` and `loader`. Shadow policies are asked
+//! from the queue of `shadow`. Tools without a coordinator use `host` (several policies) and `trial` (one).
 
 mod engine;
 mod world;
@@ -17,6 +19,8 @@ mod call;
 #[cfg(feature = "host")]
 mod clock;
 #[cfg(feature = "host")]
+mod compiler;
+#[cfg(feature = "host")]
 mod host;
 #[cfg(feature = "host")]
 mod inspect;
@@ -25,9 +29,17 @@ pub mod limits;
 #[cfg(feature = "host")]
 mod loader;
 #[cfg(feature = "host")]
+mod member;
+#[cfg(feature = "host")]
 mod policies;
 #[cfg(feature = "host")]
 mod pool;
+#[cfg(feature = "host")]
+mod set;
+#[cfg(feature = "host")]
+mod sets;
+#[cfg(feature = "host")]
+mod shadow;
 #[cfg(feature = "builtin")]
 mod slots;
 #[cfg(feature = "host")]
@@ -36,6 +48,8 @@ mod templates;
 mod text;
 #[cfg(feature = "host")]
 mod trial;
+#[cfg(feature = "host")]
+mod watch;
 #[cfg(feature = "host")]
 mod worlds;
 
@@ -49,9 +63,11 @@ pub use host::{HostError, PolicyHost, PolicyInfo, PolicySource};
 #[cfg(feature = "host")]
 pub use inspect::Surface;
 #[cfg(feature = "host")]
-pub use limits::Limits;
+pub use limits::{EngineLimits, Limits};
 #[cfg(feature = "host")]
 pub use loader::{LoadError, digest};
+#[cfg(feature = "host")]
+pub use sets::Engine;
 #[cfg(feature = "host")]
 pub use templates::TemplateFault;
 #[cfg(feature = "host")]

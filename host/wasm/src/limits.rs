@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::world::World;
+
 /// The largest component that is looked at: CPython with its libraries is 18 MB, and larger ones take minutes to compile.
 pub const MAX_COMPONENT_BYTES: usize = 32 << 20;
 
@@ -93,4 +95,51 @@ impl Limits {
         answer_bytes: 16 << 20,
         ..COMMON
     };
+}
+
+/// What calls may use, by world: the operator can change it, a manifest cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineLimits {
+    /// One call of a validator of a manifest.
+    pub validation: Limits,
+    /// One call of an authorizer of a manifest.
+    pub authorization: Limits,
+    /// One call of an admitter.
+    pub admission: Limits,
+    /// One call of a renderer of a manifest.
+    pub rendering: Limits,
+    /// Calls of all policies of manifests that run at once; more wait. The built-in policies have turns of their own.
+    pub calls: usize,
+    /// Bytes of linear memory that those calls may have together, each counted with its limit.
+    pub memory: usize,
+    /// Questions that wait for shadow policies; more are dropped. They are answered one after the other.
+    pub waiting_shadows: usize,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        Self {
+            validation: Limits::VALIDATION,
+            authorization: Limits::AUTHORIZATION,
+            admission: Limits::ADMISSION,
+            rendering: Limits::RENDERING,
+            // Four policies that are as slow as they may be leave turns for others.
+            calls: 32,
+            memory: 1 << 30,
+            waiting_shadows: 256,
+        }
+    }
+}
+
+impl EngineLimits {
+    /// Those of one world.
+    #[must_use]
+    pub fn of(&self, world: World) -> Limits {
+        match world {
+            World::ManifestValidation => self.validation,
+            World::RoleAuthorization => self.authorization,
+            World::MarbleAdmission => self.admission,
+            World::SecretRendering => self.rendering,
+        }
+    }
 }

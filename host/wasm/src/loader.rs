@@ -80,6 +80,12 @@ pub enum LoadError {
         /// The world.
         world: &'static str,
     },
+    /// A component that answers no question.
+    #[error(
+        "the component exports none of carrara:policy/manifest-validator, role-authorizer, marble-admitter and \
+         secret-renderer: it is no policy"
+    )]
+    NoWorld,
     /// An interface of the right name and version whose content differs.
     #[error("the component does not fit the world {world} of carrara:policy@{VERSION}: {explanation}")]
     Unsuitable {
@@ -119,9 +125,7 @@ impl Loaded {
     /// Inspects and compiles a component that comes from outside. Slow: never on a request's path.
     pub(crate) fn compile(engine: &Engine, world: World, bytes: Vec<u8>) -> Result<Self, LoadError> {
         Surface::read(&bytes)?.fits(world)?;
-        let component = Component::from_binary(engine, &bytes)
-            .map_err(|error| LoadError::Compile(clean(&format!("{error:#}"), MAX_EXPLANATION_BYTES)))?;
-        Ok(Self::new(component, bytes.into()))
+        Ok(Self::new(compile(engine, &bytes)?, bytes.into()))
     }
 
     pub(crate) fn new(component: Component, content: std::borrow::Cow<'static, [u8]>) -> Self {
@@ -140,25 +144,36 @@ impl Loaded {
         *self.bytes.digest.get_or_init(|| digest(&self.bytes.content))
     }
 
-    /// Links the component for a world without secrets.
-    pub(crate) fn link(&self, world: World) -> Result<Prepared<()>, LoadError> {
-        let mut linker = Linker::new(self.component.engine());
-        add_common(&mut linker).map_err(|error| unsuitable(world, &error))?;
-        linker.instantiate_pre(&self.component).map_err(|error| unsuitable(world, &error))
+    /// The compiled component.
+    pub(crate) fn code(&self) -> &Component {
+        &self.component
     }
+}
 
-    /// Links the component for a renderer.
-    pub(crate) fn link_renderer(&self) -> Result<Prepared<SecretDesk>, LoadError> {
-        let world = World::SecretRendering;
-        let mut linker = Linker::new(self.component.engine());
-        add_common(&mut linker).map_err(|error| unsuitable(world, &error))?;
-        rendering::wit::add_to_linker::<_, HasSelf<SecretDesk>>(
-            &mut linker,
-            |state: &mut CallState<SecretDesk>| &mut state.desk,
-        )
-        .map_err(|error| unsuitable(world, &error))?;
-        linker.instantiate_pre(&self.component).map_err(|error| unsuitable(world, &error))
-    }
+/// Compiles a component whose surface was read. Slow: never on a request's path.
+pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+    Component::from_binary(engine, bytes)
+        .map_err(|error| LoadError::Compile(clean(&format!("{error:#}"), MAX_EXPLANATION_BYTES)))
+}
+
+/// Links a component for a world without secrets.
+pub(crate) fn link(component: &Component, world: World) -> Result<Prepared<()>, LoadError> {
+    let mut linker = Linker::new(component.engine());
+    add_common(&mut linker).map_err(|error| unsuitable(world, &error))?;
+    linker.instantiate_pre(component).map_err(|error| unsuitable(world, &error))
+}
+
+/// Links a component for a renderer.
+pub(crate) fn link_renderer(component: &Component) -> Result<Prepared<SecretDesk>, LoadError> {
+    let world = World::SecretRendering;
+    let mut linker = Linker::new(component.engine());
+    add_common(&mut linker).map_err(|error| unsuitable(world, &error))?;
+    rendering::wit::add_to_linker::<_, HasSelf<SecretDesk>>(
+        &mut linker,
+        |state: &mut CallState<SecretDesk>| &mut state.desk,
+    )
+    .map_err(|error| unsuitable(world, &error))?;
+    linker.instantiate_pre(component).map_err(|error| unsuitable(world, &error))
 }
 
 /// SHA-256 of a component: what a manifest names it by.

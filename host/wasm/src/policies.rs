@@ -7,18 +7,38 @@ use carrara_types::decision::{
     AdmissionRequest, AuthorizationRequest, Chunk, Context, Decision, Finding, Proposal, RenderError,
     Template,
 };
+use wasmtime::component::Component;
 
 use crate::call::{CallState, Called, Callee, Prepared};
-use crate::loader::{LoadError, Loaded, unsuitable};
+use crate::loader::{LoadError, link, link_renderer, unsuitable};
 use crate::world::World;
 use crate::worlds::configuration::{ConfiguredPre, SettingsError};
 use crate::worlds::rendering::SecretDesk;
 use crate::worlds::{admission, authorization, configuration, rendering, validation, words};
 
+/// What all policies can do, whatever their world.
+pub(crate) trait OfWorld: Sized + Send + Sync + 'static {
+    /// The world.
+    const WORLD: World;
+
+    /// Links a compiled component.
+    fn load(callee: Callee, component: &Component) -> Result<Self, LoadError>;
+
+    /// How it is called.
+    fn callee(&self) -> &Callee;
+
+    /// Whether it understands these settings: what it does not.
+    fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>>;
+
+    /// Whether it understands its own settings.
+    fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
+        self.check_settings_of(&self.callee().settings).answer
+    }
+}
+
 /// A policy of one world. `P` is the world's prepared component, `S` what the world adds to a call's state.
 pub(crate) struct Policy<P, S: 'static> {
     pub(crate) callee: Callee,
-    pub(crate) loaded: Loaded,
     configured: ConfiguredPre<CallState<S>>,
     world: P,
 }
@@ -31,17 +51,20 @@ pub(crate) type Renderer = Policy<rendering::SecretRenderingPre<CallState<Secret
 impl<P, S: 'static> Policy<P, S> {
     fn prepare(
         callee: Callee,
-        loaded: Loaded,
         world: World,
         linked: Prepared<S>,
         bind: impl FnOnce(Prepared<S>) -> wasmtime::Result<P>,
     ) -> Result<Self, LoadError> {
         let configured = configuration::prepare(&linked).map_err(|error| unsuitable(world, &error))?;
         let world = bind(linked).map_err(|error| unsuitable(world, &error))?;
-        Ok(Self { callee, loaded, configured, world })
+        Ok(Self { callee, configured, world })
     }
 
-    fn check_settings_at(&self, settings: &str, desk: S) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
+    fn check_settings_at(
+        &self,
+        settings: &str,
+        desk: S,
+    ) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
         self.callee.call(
             &self.configured,
             desk,
@@ -54,26 +77,34 @@ impl<P, S: 'static> Policy<P, S> {
     }
 }
 
-impl Validator {
-    pub(crate) fn load(callee: Callee, loaded: Loaded) -> Result<Self, LoadError> {
-        let linked = loaded.link(World::ManifestValidation)?;
+impl OfWorld for Validator {
+    const WORLD: World = World::ManifestValidation;
+
+    fn callee(&self) -> &Callee {
+        &self.callee
+    }
+
+    fn load(callee: Callee, component: &Component) -> Result<Self, LoadError> {
+        let linked = link(component, Self::WORLD)?;
         let bind = validation::ManifestValidationPre::new;
-        Self::prepare(callee, loaded, World::ManifestValidation, linked, bind)
+        Self::prepare(callee, Self::WORLD, linked, bind)
     }
 
-    pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
-        self.check_settings_of(&self.callee.settings).answer
-    }
-
-    pub(crate) fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
+    fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
         self.check_settings_at(settings, ())
     }
+}
 
+impl Validator {
     pub(crate) fn validate(&self, proposal: &Proposal) -> Result<Vec<Finding>, PolicyFailure> {
         self.validate_with(&self.callee.settings, proposal).answer
     }
 
-    pub(crate) fn validate_with(&self, settings: &str, proposal: &Proposal) -> Called<Result<Vec<Finding>, PolicyFailure>> {
+    pub(crate) fn validate_with(
+        &self,
+        settings: &str,
+        proposal: &Proposal,
+    ) -> Called<Result<Vec<Finding>, PolicyFailure>> {
         let question = validation::question(proposal, settings);
         self.callee.call(
             &self.world,
@@ -88,26 +119,34 @@ impl Validator {
     }
 }
 
-impl Authorizer {
-    pub(crate) fn load(callee: Callee, loaded: Loaded) -> Result<Self, LoadError> {
-        let linked = loaded.link(World::RoleAuthorization)?;
+impl OfWorld for Authorizer {
+    const WORLD: World = World::RoleAuthorization;
+
+    fn callee(&self) -> &Callee {
+        &self.callee
+    }
+
+    fn load(callee: Callee, component: &Component) -> Result<Self, LoadError> {
+        let linked = link(component, Self::WORLD)?;
         let bind = authorization::RoleAuthorizationPre::new;
-        Self::prepare(callee, loaded, World::RoleAuthorization, linked, bind)
+        Self::prepare(callee, Self::WORLD, linked, bind)
     }
 
-    pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
-        self.check_settings_of(&self.callee.settings).answer
-    }
-
-    pub(crate) fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
+    fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
         self.check_settings_at(settings, ())
     }
+}
 
+impl Authorizer {
     pub(crate) fn authorize(&self, request: &AuthorizationRequest) -> Result<Decision, PolicyFailure> {
         self.authorize_with(&self.callee.settings, request).answer
     }
 
-    pub(crate) fn authorize_with(&self, settings: &str, request: &AuthorizationRequest) -> Called<Result<Decision, PolicyFailure>> {
+    pub(crate) fn authorize_with(
+        &self,
+        settings: &str,
+        request: &AuthorizationRequest,
+    ) -> Called<Result<Decision, PolicyFailure>> {
         let question = authorization::question(request, settings);
         self.callee.call(
             &self.world,
@@ -120,25 +159,33 @@ impl Authorizer {
     }
 }
 
-impl Admitter {
-    pub(crate) fn load(callee: Callee, loaded: Loaded) -> Result<Self, LoadError> {
-        let linked = loaded.link(World::MarbleAdmission)?;
-        Self::prepare(callee, loaded, World::MarbleAdmission, linked, admission::MarbleAdmissionPre::new)
+impl OfWorld for Admitter {
+    const WORLD: World = World::MarbleAdmission;
+
+    fn callee(&self) -> &Callee {
+        &self.callee
     }
 
-    pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
-        self.check_settings_of(&self.callee.settings).answer
+    fn load(callee: Callee, component: &Component) -> Result<Self, LoadError> {
+        let linked = link(component, Self::WORLD)?;
+        Self::prepare(callee, Self::WORLD, linked, admission::MarbleAdmissionPre::new)
     }
 
-    pub(crate) fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
+    fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
         self.check_settings_at(settings, ())
     }
+}
 
+impl Admitter {
     pub(crate) fn admit(&self, request: &AdmissionRequest) -> Result<Decision, PolicyFailure> {
         self.admit_with(&self.callee.settings, request).answer
     }
 
-    pub(crate) fn admit_with(&self, settings: &str, request: &AdmissionRequest) -> Called<Result<Decision, PolicyFailure>> {
+    pub(crate) fn admit_with(
+        &self,
+        settings: &str,
+        request: &AdmissionRequest,
+    ) -> Called<Result<Decision, PolicyFailure>> {
         let question = admission::question(request, settings);
         self.callee.call(
             &self.world,
@@ -151,21 +198,25 @@ impl Admitter {
     }
 }
 
-impl Renderer {
-    pub(crate) fn load(callee: Callee, loaded: Loaded) -> Result<Self, LoadError> {
-        let linked = loaded.link_renderer()?;
+impl OfWorld for Renderer {
+    const WORLD: World = World::SecretRendering;
+
+    fn callee(&self) -> &Callee {
+        &self.callee
+    }
+
+    fn load(callee: Callee, component: &Component) -> Result<Self, LoadError> {
+        let linked = link_renderer(component)?;
         let bind = rendering::SecretRenderingPre::new;
-        Self::prepare(callee, loaded, World::SecretRendering, linked, bind)
+        Self::prepare(callee, Self::WORLD, linked, bind)
     }
 
-    pub(crate) fn check_settings(&self) -> Result<Vec<SettingsError>, PolicyFailure> {
-        self.check_settings_of(&self.callee.settings).answer
-    }
-
-    pub(crate) fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
+    fn check_settings_of(&self, settings: &str) -> Called<Result<Vec<SettingsError>, PolicyFailure>> {
         self.check_settings_at(settings, SecretDesk::new(Arc::new(NoSecrets), self.callee.limits.handles))
     }
+}
 
+impl Renderer {
     pub(crate) fn render(
         &self,
         context: &Context,

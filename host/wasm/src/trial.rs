@@ -15,7 +15,7 @@ use crate::engine::{Surroundings, engine};
 use crate::host::{HostError, PolicySource};
 use crate::limits::Limits;
 use crate::loader::Loaded;
-use crate::policies::{Admitter, Authorizer, Renderer, Validator};
+use crate::policies::{Admitter, Authorizer, OfWorld as _, Renderer, Validator};
 use crate::world::World;
 use crate::worlds::configuration::SettingsError;
 
@@ -46,11 +46,12 @@ impl Trial {
         let failed = |source| HostError::Load { name: name.clone(), source };
         let loaded = Loaded::compile(runtime.engine(), world, component).map_err(failed)?;
         let callee = Callee { name: name.clone().into(), settings, limits, runtime };
+        let code = loaded.code();
         let policy = match world {
-            World::ManifestValidation => Validator::load(callee, loaded).map(Tried::Validator),
-            World::RoleAuthorization => Authorizer::load(callee, loaded).map(Tried::Authorizer),
-            World::MarbleAdmission => Admitter::load(callee, loaded).map(Tried::Admitter),
-            World::SecretRendering => Renderer::load(callee, loaded).map(Tried::Renderer),
+            World::ManifestValidation => Validator::load(callee, code).map(Tried::Validator),
+            World::RoleAuthorization => Authorizer::load(callee, code).map(Tried::Authorizer),
+            World::MarbleAdmission => Admitter::load(callee, code).map(Tried::Admitter),
+            World::SecretRendering => Renderer::load(callee, code).map(Tried::Renderer),
         };
         Ok(Self { limits, policy: policy.map_err(failed)? })
     }
