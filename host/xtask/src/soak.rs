@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use crate::bench::manifests::Reader;
 use crate::bench::rest::{self, Connection};
 use crate::bench::server::{Launch, STATE, Server};
-use crate::bench::usage::{Clock, Machine, self};
+use crate::bench::usage::{self, Clock, Machine};
 use crate::programs::{self, Programs};
 use crate::torture::clients::upload_secrets;
 use crate::torture::model::Model;
