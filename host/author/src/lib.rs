@@ -4,6 +4,7 @@
 //! A library without arguments, colours or exit codes: `carrara policy` is its face. Nothing here talks to a coordinator.
 
 pub mod build;
+pub mod create;
 pub mod inspect;
 pub mod project;
 pub mod question;
@@ -11,5 +12,6 @@ pub mod question;
 mod bench;
 mod cases;
 mod diff;
+mod pack;
 mod properties;
 mod replay;

@@ -465,7 +465,8 @@ mod tests {
 
     #[test]
     fn a_proposal_with_a_manifest_in_force_is_an_update() {
-        let manifest = json!({ "Packages": { "p": { "Debug": true } }, "Marbles": {} });
+        let manifest =
+            json!({ "Packages": { "p": { "Debug": true } }, "Marbles": { "m": { "Package": "p" } } });
         let value = json!({ "manifest": manifest, "current": manifest });
         let Ok(Question::Validation(proposal)) = read(World::ManifestValidation, value) else { panic!() };
         assert_eq!(proposal.change, Change::FullUpdate);

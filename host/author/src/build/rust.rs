@@ -1,0 +1,76 @@
+//! Rust: cargo makes a module for [`TARGET`], which carries its world.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::tool::{Tool, run};
+use super::{BuildError, Task, component, read};
+
+/// No system interface at all.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+const INSTALL: &str = "https://rustup.rs";
+const CARGO: Tool = Tool { program: "cargo", language: "Rust", install: INSTALL };
+const RUSTC: Tool = Tool { program: "rustc", language: "Rust", install: INSTALL };
+
+pub(super) fn build(task: &Task<'_>) -> Result<Vec<u8>, BuildError> {
+    let folder = &task.project.folder;
+    let sysroot = RUSTC.output(&["--print", "sysroot"])?;
+    if !Path::new(&sysroot).join("lib/rustlib").join(TARGET).is_dir() {
+        return Err(BuildError::MissingTarget);
+    }
+    task.progress.step("compiling with cargo");
+    let mut cargo = Command::new(CARGO.program);
+    cargo.current_dir(folder);
+    cargo.args(["build", "--quiet", "--lib", "--release", "--target", TARGET]);
+    cargo.arg("--message-format=json-render-diagnostics");
+    if std::env::var_os("CARGO_TARGET_DIR").is_none() {
+        cargo.arg("--target-dir").arg(folder.join("target"));
+    }
+    // Flags for the machine's code mean nothing here; with them, or with this machine's paths in messages of panics, the
+    // bytes would depend on who builds.
+    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(folder));
+    let messages = run(&CARGO, "cargo build", &mut cargo, task.progress)?;
+    let module = module(&messages).ok_or_else(|| BuildError::Failed {
+        step: "cargo build".to_owned(),
+        what: "it made no module; Cargo.toml must say `crate-type = [\"cdylib\"]` under [lib]".to_owned(),
+    })?;
+    task.progress.step("making the component");
+    component(&read(&module)?)
+}
+
+/// Where the module of the last package is: that of the project, which is built after all that it needs.
+fn module(messages: &str) -> Option<PathBuf> {
+    let files = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let files = files.filter(|message| message["reason"] == "compiler-artifact");
+    let names = files.flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default());
+    let modules = names.filter_map(|name| name.as_str().map(PathBuf::from));
+    modules.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).last()
+}
+
+fn remapped_paths(folder: &Path) -> String {
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+        .unwrap_or_default();
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    [remap(&folder, "policy"), remap(&home, "cargo")].join("\u{1f}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_module_is_the_last_wasm_file_that_cargo_names() {
+        let messages = r#"{"reason":"compiler-artifact","filenames":["/t/libserde.rlib"]}
+{"reason":"build-script-executed"}
+{"reason":"compiler-artifact","filenames":["/t/p.wasm","/t/libp.rlib"]}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(module(messages), Some(PathBuf::from("/t/p.wasm")));
+        assert_eq!(module("{\"reason\":\"build-finished\",\"success\":true}\nno json"), None);
+    }
+}
