@@ -39,6 +39,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What authors copy: it names nothing of this workspace.
     ("carrara-policy", &[]),
     ("carrara-contract", &["carrara-policy"]),
+    ("carrara-policy-allowed-sans", &["carrara-policy"]),
+    ("carrara-policy-fresh-secrets", &["carrara-policy"]),
+    ("carrara-policy-naming-rules", &["carrara-policy"]),
+    ("carrara-policy-no-debug-packages", &["carrara-policy"]),
+    ("carrara-policy-no-downgrade", &["carrara-policy"]),
+    ("carrara-policy-office-hours", &["carrara-policy"]),
+    ("carrara-policy-protected-packages", &["carrara-policy"]),
+    ("carrara-policy-require-up-to-date", &["carrara-policy"]),
+    ("carrara-policy-separation-of-duties", &["carrara-policy"]),
     ("carrara-tests", &["carrara-client", "carrara-marble", "carrara-types"]),
     (
         "carrara-fuzz",

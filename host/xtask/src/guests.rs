@@ -45,11 +45,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         arguments.plugins.iter().map(String::as_str).collect()
     };
     ensure_target()?;
-    let modules = build(&workspace, &plugins)?;
+    let packages: Vec<String> = plugins.iter().map(|plugin| format!("carrara-plugin-{plugin}")).collect();
+    let modules = build(&workspace, &workspace, &packages)?;
     let guests = workspace.join("target/guests");
     fs::create_dir_all(&guests).with_context(|| format!("creating {}", guests.display()))?;
     for plugin in plugins {
-        let module = modules.join(format!("carrara_plugin_{}.wasm", plugin.replace('-', "_")));
+        let module = module(&modules, &format!("carrara-plugin-{plugin}"));
         finish(plugin, &module, &guests, arguments.enclave)
             .with_context(|| format!("building the policy {plugin}"))?;
     }
@@ -62,7 +63,8 @@ pub(crate) fn workspace() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-fn ensure_target() -> anyhow::Result<()> {
+/// Installs the target of guests where it is missing.
+pub(crate) fn ensure_target() -> anyhow::Result<()> {
     let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output().context("running rustc")?;
     let sysroot = String::from_utf8(sysroot.stdout).context("reading rustc's sysroot")?;
     if Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir() {
@@ -75,22 +77,27 @@ fn ensure_target() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds the core modules in a target folder of its own, so that no other build waits for it or is waited for. Returns
-/// the folder with the modules.
-fn build(workspace: &Path, plugins: &[&str]) -> anyhow::Result<PathBuf> {
-    let target = workspace.join("target/guests-build");
-    let mut cargo = cargo(workspace);
-    cargo.args(["build", "--quiet", "--lib", "--profile", "guest", "--target", TARGET]);
+/// Builds packages of the cargo workspace in `place` as core modules, in a target folder of their own, so that no other build
+/// waits for it or is waited for. Returns the folder with the modules.
+pub(crate) fn build(root: &Path, place: &Path, packages: &[String]) -> anyhow::Result<PathBuf> {
+    let target = root.join("target/guests-build");
+    let mut cargo = cargo(root);
+    cargo.current_dir(place).args(["build", "--quiet", "--lib", "--profile", "guest", "--target", TARGET]);
     cargo.arg("--target-dir").arg(&target);
     // Flags for the host's code mean nothing to a guest; with them, or with this machine's paths in panic messages, its
     // bytes would depend on who builds.
-    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(workspace));
-    for plugin in plugins {
-        cargo.args(["--package", &format!("carrara-plugin-{plugin}")]);
+    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(root));
+    for package in packages {
+        cargo.args(["--package", package]);
     }
     let status = cargo.status().context("running cargo")?;
     ensure!(status.success(), "the guests do not build");
     Ok(target.join(TARGET).join("guest"))
+}
+
+/// Where [`build`] leaves a package's module.
+pub(crate) fn module(modules: &Path, package: &str) -> PathBuf {
+    modules.join(format!("{}.wasm", package.replace('-', "_")))
 }
 
 fn remapped_paths(workspace: &Path) -> String {
@@ -103,8 +110,7 @@ fn remapped_paths(workspace: &Path) -> String {
 }
 
 fn finish(name: &str, module: &Path, guests: &Path, enclave: bool) -> anyhow::Result<()> {
-    let module = fs::read(module).with_context(|| format!("reading {}", module.display()))?;
-    let component = component(&module)?;
+    let component = component(module)?;
     let worlds = carrara_wasm::Surface::read(&component)?.worlds();
     ensure!(worlds.len() == 1, "it implements {} worlds of carrara:policy instead of one", worlds.len());
     write_if_changed(&guests.join(format!("{name}.wasm")), &component)?;
@@ -116,11 +122,12 @@ fn finish(name: &str, module: &Path, guests: &Path, enclave: bool) -> anyhow::Re
 }
 
 /// Makes a component of a core module; the module's custom section carries the world.
-fn component(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn component(module: &Path) -> anyhow::Result<Vec<u8>> {
+    let module = fs::read(module).with_context(|| format!("reading {}", module.display()))?;
     let mut encoder = wit_component::ComponentEncoder::default();
     encoder
         .validate(true)
-        .module(module)
+        .module(&module)
         .context("reading the module's world (does the plugin call `export!`?)")?;
     encoder.encode().context("making a component of the module")
 }
@@ -147,7 +154,7 @@ fn precompile(path: &Path, component: &[u8], surroundings: Surroundings) -> anyh
 }
 
 /// Replaces a file in one step; leaves it, with its time, where it already holds these bytes.
-fn write_if_changed(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if fs::read(path).is_ok_and(|found| found == bytes) {
         return Ok(());
     }

@@ -9,6 +9,7 @@ mod demo;
 mod flood;
 mod fuzz;
 mod guests;
+mod policies;
 mod programs;
 mod python;
 mod soak;
@@ -29,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Builds the built-in policies and compiles them ahead of time
     Guests(guests::Arguments),
+    /// Builds the policies of `policies/`, the policy languages among them
+    Policies(policies::Arguments),
     /// Runs the main job in simulation and tells what happens
     Demo(demo::Arguments),
     /// Checks formatting and lints and runs every test
@@ -48,6 +51,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Policies(arguments) => policies::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
