@@ -1,0 +1,3 @@
+module carrara.dev/policy
+
+go 1.25
