@@ -1,0 +1,105 @@
+#!/usr/bin/env node
+// Builds a policy: bundles the author's module with this SDK (rolldown) and makes a component of it (componentize-qjs).
+//
+//     node build.mjs --world WORLD --source policy.ts --wit wit --out build/policy.wasm [--tools FOLDER]
+//
+// FOLDER holds node_modules with rolldown and componentize-qjs; without it they are looked for beside this file. Nothing is
+// downloaded. An error is one that names the source's line where there is one; the exit code is then 1.
+
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+
+const ENTRIES = {
+  "role-authorization": "authorization",
+  "marble-admission": "admission",
+  "manifest-validation": "validation",
+};
+
+const MODULES = ["authorization", "admission", "validation", "testing"];
+
+/** Imports a package of the tools' folder. */
+async function tool(name, folder) {
+  const require = createRequire(join(folder ?? HERE, "package.json"));
+  return import(pathToFileURL(require.resolve(name)));
+}
+
+/** Finds the SDK's modules in this copy of it, and the author's module. */
+function modules(source) {
+  return {
+    name: "carrara-policy",
+    resolveId(id) {
+      if (id === "carrara:project") return resolve(source);
+      const name = /^@carrara\/policy\/(.+)$/.exec(id)?.[1];
+      return MODULES.includes(name) ? join(HERE, "src", `${name}.js`) : null;
+    },
+  };
+}
+
+/** One module of JavaScript: the author's and the SDK's. */
+export async function bundle({ entry, source, tools, external = [] }) {
+  const { rolldown } = await tool("rolldown", tools);
+  const build = await rolldown({
+    input: entry,
+    cwd: dirname(resolve(source)),
+    external,
+    plugins: [modules(source)],
+    platform: "neutral",
+    treeshake: true,
+    tsconfig: false,
+    onLog(_level, log, next) {
+      // What cannot be found would only fail in the component, without a word.
+      if (log.code === "UNRESOLVED_IMPORT") throw new Error(log.message);
+      next("warn", log);
+    },
+  });
+  try {
+    const { output } = await build.generate({ format: "esm", minify: false, codeSplitting: false });
+    return output[0].code;
+  } finally {
+    await build.close();
+  }
+}
+
+async function component({ world, source, wit, tools }) {
+  const entry = join(HERE, "src", "guest", `${ENTRIES[world]}.js`);
+  const jsSource = await bundle({ entry, source, tools, external: [/^carrara:policy\//] });
+  const { componentize } = await tool("componentize-qjs", tools);
+  const options = { witPath: wit, jsSource, world, stubWasi: true, optSize: true, sync: true };
+  return (await componentize(options)).component;
+}
+
+function read(args) {
+  const text = { type: "string" };
+  const options = { world: text, source: text, wit: text, out: text, tools: text };
+  const { values } = parseArgs({ args, options });
+  for (const name of ["world", "source", "wit", "out"]) {
+    if (values[name] === undefined) throw new Error(`--${name} is missing`);
+  }
+  if (!(values.world in ENTRIES)) {
+    throw new Error(`policies in JavaScript are for ${Object.keys(ENTRIES).join(", ")}, not for ${values.world}`);
+  }
+  return values;
+}
+
+async function main() {
+  const options = read(process.argv.slice(2));
+  const bytes = await component(options);
+  const out = resolve(options.out);
+  await mkdir(dirname(out), { recursive: true });
+  const temporary = join(dirname(out), `.${basename(out)}.${process.pid}`);
+  await writeFile(temporary, bytes);
+  await rename(temporary, out);
+}
+
+if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  main().catch((error) => {
+    const folder = process.cwd();
+    console.error(String(error.message ?? error).replaceAll(`${folder}/`, relative(folder, folder)));
+    process.exitCode = 1;
+  });
+}
