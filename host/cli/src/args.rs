@@ -7,7 +7,8 @@ use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::color::Color;
 use crate::commands::{
-    attest, audit, backup, certificate, keygen, manifest, recover, recover_with_signature, restore, secret,
+    attest, audit, backup, certificate, keygen, manifest, policy, recover, recover_with_signature, restore,
+    secret,
 };
 use crate::exit;
 use crate::output::Format;
@@ -85,6 +86,9 @@ pub(crate) enum Command {
     /// Make keys and certificates for a manifest's users and recovery keys
     #[command(subcommand)]
     Keygen(keygen::Keygen),
+    /// Write policies, send them to a coordinator, and see what they decide
+    #[command(subcommand)]
+    Policy(policy::Policy),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),

@@ -73,6 +73,16 @@ impl<'a> Session<'a> {
         Ok(self.client(trust))
     }
 
+    /// A client of the coordinator whose certificates were saved; where none were, of the one that is attested now.
+    pub(crate) async fn trusted_client(&self) -> Result<Client> {
+        let is_saved = self.cache_path().is_ok_and(|path| path.exists());
+        if self.globals.insecure || is_saved {
+            return self.cached_client();
+        }
+        let attested = self.attest().await?;
+        Ok(self.attested_client(&attested))
+    }
+
     /// As [`Session::cached_client`], with a user's certificate.
     pub(crate) fn user_client(&self, user: &User) -> Result<Client> {
         self.identified(self.cached_client()?, &user.0)

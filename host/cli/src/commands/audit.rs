@@ -94,7 +94,7 @@ async fn follow(reader: &mut Reader<'_>, output: &mut Output) -> Result<()> {
 }
 
 /// Nobody there, or too busy.
-fn may_pass(error: &ClientError) -> bool {
+pub(crate) fn may_pass(error: &ClientError) -> bool {
     match error {
         ClientError::Connect { .. } | ClientError::Http { .. } | ClientError::Late { .. } => true,
         ClientError::Api(refusal) => refusal.code == StatusCode::SERVICE_UNAVAILABLE,

@@ -7,6 +7,7 @@ pub(crate) mod certificate;
 mod completions;
 pub(crate) mod keygen;
 pub(crate) mod manifest;
+pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod recover_with_signature;
 mod recovery_data;
@@ -31,6 +32,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Certificate(command) => certificate::run(globals, command, output).await,
         Command::Secret(command) => secret::run(globals, command, output).await,
         Command::Attest(command) => attest::run(globals, command, output).await,
+        Command::Policy(command) => policy::run(globals, command, output).await,
         Command::Audit(command) => audit::run(globals, command, output).await,
         Command::Backup(command) => backup::run(globals, command, output).await,
         Command::Restore(command) => restore::run(command, output),
