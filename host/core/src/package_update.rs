@@ -89,7 +89,7 @@ fn new_versions(
     if update.packages.is_empty() {
         return refused("no packages defined");
     }
-    if update.has_config || update.has_policies {
+    if update.has_config || !update.policies.is_empty() {
         return refused(
             "an update of packages alone cannot change Config or Policies; send a full manifest to change them, or \
              leave them out",
@@ -212,7 +212,10 @@ mod tests {
     // X-35
     #[test]
     fn config_or_policies_beside_packages_are_refused_with_a_hint() {
-        for section in [r#""Config":{"UpdateThreshold":0}"#, r#""Policies":{"x":{}}"#] {
+        let digest = "ab".repeat(32);
+        let policies =
+            format!(r#""Policies":{{"x":{{"World":"marble-admission","Component":"sha256:{digest}"}}}}"#);
+        for section in [r#""Config":{"UpdateThreshold":0}"#, &policies] {
             let error =
                 versions(CURRENT, &format!(r#"{{"Packages":{{"a":{{"SecurityVersion":4}}}},{section}}}"#));
             assert!(error.unwrap_err().contains("send a full manifest"), "{section}");

@@ -11,6 +11,7 @@ pub mod json;
 pub mod names;
 mod normal;
 pub mod parsed;
+mod policies;
 mod position;
 mod read;
 pub mod safe;

@@ -5,6 +5,7 @@
 
 mod lockout;
 mod packages;
+mod policies;
 mod roles;
 mod secrets;
 mod tls;
@@ -19,6 +20,7 @@ pub(crate) fn findings(manifest: &ParsedManifest) -> Vec<Finding> {
     let mut found = Vec::new();
     required_sections(manifest, &mut found);
     packages::judge(manifest, &mut found);
+    policies::judge(manifest, &mut found);
     tls::judge(manifest, &mut found);
     roles::judge(manifest, &mut found);
     secrets::judge(manifest, &mut found);

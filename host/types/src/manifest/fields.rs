@@ -77,6 +77,31 @@ impl<'a> At<'a> {
         matches!(self.node.value, Value::Object(_))
     }
 
+    /// The value itself.
+    pub(super) fn node(&self) -> &'a Node<'a> {
+        self.node
+    }
+
+    /// That no field has another name than these.
+    pub(super) fn refuse_unknown(&self, names: &'static [&'static str]) -> Read<()> {
+        let Value::Object(members) = &self.node.value else { return Ok(()) };
+        let Some(member) = members.iter().find(|member| canonical(names, &[], &member.key).is_none()) else {
+            return Ok(());
+        };
+        let hint = match nearest(&member.key, names) {
+            Some(known) => format!("did you mean {known}?"),
+            None => format!("known are {}", names.join(", ")),
+        };
+        let at = self.member(&member.key, member);
+        let mistake = at.mistake(format!("unknown field {}; {hint}", clipped(&member.key)));
+        Err(Mistake { offset: member.offset, ..mistake })
+    }
+
+    /// A member somewhere within this value whose name is there twice.
+    pub(super) fn duplicate_within(&self, member: &Member<'_>) -> Mistake {
+        duplicate(self, member, "is given twice")
+    }
+
     /// Whether it is an object with members.
     pub(super) fn has_members(&self) -> bool {
         matches!(&self.node.value, Value::Object(members) if !members.is_empty())

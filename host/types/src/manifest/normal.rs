@@ -11,7 +11,8 @@ use super::{
     SecretDefinition, TlsEntry, TlsTag, User,
 };
 use crate::encoding::encode_base64;
-use writer::Writer;
+use crate::policy::{Mode, PolicyEntry};
+pub(super) use writer::Writer;
 
 pub(super) fn manifest(manifest: &ParsedManifest) -> String {
     let mut writer = Writer::default();
@@ -27,10 +28,7 @@ pub(super) fn manifest(manifest: &ParsedManifest) -> String {
         if manifest.config != Config::default() {
             w.field("Config", |w| config(w, &manifest.config));
         }
-        if manifest.has_policies {
-            // That there are some is all that is known of them.
-            w.field("Policies", |w| w.object(|w| w.field("...", |w| w.object(|_| ()))));
-        }
+        w.map("Policies", &manifest.policies, policy);
     });
     writer.finish()
 }
@@ -140,6 +138,21 @@ fn secret(w: &mut Writer, secret: &SecretDefinition) {
         if let Some(cert) = &secret.cert {
             w.field("Cert", |w| template::certificate(w, cert));
         }
+    });
+}
+
+/// The settings are in their normal form already.
+fn policy(w: &mut Writer, policy: &PolicyEntry) {
+    w.object(|w| {
+        w.text("World", policy.world.name());
+        w.text("Component", &policy.component.to_string());
+        if policy.settings != "null" {
+            w.field("Settings", |w| w.display(&policy.settings));
+        }
+        if policy.mode != Mode::default() {
+            w.text("Mode", policy.mode.name());
+        }
+        w.text("Replaces", policy.replaces.as_deref().unwrap_or_default());
     });
 }
 

@@ -10,6 +10,7 @@ use super::position::Source;
 use super::{Config, Infrastructure, Marble, Package, Role, SecretDefinition, TlsTag, User};
 use super::{json, normal, read};
 use crate::decision::Finding;
+use crate::policy::PolicyEntry;
 
 /// Why a text is no manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,8 +43,8 @@ pub struct ParsedManifest {
     pub tls: BTreeMap<String, TlsTag>,
     /// Options.
     pub config: Config,
-    /// Whether a non-empty `Policies` section is present.
-    pub has_policies: bool,
+    /// Policies of its own, by name.
+    pub policies: BTreeMap<String, PolicyEntry>,
     /// Whether a `Config` section with fields is present, whatever they say; not part of what is compared.
     pub has_config: bool,
     /// Unknown fields, as warnings; their paths are pointers into the uploaded text.
@@ -112,7 +113,7 @@ impl PartialEq for ParsedManifest {
             roles,
             tls,
             config,
-            has_policies,
+            policies,
             has_config: _,
             warnings: _,
             source: _,
@@ -126,7 +127,7 @@ impl PartialEq for ParsedManifest {
             && *roles == other.roles
             && *tls == other.tls
             && *config == other.config
-            && *has_policies == other.has_policies
+            && *policies == other.policies
     }
 }
 

@@ -4,6 +4,7 @@ mod template;
 mod uri;
 
 use super::fields::{At, Read, Warnings, clipped};
+use super::policies;
 use super::{
     Config, File, FileEncoding, Infrastructure, Marble, Package, Parameters, ParsedManifest, Role,
     SecretDefinition, SecretKind, TlsEntry, TlsTag, User,
@@ -40,10 +41,7 @@ pub(super) fn manifest(at: &At<'_>, warnings: &mut Warnings) -> Read<ParsedManif
                 manifest.config = config(at, warnings)?;
                 manifest.has_config = at.has_members();
             }
-            _ => {
-                at.map(warnings, |_, _| Ok(()))?;
-                manifest.has_policies = at.has_members();
-            }
+            _ => manifest.policies = at.map(warnings, |at, _| policies::entry(at))?,
         }
         Ok(())
     })?;

@@ -5,11 +5,14 @@
 
 mod config;
 mod own_names;
+mod policies;
 mod references;
 mod secrets;
 mod users;
 mod visible;
 
+pub use self::policies::CODE as POLICIES;
+use super::fields::clipped;
 use super::position::escape;
 use super::{ParsedManifest, merge};
 use crate::decision::{Finding, Severity};
@@ -18,7 +21,7 @@ use crate::seal_mode::SealMode;
 /// What the host knows beyond the manifest.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Known<'a> {
-    /// Renderers that a File or Env may choose; `None` = not judged.
+    /// Built-in renderers, which a File or Env may choose beside the manifest's own; `None` = not judged.
     pub renderers: Option<&'a [String]>,
     /// The coordinator's own DNS names and IP addresses; `localhost`, 127.0.0.1 and ::1 are never counted among them.
     pub coordinator_names: &'a [String],
@@ -53,6 +56,7 @@ pub fn host_findings(manifest: &ParsedManifest, known: &Known<'_>) -> Vec<Findin
     secrets::judge(manifest, &mut found);
     own_names::judge(manifest, known.coordinator_names, &mut found);
     config::judge(manifest, &mut found);
+    policies::judge(manifest, &mut found);
     visible::judge(manifest, &mut found);
     merge(found.findings)
 }

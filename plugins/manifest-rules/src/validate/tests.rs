@@ -10,6 +10,7 @@ use super::*;
 mod host_list;
 mod lockout;
 mod packages;
+mod policies;
 mod roles;
 mod tls;
 

@@ -16,6 +16,7 @@ use crate::manifest::{
     Config, File, FileEncoding, Infrastructure, Marble, Package, Parameters, ParsedManifest, Role, TlsEntry,
     TlsTag, User,
 };
+use crate::policy::{Digest, Mode, PolicyEntry, World};
 
 fn normalised(text: &str) -> String {
     ParsedManifest::parse(text.as_bytes()).unwrap().normalised_json()
@@ -262,6 +263,24 @@ fn secret() -> impl Strategy<Value = SecretDefinition> {
     )
 }
 
+fn policy() -> impl Strategy<Value = PolicyEntry> {
+    let world = prop::sample::select(World::ALL.to_vec());
+    let mode = prop::sample::select(vec![Mode::Enforce, Mode::Shadow]);
+    let settings = prop::sample::select(vec![
+        "null",
+        r#"{"a":["\u0000",1.50e3,true]}"#,
+        r#""permit (principal);\n""#,
+        "0",
+    ]);
+    let replaces = prop::option::of("[a-z]{1,3}");
+    (world, any::<[u8; 32]>(), settings, mode, replaces).prop_map(
+        |(world, digest, settings, mode, replaces)| {
+            let (component, settings) = (Digest(digest), settings.to_owned());
+            PolicyEntry { world, component, settings, mode, replaces }
+        },
+    )
+}
+
 fn manifest() -> impl Strategy<Value = ParsedManifest> {
     let user = (text(), texts()).prop_map(|(certificate, roles)| User { certificate, roles });
     let role = (text(), texts(), texts()).prop_map(|(resource_type, resource_names, actions)| Role {
@@ -270,7 +289,7 @@ fn manifest() -> impl Strategy<Value = ParsedManifest> {
         actions,
     });
     let code =
-        (map(package()), map(infrastructure()), map(marble()), map(tls_tag()), config(), any::<bool>());
+        (map(package()), map(infrastructure()), map(marble()), map(tls_tag()), config(), map(policy()));
     (code, map(user), map(role), map(secret()), map(text())).prop_map(
         |(code, users, roles, secrets, recovery_keys)| {
             let mut manifest = ParsedManifest::default();
@@ -280,7 +299,7 @@ fn manifest() -> impl Strategy<Value = ParsedManifest> {
                 manifest.marbles,
                 manifest.tls,
                 manifest.config,
-                manifest.has_policies,
+                manifest.policies,
             ) = code;
             (manifest.users, manifest.roles, manifest.secrets) = (users, roles, secrets);
             manifest.recovery_keys = recovery_keys;

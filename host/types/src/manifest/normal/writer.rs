@@ -7,22 +7,22 @@ use crate::encoding::encode_base64;
 
 /// A JSON text that grows.
 #[derive(Default)]
-pub(super) struct Writer {
+pub(in crate::manifest) struct Writer {
     out: String,
 }
 
 impl Writer {
-    pub(super) fn finish(self) -> String {
+    pub(in crate::manifest) fn finish(self) -> String {
         self.out
     }
 
-    pub(super) fn object(&mut self, members: impl FnOnce(&mut Self)) {
+    pub(in crate::manifest) fn object(&mut self, members: impl FnOnce(&mut Self)) {
         self.out.push('{');
         members(self);
         self.out.push('}');
     }
 
-    pub(super) fn string(&mut self, text: &str) {
+    pub(in crate::manifest) fn string(&mut self, text: &str) {
         self.out.push('"');
         let mut rest = text;
         // Runs of characters that stand for themselves; what is escaped is one byte long.
@@ -45,12 +45,12 @@ impl Writer {
     }
 
     /// A number, or another text that needs no quotes.
-    pub(super) fn display(&mut self, value: impl Display) {
+    pub(in crate::manifest) fn display(&mut self, value: impl Display) {
         // Writing to a String cannot fail.
         let _ = write!(self.out, "{value}");
     }
 
-    pub(super) fn field(&mut self, name: &str, value: impl FnOnce(&mut Self)) {
+    pub(in crate::manifest) fn field(&mut self, name: &str, value: impl FnOnce(&mut Self)) {
         self.comma();
         self.string(name);
         self.out.push(':');
@@ -105,7 +105,7 @@ impl Writer {
     }
 
     /// A list without a name.
-    pub(super) fn items<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
+    pub(in crate::manifest) fn items<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
         self.out.push('[');
         for item in items {
             self.comma();

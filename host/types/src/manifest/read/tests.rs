@@ -209,7 +209,7 @@ fn bytes_are_base64_or_a_list_of_integers() {
     for text in ["\"AAH/\"", "\"AA\\r\\nH/\"", "[0,1,255]"] {
         assert_eq!(parse(&cpu(text)).infrastructures["i"].cpu_svn, [0, 1, 255], "{text}");
     }
-    assert_eq!(parse(&cpu("[]")).infrastructures["i"].cpu_svn, []);
+    assert!(parse(&cpu("[]")).infrastructures["i"].cpu_svn.is_empty());
     assert!(refusal(&cpu("\"AAH\"")).starts_with("illegal base64 data at input byte 0"));
     assert!(refusal(&cpu("\"AA H/\"")).starts_with("illegal base64 data at input byte 2"));
     assert!(refusal(&cpu("\"AAH_\"")).starts_with("illegal base64 data at input byte 3"));
@@ -421,13 +421,13 @@ fn packages_for_other_tees_are_refused() {
 // X-35
 #[test]
 fn a_section_of_policies_or_options_counts_only_when_it_has_entries() {
-    assert!(parse(r#"{"Policies":{"x":1}}"#).has_policies);
     assert!(parse(r#"{"config":{"UpdateThreshold":0}}"#).has_config);
     for without in ["{}", r#"{"Config":{}}"#, r#"{"Config":null}"#] {
         assert!(!parse(without).has_config, "{without}");
     }
-    assert!(!parse(r#"{"Policies":{}}"#).has_policies);
-    assert!(!parse("{}").has_policies);
+    for without in ["{}", r#"{"Policies":{}}"#, r#"{"Policies":null}"#] {
+        assert!(parse(without).policies.is_empty(), "{without}");
+    }
 }
 
 #[test]

@@ -30,10 +30,6 @@ pub(super) fn judge(manifest: &ParsedManifest, found: &mut Found) {
         }
     }
     judge_recovery_threshold(manifest, found);
-    if manifest.has_policies {
-        let message = "custom policies are not supported yet".to_owned();
-        found.add(Severity::Error, "policies", &["Policies"], message, "leave the section Policies out");
-    }
 }
 
 /// M-72; UpdateManifest counts at any position of a role's actions.

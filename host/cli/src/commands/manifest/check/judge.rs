@@ -94,7 +94,7 @@ fn package_update(update: &ParsedManifest, current: &ParsedManifest) -> Vec<Find
     if update.packages.is_empty() {
         found.push(error("M-101", String::new(), "no packages defined", None));
     }
-    if update.has_policies || update.config != carrara_types::manifest::Config::default() {
+    if !update.policies.is_empty() || update.config != carrara_types::manifest::Config::default() {
         let text = "Packages with Config or Policies and nothing else is no update";
         found.push(error("X-35", String::new(), text, Some("send the full manifest")));
     }
