@@ -7,8 +7,8 @@
 // downloaded. An error is one that names the source's line where there is one; the exit code is then 1.
 
 import { mkdir, rename, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { SourceMap, createRequire } from "node:module";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -24,7 +24,7 @@ const MODULES = ["authorization", "admission", "validation", "testing"];
 
 /** Imports a package of the tools' folder. */
 async function tool(name, folder) {
-  const require = createRequire(join(folder ?? HERE, "package.json"));
+  const require = createRequire(resolve(folder ?? HERE, "package.json"));
   return import(pathToFileURL(require.resolve(name)));
 }
 
@@ -40,9 +40,10 @@ function modules(source) {
   };
 }
 
-/** One module of JavaScript: the author's and the SDK's. */
+/** One module of JavaScript, with its source map: the author's and the SDK's. */
 export async function bundle({ entry, source, tools, external = [] }) {
   const { rolldown } = await tool("rolldown", tools);
+  const unresolved = [];
   const build = await rolldown({
     input: entry,
     cwd: dirname(resolve(source)),
@@ -51,15 +52,18 @@ export async function bundle({ entry, source, tools, external = [] }) {
     platform: "neutral",
     treeshake: true,
     tsconfig: false,
-    onLog(_level, log, next) {
-      // What cannot be found would only fail in the component, without a word.
-      if (log.code === "UNRESOLVED_IMPORT") throw new Error(log.message);
-      next("warn", log);
+    resolve: { mainFields: ["module", "main"] },
+    onLog(level, log, next) {
+      if (log.code === "UNRESOLVED_IMPORT") unresolved.push(log.message);
+      // The guest's entry says it better.
+      else if (log.code !== "IMPORT_IS_UNDEFINED") next(level, log);
     },
   });
   try {
-    const { output } = await build.generate({ format: "esm", minify: false, codeSplitting: false });
-    return output[0].code;
+    const { output } = await build.generate({ format: "esm", minify: false, codeSplitting: false, sourcemap: "hidden" });
+    // What cannot be found would only fail in the component, without a word.
+    if (unresolved.length > 0) throw new Error(unresolved.join("\n"));
+    return output[0];
   } finally {
     await build.close();
   }
@@ -67,10 +71,26 @@ export async function bundle({ entry, source, tools, external = [] }) {
 
 async function component({ world, source, wit, tools }) {
   const entry = join(HERE, "src", "guest", `${ENTRIES[world]}.js`);
-  const jsSource = await bundle({ entry, source, tools, external: [/^carrara:policy\//] });
+  const { code, map } = await bundle({ entry, source, tools, external: [/^carrara:policy\//] });
   const { componentize } = await tool("componentize-qjs", tools);
-  const options = { witPath: wit, jsSource, world, stubWasi: true, optSize: true, sync: true };
-  return (await componentize(options)).component;
+  const options = { witPath: wit, jsSource: code, world, stubWasi: true, optSize: true, sync: true };
+  try {
+    return (await componentize(options)).component;
+  } catch (error) {
+    throw new Error(shown(error, new SourceMap(map), source));
+  }
+}
+
+/** What an author can use of an error of the module's evaluation: places in the author's files, none in the bundle. */
+function shown(error, map, source) {
+  const [first, ...frames] = String(error.message).split("\n");
+  const text = first.replace(/^.*JavaScript module(?: evaluation)?: /, "");
+  const place = /componentize-qjs:user\.js:(\d+):(\d+)/;
+  const places = frames.map((frame) => place.exec(frame)).filter((found) => found !== null);
+  const entries = places.map(([, line, column]) => map.findEntry(Number(line) - 1, Number(column) - 1));
+  const own = entries.filter((entry) => entry.originalSource !== undefined && !resolve(entry.originalSource).startsWith(HERE));
+  const lines = own.map((entry) => `    at ${basename(entry.originalSource)}:${entry.originalLine + 1}:${entry.originalColumn + 1}`);
+  return [`${basename(source)}: ${text}`, ...lines].join("\n");
 }
 
 function read(args) {
@@ -98,8 +118,7 @@ async function main() {
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   main().catch((error) => {
-    const folder = process.cwd();
-    console.error(String(error.message ?? error).replaceAll(`${folder}/`, relative(folder, folder)));
+    console.error(String(error.message ?? error));
     process.exitCode = 1;
   });
 }

@@ -4,6 +4,7 @@
 
 mod component;
 mod go;
+mod install;
 mod js;
 mod python;
 mod rust;
@@ -14,7 +15,9 @@ use std::path::{Path, PathBuf};
 use carrara_wasm::{LoadError, Surface, World};
 
 pub use self::component::{StubAdapter, component, component_of_world};
+use self::install::installed;
 pub use self::tool::{Tool, run};
+use self::install::installed;
 use crate::project::{Language, Project};
 
 /// The Rust target that policies are built for.

@@ -40,7 +40,7 @@ export async function load(module) {
   await readFile(path);
   const { bundle } = await import("../build.mjs");
   const sdk = /^@carrara\/policy\//;
-  const code = await bundle({ entry: path, source: path, external: [sdk] });
+  const { code } = await bundle({ entry: path, source: path, external: [sdk] });
   const here = new URL("./", import.meta.url);
   const linked = code.replaceAll(/(from\s*")@carrara\/policy\/(\w+)"/g, (_, from, name) => `${from}${here}${name}.js"`);
   return (await import(`data:text/javascript,${encodeURIComponent(linked)}`)).default;

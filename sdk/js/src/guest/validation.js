@@ -1,11 +1,11 @@
 // The component's exports; `carrara:project` is the author's module.
 
 import "./surroundings.js";
-import policy from "carrara:project";
+import * as project from "carrara:project";
 import { answer, WORLD } from "../validation.js";
 import { checked, configurationOf } from "./policy.js";
 
-const its = checked(policy, WORLD);
+const its = checked(project.default, WORLD);
 
 export const configuration = configurationOf(its);
 export const manifestValidator = { validate: (raw) => answer(its, raw) };
