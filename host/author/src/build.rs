@@ -17,7 +17,6 @@ use carrara_wasm::{LoadError, Surface, World};
 pub use self::component::{StubAdapter, component, component_of_world};
 use self::install::installed;
 pub use self::tool::{Tool, run};
-use self::install::installed;
 use crate::project::{Language, Project};
 
 /// The Rust target that policies are built for.
