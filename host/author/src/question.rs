@@ -172,6 +172,16 @@ pub fn ask(trial: &Trial, settings: &str, question: &Question) -> (Answer, CallR
     }
 }
 
+/// The JSON text that a policy is given for a file of settings: the file's, where it is JSON, and else its text as a JSON
+/// string, as a manifest holds pasted Cedar or Rego.
+#[must_use]
+pub fn settings_text(file: &str) -> String {
+    match serde_json::from_str::<serde::de::IgnoredAny>(file) {
+        Ok(_) => file.trim().to_owned(),
+        Err(_) => Value::from(file).to_string(),
+    }
+}
+
 fn told<A>(
     called: Called<Result<A, carrara_core::ports::PolicyFailure>>,
     form: impl FnOnce(A) -> Answer,
@@ -511,6 +521,12 @@ mod tests {
         };
         let chunks = [Chunk::Text(b"a ".to_vec()), secret(Scope::Current), secret(Scope::Previous)];
         assert_eq!(shown(&chunks), "a <secret:n:private:pem><secret:previous/n:private:pem>");
+    }
+
+    #[test]
+    fn settings_are_json_or_a_pasted_text() {
+        assert_eq!(settings_text(" {\"a\": [1]}\n"), "{\"a\": [1]}");
+        assert_eq!(settings_text("permit (\n);"), "\"permit (\\n);\"");
     }
 
     #[test]

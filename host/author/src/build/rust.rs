@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::tool::{Tool, run};
 use super::{BuildError, Task, component, read};
@@ -43,11 +43,19 @@ pub(super) fn build(task: &Task<'_>) -> Result<Vec<u8>, BuildError> {
 
 /// Where the module of the last package is: that of the project, which is built after all that it needs.
 fn module(messages: &str) -> Option<PathBuf> {
-    let files = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let files = files.filter(|message| message["reason"] == "compiler-artifact");
-    let names = files.flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default());
-    let modules = names.filter_map(|name| name.as_str().map(PathBuf::from));
-    modules.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).last()
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
+    let artifacts = messages.filter(|message| message.reason == "compiler-artifact");
+    let modules = artifacts.flat_map(|artifact| artifact.filenames);
+    let mut modules = modules.filter(|path| path.extension().is_some_and(|extension| extension == "wasm"));
+    modules.next_back()
+}
+
+/// A line of what cargo prints as JSON.
+#[derive(Deserialize)]
+struct Artifact {
+    reason: String,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
 }
 
 fn remapped_paths(folder: &Path) -> String {

@@ -1,9 +1,17 @@
-//! `policy push|list|pull|decisions`.
+//! `policy new|build|check|inspect|run|push|list|pull|decisions`.
 
+mod build;
+mod check;
 mod decisions;
+mod inspect;
 mod list;
+mod new;
+mod progress;
 mod pull;
 mod push;
+mod run;
+mod source;
+mod surface;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -14,6 +22,11 @@ use crate::output::Output;
 /// Write policies, send them to a coordinator, and see what they decide
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
+    New(new::New),
+    Build(build::Build),
+    Check(check::Check),
+    Inspect(inspect::Inspect),
+    Run(run::Run),
     Push(push::Push),
     List(list::List),
     Pull(pull::Pull),
@@ -22,6 +35,11 @@ pub(crate) enum Policy {
 
 pub(crate) async fn run(globals: &Globals, command: &Policy, output: &mut Output) -> Result<()> {
     match command {
+        Policy::New(command) => new::run(command, output),
+        Policy::Build(command) => build::run(command, output),
+        Policy::Check(command) => check::run(command, output),
+        Policy::Inspect(command) => inspect::run(command, output),
+        Policy::Run(command) => run::run(command, output),
         Policy::Push(command) => push::run(globals, command, output).await,
         Policy::List(command) => list::run(globals, command, output).await,
         Policy::Pull(command) => pull::run(globals, command, output).await,
