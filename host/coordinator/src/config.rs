@@ -4,6 +4,7 @@
 //! is refused by `unsupported.rs`, never ignored. An empty value is unset (lifecycle.md section 1).
 
 pub(crate) mod limits;
+pub(crate) mod policies;
 mod trust;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use tracing::Level;
 
 use self::limits::LimitsLayer;
+use self::policies::{PoliciesLayer, PolicyLimits};
 use crate::{input, unsupported};
 use trust::Build;
 
@@ -130,6 +132,8 @@ struct Layer {
     owner_cert: Option<String>,
     #[command(flatten)]
     limits: LimitsLayer,
+    #[command(flatten)]
+    policies: PoliciesLayer,
 }
 
 /// How log lines look.
@@ -182,6 +186,8 @@ pub(crate) struct Config {
     pub(crate) logging: Logging,
     /// What clients may use up.
     pub(crate) limits: Limits,
+    /// What policies may use up.
+    pub(crate) policies: PolicyLimits,
     /// Failed connections.
     pub(crate) connection_errors: Level,
     /// No TEE.
@@ -246,6 +252,7 @@ impl Layer {
             simulation: switch("OE_SIMULATION")?,
             owner_cert: variable("EDG_COORDINATOR_OWNER_CERT")?,
             limits: LimitsLayer::of_environment(variable)?,
+            policies: PoliciesLayer::of_environment(variable)?,
         })
     }
 
@@ -269,6 +276,7 @@ impl Layer {
             simulation: self.simulation.or(lower.simulation),
             owner_cert: text(self.owner_cert, lower.owner_cert),
             limits: self.limits.over(lower.limits),
+            policies: self.policies.over(lower.policies),
         }
     }
 
@@ -306,6 +314,7 @@ impl Layer {
             },
             connection_errors: level(this.http_error_log_level.as_deref())?,
             limits: this.limits.check()?,
+            policies: this.policies.check()?,
             simulation: this.simulation.unwrap_or(false),
             owner: build.owner(owner_cert.as_deref())?,
             files_read: owner_cert.map(|path| ("owner-cert", path)).into_iter().collect(),

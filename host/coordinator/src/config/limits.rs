@@ -47,10 +47,7 @@ pub(super) struct LimitsLayer {
 impl LimitsLayer {
     /// Reads the variables.
     pub(super) fn of_environment(variable: &impl Fn(&str) -> Result<Option<String>>) -> Result<Self> {
-        let number = |name: &str| {
-            let wrong = |text: &str| anyhow!("the environment variable {name} is \"{text}\"; write a number");
-            variable(name)?.map(|text| text.parse().map_err(|_| wrong(&text))).transpose()
-        };
+        let number = |name: &str| number(variable, name);
         Ok(Self {
             max_connections: number("EDG_COORDINATOR_MAX_CONNECTIONS")?,
             max_requests: number("EDG_COORDINATOR_MAX_REQUESTS")?,
@@ -103,6 +100,12 @@ impl LimitsLayer {
         limits.check()?;
         Ok(limits)
     }
+}
+
+/// A variable that is a number.
+pub(super) fn number(variable: &impl Fn(&str) -> Result<Option<String>>, name: &str) -> Result<Option<u64>> {
+    let wrong = |text: &str| anyhow!("the environment variable {name} is \"{text}\"; write a number");
+    variable(name)?.map(|text| text.parse().map_err(|_| wrong(&text))).transpose()
 }
 
 /// Files beside the connections of the two TLS ports: the metrics port's connections, the state, the log.

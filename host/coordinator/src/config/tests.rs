@@ -162,6 +162,22 @@ fn limits_are_options_with_a_table_of_their_own_in_the_file() {
     assert_eq!(read(&[], &[]).unwrap().limits, Limits::default());
 }
 
+#[test]
+fn what_policies_may_use_has_a_table_of_its_own() {
+    let (_directory, path) = file("[policies]\nadmission-ms = 3000\nadmission-mib = 32\n");
+    let variables = [("EDG_COORDINATOR_ADMISSION_MIB", "48"), ("EDG_COORDINATOR_ADMISSION_MFUEL", "100")];
+    let line = ["--config", &path, "--policy-calls", "7"];
+    let engine = read(&line, &variables).unwrap().policies.engine;
+    assert_eq!(engine.admission.deadline, std::time::Duration::from_secs(3));
+    assert_eq!((engine.admission.memory, engine.admission.fuel, engine.calls), (48 << 20, 100_000_000, 7));
+    assert_eq!(read(&[], &[]).unwrap().policies, PolicyLimits::default());
+    let error = format!("{:#}", read(&["--rendering-mib", "15"], &[]).unwrap_err());
+    assert!(
+        error.contains("setting rendering-mib: 15 is out of range; write a number from 16 to 4096"),
+        "{error}"
+    );
+}
+
 //
 #[test]
 fn a_limit_that_makes_no_sense_is_refused_with_its_range_or_the_one_that_it_contradicts() {
@@ -200,7 +216,7 @@ fn an_unknown_key_or_option_is_refused() {
 /// The example with every setting uncommented.
 fn example() -> String {
     let lines = include_str!("../../coordinator.toml").lines();
-    let setting = |line: &str| line.contains(" = ") || line == "[limits]";
+    let setting = |line: &str| line.contains(" = ") || ["[limits]", "[policies]"].contains(&line);
     let settings = lines.filter_map(|line| line.strip_prefix("# ")).filter(|line| setting(line));
     settings.map(|line| format!("{line}\n")).collect()
 }
@@ -216,9 +232,10 @@ fn the_example_file_shows_every_setting_with_its_default() {
     let options = command.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "config");
     let mut options: Vec<_> = options.collect();
     options.sort_unstable();
-    let limits = settings["limits"].as_table().unwrap().keys();
-    let mut shown: Vec<_> =
-        settings.keys().chain(limits).map(String::as_str).filter(|name| *name != "limits").collect();
+    let tables = ["limits", "policies"];
+    let in_tables = tables.iter().flat_map(|table| settings[*table].as_table().unwrap().keys());
+    let shown = settings.keys().chain(in_tables).map(String::as_str);
+    let mut shown: Vec<_> = shown.filter(|name| !tables.contains(name)).collect();
     shown.sort_unstable();
     assert_eq!(shown, options);
 }
