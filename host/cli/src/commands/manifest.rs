@@ -1,6 +1,7 @@
 //! `manifest init|check|schema|diff|set|get|verify|log|signature`.
 
 mod check;
+mod components;
 pub(crate) mod diff;
 mod get;
 mod init;
@@ -56,6 +57,9 @@ pub(crate) enum Manifest {
         /// Overwrite an existing file of recovery data
         #[arg(short, long)]
         force: bool,
+        /// Send the component of a policy along that the manifest names; as often as needed
+        #[arg(long = "policy", value_name = "FILE")]
+        policies: Vec<PathBuf>,
         #[command(flatten)]
         owner: Identity,
     },
@@ -105,9 +109,10 @@ pub(crate) async fn run(globals: &Globals, command: &Manifest, output: &mut Outp
         Manifest::Check(command) => check::run(command, output),
         Manifest::Diff(command) => diff::run(globals, command, output).await,
         Manifest::Schema { out_file } => schema::run(out_file.as_deref(), output),
-        Manifest::Set { file, host, recoverydata, force, owner } => {
+        Manifest::Set { file, host, recoverydata, force, policies, owner } => {
             let destination = Destination::open(recoverydata.as_deref(), *force)?;
-            set::run(globals, file, host, destination, owner, output).await
+            let set = set::Setting { file, policies, owner };
+            set::run(globals, host, &set, destination, output).await
         }
         Manifest::Get(get) => get::run(globals, get, output).await,
         Manifest::Verify { expected, host } => verify::run(globals, expected, host, output).await,

@@ -62,6 +62,9 @@ pub(crate) struct Apply {
     host: Address,
     #[command(flatten)]
     user: User,
+    /// Send the component of a policy along that the manifest names; as often as needed
+    #[arg(long = "policy", value_name = "FILE")]
+    policies: Vec<PathBuf>,
     /// Save new recovery data instead of printing it
     #[arg(short, long, alias = "recovery-data", value_name = "FILE")]
     recoverydata: Option<PathBuf>,

@@ -1,11 +1,12 @@
 //! `manifest update apply FILE HOST`: shows what changes, asks where nobody could update again, and sends.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use carrara_client::UpdateProgress;
 use serde_json::json;
 
 use super::{Apply, preview, waiting};
 use crate::args::Globals;
+use crate::commands::manifest::components;
 use crate::commands::recovery_data::Destination;
 use crate::commands::refusal::explain_change;
 use crate::manifest_diff::Change;
@@ -16,6 +17,7 @@ use crate::session::Session;
 
 pub(super) async fn run(globals: &Globals, command: &Apply, output: &mut Output) -> Result<()> {
     let proposed = manifest_file::load(&command.file)?;
+    let policies = components::sent_along(&proposed, &command.policies)?;
     let client = Session::new(globals, &command.host).user_client(&command.user)?;
     let changes = preview::changes(&client, &proposed).await?;
     preview::show(&changes, output)?;
@@ -25,8 +27,11 @@ pub(super) async fn run(globals: &Globals, command: &Apply, output: &mut Output)
     }
     let destination = Destination::open(command.recoverydata.as_deref(), command.force)?;
     preview::confirm(&changes, command.yes)?;
-    let sent = patience::wait("applying the update", client.update_manifest(&proposed)).await;
-    let progress = sent.map_err(|error| explain_change(error, "updating the manifest", &client))?;
+    let sent = patience::wait("applying the update", client.update_manifest_with(&proposed, &policies)).await;
+    let progress = sent.map_err(|error| match components::remedy(&error) {
+        Some(remedy) => Error::new(error).context(format!("updating the manifest; {remedy}")),
+        None => explain_change(error, "updating the manifest", &client),
+    })?;
     report(destination, &manifest_file::signature(&proposed), &changes, &progress, output)
 }
 
