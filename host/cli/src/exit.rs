@@ -9,7 +9,8 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0  the command did what it says
   1  an error: a wrong command line, no connection, no trust, a refusal by the coordinator
-  5  `manifest check` found errors; `manifest diff --exit-code` found differences
+  5  `manifest check` found errors; `manifest diff --exit-code` found differences; `policy check` found that a
+     coordinator would refuse the component, `policy run` that the policy refuses its settings
   6  `manifest log --verify` found that the log contradicts what was seen before
   141  whoever read stdout closed it, such as `head`: ended without a word, as programs do that SIGPIPE ends
 
