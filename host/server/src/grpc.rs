@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use carrara_core::Coordinator;
 use carrara_core::error::{ActivateError, public_message};
 use carrara_core::outcome::{Activation, ActivationRequest};
+use carrara_core::ports::{FailureKind, PolicyFailure};
 use carrara_types::secret::SecretBytes;
 use http_body_util::{BodyExt as _, Full};
 use tonic::service::Routes;
@@ -171,7 +172,14 @@ impl rpc::marble_server::Marble for Marble {
 
 /// Maps an error to its code (G-20..G-29).
 fn status(error: &ActivateError) -> Status {
+    let being_compiled = |failure: &PolicyFailure| failure.kind == FailureKind::NotReady;
     let code = match error {
+        // The launcher tries again, as after any overload.
+        ActivateError::Admission(failure) | ActivateError::Rendering { failure, .. }
+            if being_compiled(failure) =>
+        {
+            Code::Unavailable
+        }
         ActivateError::WrongState => Code::FailedPrecondition,
         ActivateError::NoCertificate => Code::Unauthenticated,
         ActivateError::Verification(_) | ActivateError::Admission(_) => Code::PermissionDenied,

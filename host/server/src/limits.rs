@@ -187,6 +187,17 @@ impl Limits {
         self.manifest_bytes.div_ceil(3) * 4 + 1024
     }
 
+    /// The same with components of policies sent along, as far as a body of this length always fits.
+    pub(crate) fn manifest_with_policies_bytes(&self) -> usize {
+        let longest = (self.bodies_bytes / 2).max(self.manifest_json_bytes());
+        (self.manifest_json_bytes() + POLICIES_ALONG_BYTES).min(longest)
+    }
+
+    /// A policy's component, as far as a body of this length always fits.
+    pub(crate) fn policy_bytes(&self) -> usize {
+        POLICY_BYTES.min(self.bodies_bytes / 2)
+    }
+
     /// What a body counts at least while it is read, so that at most a quarter of [`Limits::requests`] waits for bodies: who
     /// sends them slowly keeps nobody from asking what needs no body.
     pub(crate) fn body_at_least(&self) -> usize {
@@ -201,6 +212,21 @@ pub(crate) const HEADER_BYTES: usize = 64 << 10;
 /// Secrets in one upload, some hundred bytes of memory each beside the body; the built-in authorizer's fuel is enough to judge as
 /// many names.
 pub(crate) const SECRETS_AT_ONCE: usize = 10_000;
+
+/// A policy's component that is sent: no larger one is compiled. Half of [`Limits::bodies_bytes`] where that is less.
+pub(crate) const POLICY_BYTES: usize = 32 << 20;
+
+/// Components sent along with a manifest, in base64: one in Python fits, or twenty others. More are sent before, each by itself.
+pub(crate) const POLICIES_ALONG_BYTES: usize = 40 << 20;
+
+/// Components sent along with a manifest: no manifest names more.
+pub(crate) const POLICIES_ALONG: usize = 64;
+
+/// Components being read for answers at once; more wait. Each is opened as a whole before it counts as a long answer.
+pub(crate) const COMPONENT_READINGS: usize = 2;
+
+/// Such readings together with those that wait for one. One more is told to try again: anybody may ask.
+pub(crate) const COMPONENT_READERS: usize = 16;
 
 /// The body of a small request (a counter). Names are short.
 pub(crate) const SMALL_JSON_BYTES: usize = 64 << 10;

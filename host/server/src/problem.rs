@@ -9,6 +9,7 @@ use carrara_core::error::{
     ReadAuditError, ReadLogError, ReadSecretsError, RecoverError, RecoveryPublicKeyError, SetManifestError,
     SignQuoteError, Unauthorized, UpdateManifestError, WriteSecretsError, public_message,
 };
+use carrara_core::ports::{FailureKind, PolicyFailure};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use serde::Serialize;
@@ -145,9 +146,35 @@ pub(crate) fn problem(version: Version, failure: &Failure) -> Problem {
     Problem { status, kind, message: message(version, failure), data: data(failure), cause: cause(failure) }
 }
 
+/// The policy that did not decide, where that is why.
+fn undecided(failure: &Failure) -> Option<&PolicyFailure> {
+    match failure {
+        Failure::SetManifest(error)
+        | Failure::WriteSecrets(WriteSecretsError::DryRun(error))
+        | Failure::Update(UpdateManifestError::Apply(error))
+        | Failure::Pending(PendingUpdateError::Apply(error)) => match error {
+            SetManifestError::Policy(failure) | SetManifestError::DryRunPolicy { failure, .. } => {
+                Some(failure)
+            }
+            _ => None,
+        },
+        Failure::Secrets(ReadSecretsError::Policy(failure))
+        | Failure::WriteSecrets(WriteSecretsError::Policy(failure))
+        | Failure::Update(UpdateManifestError::Policy(failure))
+        | Failure::Pending(PendingUpdateError::Policy(failure))
+        | Failure::Audit(ReadAuditError::Policy(failure))
+        | Failure::Backup(BackupError::Policy(failure)) => Some(failure),
+        _ => None,
+    }
+}
+
 fn classify(version: Version, failure: &Failure) -> (StatusCode, Kind) {
     let internal = (StatusCode::INTERNAL_SERVER_ERROR, Kind::Error);
     let busy = (StatusCode::SERVICE_UNAVAILABLE, Kind::Error);
+    // Its component is being compiled: the same request is answered a little later.
+    if undecided(failure).is_some_and(|policy| policy.kind == FailureKind::NotReady) {
+        return busy;
+    }
     // What the two versions say of a use case that refuses, and of a request that is not understood.
     let (fail, refused) = match version {
         Version::V1 => (Kind::Error, (StatusCode::BAD_REQUEST, Kind::Error)),

@@ -35,6 +35,9 @@ pub(crate) enum BodyError {
     TooLong(usize),
     #[error("field \"{field}\" must be {expected}")]
     Field { field: &'static str, expected: &'static str },
+    /// Of a list that has more elements than its endpoint takes.
+    #[error("field \"{field}\" has more than {limit} elements")]
+    TooMany { field: &'static str, limit: usize },
     #[error("secret \"{secret}\" must be an object")]
     Secret { secret: String },
     #[error("secret \"{secret}\": {source}")]
@@ -99,6 +102,25 @@ impl<'a> Fields<'a> {
         self.read_field(field, BYTES, Value::bytes)
     }
 
+    /// A field that is a list of bytes (M-9); empty if it is missing.
+    pub(crate) fn list_of_bytes(
+        self,
+        field: &'static str,
+        limit: usize,
+    ) -> Result<Vec<Zeroizing<Vec<u8>>>, BodyError> {
+        const EXPECTED: &str = "a list of strings of standard base64 with padding";
+        let Some(items) = self.read_field(field, EXPECTED, Value::items)? else { return Ok(Vec::new()) };
+        let wrong = || BodyError::Field { field, expected: EXPECTED };
+        let mut list = Vec::new();
+        for item in items {
+            if list.len() == limit {
+                return Err(BodyError::TooMany { field, limit });
+            }
+            list.push(item.bytes().ok_or_else(wrong)?);
+        }
+        Ok(list)
+    }
+
     /// A field's text.
     pub(crate) fn text(self, field: &'static str) -> Result<Option<String>, BodyError> {
         self.read_field(field, "a string", Value::text)
@@ -158,6 +180,12 @@ impl<'a> Value<'a> {
             bytes.push(serde_json::from_str(item).ok()?);
         }
         Some(bytes)
+    }
+
+    /// A list's elements.
+    fn items(self) -> Option<impl Iterator<Item = Value<'a>>> {
+        let mut rest = self.0.strip_prefix('[')?.strip_suffix(']')?;
+        Some(std::iter::from_fn(move || next_item(&mut rest).map(Value)))
     }
 
     fn text(self) -> Option<String> {

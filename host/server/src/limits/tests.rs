@@ -66,3 +66,16 @@ fn a_manifest_of_the_greatest_size_fits_into_its_json() {
     let base64 = limits.manifest_bytes.div_ceil(3) * 4;
     assert!(base64 + r#"{"manifest":""}"#.len() <= limits.manifest_json_bytes());
 }
+
+#[test]
+fn the_longest_bodies_fit_twice_whatever_is_configured() {
+    for bodies in [4 << 20, 43 << 20, 128 << 20, 16 << 30] {
+        let limits = Limits { bodies_bytes: bodies, ..Limits::default() };
+        assert!(limits.policy_bytes() * 2 <= bodies && limits.policy_bytes() <= POLICY_BYTES);
+        let longest = limits.manifest_with_policies_bytes();
+        assert!(longest >= limits.manifest_json_bytes());
+        assert!(longest * 2 <= bodies || longest == limits.manifest_json_bytes(), "{bodies}");
+    }
+    let limits = Limits::default();
+    assert_eq!(limits.manifest_with_policies_bytes(), limits.manifest_json_bytes() + POLICIES_ALONG_BYTES);
+}

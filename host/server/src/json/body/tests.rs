@@ -156,3 +156,22 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_list_of_bytes_is_read_in_order_and_is_not_longer_than_it_may_be() {
+    let read = |text: &str, limit| {
+        let fields = Fields::read(text.as_bytes()).unwrap();
+        let list = fields.list_of_bytes("policies", limit)?;
+        Ok::<_, BodyError>(list.iter().map(|bytes| bytes.to_vec()).collect::<Vec<_>>())
+    };
+    let two = r#"{"policies": [ "AQ==" , "AgM=" ]}"#;
+    assert_eq!(read(two, 2).unwrap(), [vec![1], vec![2, 3]]);
+    assert_eq!(read(two, 1), Err(BodyError::TooMany { field: "policies", limit: 1 }));
+    for text in ["{}", r#"{"policies":null}"#, r#"{"policies":[]}"#] {
+        assert!(read(text, 0).unwrap().is_empty(), "{text}");
+    }
+    for wrong in [r#""AQ==""#, "[1]", r#"["*"]"#, "{}", r#"["AQ==",null]"#] {
+        let error = read(&format!("{{\"policies\":{wrong}}}"), 9).unwrap_err();
+        assert!(matches!(error, BodyError::Field { field: "policies", .. }), "{wrong}: {error}");
+    }
+}

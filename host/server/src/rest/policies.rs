@@ -1,0 +1,86 @@
+//! POST policies, GET policies and GET policies/{digest}: components of policies by their content. Who may read the manifest, that
+//! is everybody, may read the code that rules the coordinator.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use carrara_core::outcome::{PolicyListing, UsedComponent};
+use carrara_core::ports::ComponentInfo;
+use carrara_types::policy::{Digest, World};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue};
+use serde::Serialize;
+
+use super::{Call, Response, success};
+use crate::problem::Failure;
+
+/// What was sent.
+#[derive(Serialize)]
+struct Pushed {
+    digest: String,
+    worlds: Vec<&'static str>,
+    size: usize,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    policies: Vec<Component>,
+}
+
+/// A component that the coordinator has or waits for.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Component {
+    digest: String,
+    worlds: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    built_in: Option<String>,
+    /// Null where its bytes are not there.
+    size: Option<usize>,
+    used_by: Vec<String>,
+    pending: Vec<String>,
+}
+
+/// Whether the caller may is known only when the digest is.
+pub(super) async fn push(call: &mut Call) -> Result<Response, Failure> {
+    let mut body = call.body(call.api.limits.policy_bytes()).await?;
+    let component = body.take();
+    let pushed = call.api.coordinator.upload_policy(call.peer.der(), component).await;
+    success(shown(&pushed.map_err(Failure::UploadPolicy)?))
+}
+
+pub(super) async fn list(call: &mut Call) -> Result<Response, Failure> {
+    let listed = call.api.coordinator.list_policies().await.map_err(Failure::ListPolicies)?;
+    success(Listed { policies: listed.into_iter().map(component).collect() })
+}
+
+/// No envelope: the bytes alone, which never change.
+pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
+    let digest = digest(&call.parameter)?;
+    // The answer is counted as a long one as soon as it is there; what is made of it before is limited here.
+    let api = Arc::clone(&call.api);
+    let _reader = api.component_readers.try_acquire().map_err(|_| Failure::AnswersFull)?;
+    let _reading = api.component_readings.acquire().await.map_err(|_| Failure::AnswersFull)?;
+    let component = api.coordinator.policy_component(&digest).await.map_err(Failure::PolicyComponent)?;
+    let mut response = Response::new(Bytes::from(component).into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/wasm"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{digest}\"")) {
+        headers.insert(ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// As a path names it; some clients escape the colon.
+fn digest(parameter: &str) -> Result<Digest, Failure> {
+    let text = parameter.replacen("%3A", ":", 1).replacen("%3a", ":", 1);
+    text.parse().map_err(|error| Failure::Query(format!("invalid path: {error}")))
+}
+
+fn names(worlds: &[World]) -> Vec<&'static str> {
+    worlds.iter().map(|world| world.name()).collect()
+}
+
+fn shown(pushed: &ComponentInfo) -> Pushed {
+    Pushed { digest: pushed.digest.to_string(), worlds: names(&pushed.worlds), size: pushed.size }
+}
