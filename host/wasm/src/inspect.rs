@@ -1,9 +1,15 @@
 //! Looks at a component without compiling it: what it imports and exports, and whether compiling it is bounded.
 
-use wasmparser::{ComponentExternalKind, Encoding, FunctionBody, Parser, Payload};
+use std::collections::BTreeMap;
+
+use wasmparser::types::Types;
+use wasmparser::{
+    ComponentExternalKind, Encoding, FunctionBody, Parser, Payload, ValidPayload, Validator, WasmFeatures,
+};
 
 use crate::limits::{MAX_COMPONENT_BYTES, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_NESTED_MODULES};
 use crate::loader::LoadError;
+use crate::shape::{Shape, difference, offered, shape};
 use crate::text::clean;
 use crate::world::{VERSION, World};
 
@@ -20,6 +26,10 @@ pub struct Surface {
     pub imports: Vec<String>,
     /// What it offers.
     pub exports: Vec<String>,
+    /// The functions of each import.
+    wanted: BTreeMap<String, Shape>,
+    /// The functions of each export.
+    offered: BTreeMap<String, Shape>,
 }
 
 impl Surface {
@@ -32,10 +42,21 @@ impl Surface {
             return Err(LoadError::TooLarge { bytes: component.len(), limit: MAX_COMPONENT_BYTES });
         }
         let surface = Self::parse(component)?;
-        match surface.imports.iter().find(|import| !allowed(import)) {
-            Some(import) => Err(LoadError::ForbiddenImport(clean(import, SHOWN_NAME_BYTES))),
-            None => Ok(surface),
+        surface.imports.iter().try_for_each(|import| allowed(import))?;
+        // What is imported grows by functions: each must be one of ours.
+        for (name, wanted) in &surface.wanted {
+            let ours = offered(interface_of(name));
+            for (function, lines) in wanted {
+                compare(name, function, ours.get(function), Some(lines))?;
+            }
         }
+        Ok(surface)
+    }
+
+    /// All interfaces with the shapes of their functions.
+    #[cfg(test)]
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = (&String, &Shape)> {
+        self.wanted.iter().chain(&self.offered).filter(|(_, shape)| !shape.is_empty())
     }
 
     /// The worlds whose interfaces the component exports.
@@ -63,11 +84,18 @@ impl Surface {
         }
     }
 
-    /// Whether the component exports what the world needs, by name and version.
+    /// Whether the component exports what the world needs, function by function, and imports nothing that it lacks.
     ///
     /// # Errors
-    /// [`LoadError::MissingExport`] or [`LoadError::WrongVersion`] for the first interface that is not there.
+    /// [`LoadError`] for the first interface or function that is not there or differs.
     pub fn fits(&self, world: World) -> Result<(), LoadError> {
+        let secrets = self.imports.iter().find(|import| interface_of(import) == "secrets");
+        if let Some(import) = secrets.filter(|_| world != World::SecretRendering) {
+            return Err(LoadError::NoSecrets {
+                import: clean(import, SHOWN_NAME_BYTES),
+                world: world.name(),
+            });
+        }
         ["configuration", world.interface()]
             .into_iter()
             .try_for_each(|interface| self.offers(interface, world))
@@ -80,23 +108,46 @@ impl Surface {
             let (name, version) = split(export);
             if name == wanted {
                 if compatible(version) {
-                    return Ok(());
+                    return self.answers(export, interface);
                 }
                 other = Some(clean(version, SHOWN_NAME_BYTES));
             }
         }
         match other {
-            Some(found) => Err(LoadError::WrongVersion { interface: wanted, found, offered: VERSION }),
+            Some(found) => {
+                Err(LoadError::WrongVersion { verb: "exports", interface: wanted, found, offered: VERSION })
+            }
             None => {
                 Err(LoadError::MissingExport { interface: wanted, offered: VERSION, world: world.name() })
             }
         }
     }
 
-    fn parse(component: &[u8]) -> Result<Self, LoadError> {
+    /// Whether an export has all functions that this host calls, as it calls them.
+    fn answers(&self, export: &str, interface: &str) -> Result<(), LoadError> {
+        let found = self.offered.get(export);
+        for (function, lines) in &offered(interface) {
+            let theirs = found.and_then(|shape| shape.get(function));
+            compare(export, function, Some(lines), theirs)?;
+        }
+        Ok(())
+    }
+
+    /// The surface, whatever is on it.
+    pub(crate) fn parse(component: &[u8]) -> Result<Self, LoadError> {
         let (mut surface, mut depth, mut nested) = (Self::default(), 0_usize, 0_usize);
+        let mut validator = Validator::new_with_features(WasmFeatures::all());
+        let mut types = None;
         for payload in Parser::new(0).parse_all(component) {
-            match payload.map_err(malformed)? {
+            let payload = payload.map_err(malformed)?;
+            if let Payload::CodeSectionEntry(body) = &payload {
+                bounded(body)?;
+            }
+            // Types only: bodies of functions are validated when they are compiled.
+            if let ValidPayload::End(found) = validator.payload(&payload).map_err(malformed)? {
+                types = Some(found);
+            }
+            match payload {
                 Payload::Version { encoding, .. } => {
                     if depth == 0 && encoding != Encoding::Component {
                         return Err(LoadError::CoreModule);
@@ -108,7 +159,6 @@ impl Surface {
                     }
                 }
                 Payload::End(_) => depth = depth.saturating_sub(1),
-                Payload::CodeSectionEntry(body) => bounded(&body)?,
                 Payload::ComponentImportSection(imports) if depth == 1 => {
                     for import in imports {
                         surface.imports.push(import.map_err(malformed)?.name.name.to_owned());
@@ -125,15 +175,65 @@ impl Surface {
                 _ => {}
             }
         }
+        if let Some(types) = types {
+            surface.read_shapes(&types);
+        }
         Ok(surface)
+    }
+
+    fn read_shapes(&mut self, types: &Types) {
+        let types = types.as_ref();
+        for name in &self.imports {
+            if let Some(item) = types.component_item_for_import(name) {
+                self.wanted.insert(name.clone(), shape(types, &item.ty));
+            }
+        }
+        for name in self.exports.iter().filter(|name| name.starts_with(PACKAGE)) {
+            if let Some(item) = types.component_item_for_export(name) {
+                self.offered.insert(name.clone(), shape(types, &item.ty));
+            }
+        }
     }
 }
 
 /// A policy may import the words, the log and the secrets' handles of this package's version 1, nothing else.
-fn allowed(import: &str) -> bool {
+fn allowed(import: &str) -> Result<(), LoadError> {
+    let known = matches!(interface_of(import), "types" | "host" | "secrets");
     let (name, version) = split(import);
-    let interface = name.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/'));
-    matches!(interface, Some("types" | "host" | "secrets")) && compatible(version)
+    if known && compatible(version) {
+        return Ok(());
+    }
+    let (name, found) = (clean(name, SHOWN_NAME_BYTES), clean(version, SHOWN_NAME_BYTES));
+    if known && !found.is_empty() {
+        return Err(LoadError::WrongVersion { verb: "imports", interface: name, found, offered: VERSION });
+    }
+    Err(LoadError::ForbiddenImport(clean(import, SHOWN_NAME_BYTES)))
+}
+
+/// The name of an interface of this package, without the package and version; empty for others.
+fn interface_of(name: &str) -> &str {
+    split(name).0.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default()
+}
+
+/// Whether a function is the same on both sides.
+fn compare(
+    interface: &str,
+    function: &str,
+    ours: Option<&Vec<String>>,
+    theirs: Option<&Vec<String>>,
+) -> Result<(), LoadError> {
+    let (interface, function) = (clean(interface, SHOWN_NAME_BYTES), clean(function, SHOWN_NAME_BYTES));
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) => match difference(ours, theirs) {
+            None => Ok(()),
+            Some(difference) => {
+                let difference = clean(&difference, 4 * SHOWN_NAME_BYTES);
+                Err(LoadError::OtherFunction { interface, function, offered: VERSION, difference })
+            }
+        },
+        (None, _) => Err(LoadError::UnknownFunction { interface, function, offered: VERSION }),
+        (Some(_), None) => Err(LoadError::MissingFunction { interface, function, offered: VERSION }),
+    }
 }
 
 fn split(name: &str) -> (&str, &str) {
@@ -174,7 +274,7 @@ mod tests {
         for import in
             ["carrara:policy/types@1.0.0", "carrara:policy/host@1.7.2", "carrara:policy/secrets@1.0.0"]
         {
-            assert!(allowed(import), "{import}");
+            assert!(allowed(import).is_ok(), "{import}");
         }
         for import in [
             "carrara:policy/host@2.0.0",
@@ -187,7 +287,7 @@ mod tests {
             "wasi:cli/environment@0.2.0",
             "env",
         ] {
-            assert!(!allowed(import), "{import}");
+            assert!(allowed(import).is_err(), "{import}");
         }
     }
 
@@ -222,12 +322,17 @@ mod tests {
 
     #[test]
     fn a_missing_and_an_outdated_interface_are_told_apart() {
-        let surface =
-            Surface { imports: vec![], exports: vec!["carrara:policy/configuration@1.0.0".to_owned()] };
+        let surface = Surface {
+            exports: vec!["carrara:policy/manifest-validator@1.0.0".to_owned()],
+            ..Surface::default()
+        };
         let missing = surface.fits(World::RoleAuthorization).unwrap_err().to_string();
-        assert!(missing.contains("carrara:policy/role-authorizer") && missing.contains("1.0.0"), "{missing}");
+        assert!(
+            missing.contains("carrara:policy/configuration@1.0.0") && missing.contains("1.0.0"),
+            "{missing}"
+        );
         let surface =
-            Surface { imports: vec![], exports: vec!["carrara:policy/configuration@2.1.0".to_owned()] };
+            Surface { exports: vec!["carrara:policy/configuration@2.1.0".to_owned()], ..Surface::default() };
         let wrong = surface.fits(World::RoleAuthorization).unwrap_err().to_string();
         assert!(
             wrong.contains("configuration") && wrong.contains("2.1.0") && wrong.contains("1.0.0"),

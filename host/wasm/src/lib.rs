@@ -40,6 +40,8 @@ mod set;
 mod sets;
 #[cfg(feature = "host")]
 mod shadow;
+#[cfg(feature = "host")]
+mod shape;
 #[cfg(feature = "builtin")]
 mod slots;
 #[cfg(feature = "host")]

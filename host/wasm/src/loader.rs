@@ -60,15 +60,69 @@ pub enum LoadError {
     ForbiddenImport(String),
     /// An interface of another version.
     #[error(
-        "the component exports {interface} in version {found}; this coordinator offers version {offered}"
+        "the component {verb} {interface}@{found}, this coordinator offers {offered}: build it against wit/ of \
+         carrara:policy@{offered}"
     )]
     WrongVersion {
+        /// `imports` or `exports`.
+        verb: &'static str,
         /// Without a version.
         interface: String,
         /// The component's version.
         found: String,
         /// The host's version.
         offered: &'static str,
+    },
+    /// An imported function that this host does not have.
+    #[error(
+        "the component imports the function {function} of {interface}, which {offered}, the version that this \
+         coordinator offers, does not have: build it against wit/ of carrara:policy@{offered}"
+    )]
+    UnknownFunction {
+        /// With the component's version.
+        interface: String,
+        /// Its name.
+        function: String,
+        /// The host's version.
+        offered: &'static str,
+    },
+    /// An exported interface without a function that this host calls.
+    #[error(
+        "the component exports {interface} without the function {function}, which this coordinator calls (it offers \
+         {offered}): build it against wit/ of carrara:policy@{offered}"
+    )]
+    MissingFunction {
+        /// With the component's version.
+        interface: String,
+        /// Its name.
+        function: String,
+        /// The host's version.
+        offered: &'static str,
+    },
+    /// A function of the right name whose parameters or result differ.
+    #[error(
+        "the component's function {function} of {interface} differs from that of {offered}, which this coordinator \
+         offers: {difference}: build it against wit/ of carrara:policy@{offered}"
+    )]
+    OtherFunction {
+        /// With the component's version.
+        interface: String,
+        /// Its name.
+        function: String,
+        /// The host's version.
+        offered: &'static str,
+        /// Names the item.
+        difference: String,
+    },
+    /// Only renderers have secrets.
+    #[error(
+        "the component imports {import}, which the world {world} does not have: only secret-rendering has it"
+    )]
+    NoSecrets {
+        /// With its version.
+        import: String,
+        /// The world.
+        world: &'static str,
     },
     /// An interface that is not there.
     #[error("the component does not export {interface}@{offered}, which the world {world} needs")]

@@ -10,6 +10,7 @@ use carrara_types::policy::{Digest, Mode, PolicyEntry, World};
 
 use crate::compiler::{Compiled, Compiler};
 use crate::engine::Surroundings;
+#[cfg(feature = "builtin")]
 use crate::host::HostError;
 use crate::inspect::Surface;
 use crate::limits::{EngineLimits, Limits};

@@ -132,3 +132,142 @@ fn starting_compiles_nothing() {
     PolicyHost::builtin().unwrap();
     assert!(start.elapsed() < std::time::Duration::from_secs(1), "{:?}", start.elapsed());
 }
+
+mod engine {
+    //! Sets of the built-in policies and a manifest's.
+
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use carrara_core::ports::{CallOutcome, FailureKind, PolicyEngine as _};
+    use carrara_types::decision::Decision;
+    use carrara_types::policy::{BUILT_IN, Mode, PolicyEntry, World};
+    use carrara_wasm::{Engine, EngineLimits, Limits, digest};
+
+    use super::common::sets::{Shelf, Stopped, Witness, entry, set, shadow};
+    use super::common::{MISBEHAVE, authorizer, context, one_key, request, template};
+    use super::{proposal, reader};
+
+    const LOOPS: &str = include_str!("../../../tests/hostile/loop.wat");
+    const DENIES: &str = include_str!("../../../tests/hostile/forged-log-line.wat");
+
+    fn engine_with(limits: EngineLimits) -> (Engine, Arc<Witness>) {
+        let witness = Arc::new(Witness::default());
+        (Engine::start(limits, witness.clone(), Arc::new(Stopped)).unwrap(), witness)
+    }
+
+    fn engine() -> (Engine, Arc<Witness>) {
+        engine_with(EngineLimits::default())
+    }
+
+    fn may_read(now: u64) -> carrara_types::decision::AuthorizationRequest {
+        let mut allowed = request(now);
+        allowed.principal.roles = vec![reader(&["key"])];
+        allowed
+    }
+
+    #[tokio::test]
+    async fn a_set_without_entries_is_the_built_in_policies_and_is_ready_at_once() {
+        let (engine, witness) = engine();
+        let set = set(&engine, &[], &Shelf::of(&[]));
+        assert_eq!(set.renderers(), ["go-template", "liquid"]);
+        let expected: Vec<_> = BUILT_IN.to_vec();
+        let found: Vec<_> = engine.built_in().iter().map(|it| (it.name, it.world)).collect();
+        assert_eq!(found, expected);
+        for own in engine.built_in() {
+            assert_eq!(own.digest.0, digest(own.component));
+            assert_eq!(engine.inspect(own.component).unwrap().worlds, [own.world], "{}", own.name);
+        }
+        assert!(set.in_force().iter().all(|policy| policy.built_in && policy.mode == Mode::Enforce));
+        assert_eq!(set.authorize(may_read(1)).await.unwrap().decision, Decision::Allow);
+        assert!(matches!(set.authorize(request(1)).await.unwrap().decision, Decision::Deny(_)));
+        assert_eq!(set.validate(proposal("{}")).await.unwrap()[0].code, "M-30");
+        set.render("go-template", context(1), vec![template("x")], one_key()).await.unwrap();
+        assert_eq!(witness.calls_of("rbac"), [CallOutcome::Allowed, CallOutcome::Refused]);
+        assert_eq!(witness.calls_of("manifest-rules"), [CallOutcome::Refused]);
+        assert_eq!(witness.calls_of("go-template"), [CallOutcome::Allowed]);
+        assert_eq!(witness.records_of("go-template"), [], "rendering is not recorded");
+        assert_eq!(witness.records_of("rbac").len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_entry_adds_and_the_built_in_authorizer_is_asked_first() {
+        let (engine, witness) = engine();
+        let denies = authorizer(DENIES);
+        let set = set(&engine, &[("a", entry(World::RoleAuthorization, &denies))], &Shelf::of(&[&denies]));
+        set.prepare().await.unwrap();
+        assert_eq!(set.authorize(request(MISBEHAVE)).await.unwrap().policy, "rbac");
+        assert_eq!(witness.records_of("a"), [], "not asked what rbac denies");
+        assert_eq!(set.authorize(may_read(MISBEHAVE)).await.unwrap().policy, "a");
+        assert_eq!(set.authorize(may_read(1)).await.unwrap().decision, Decision::Allow);
+    }
+
+    #[tokio::test]
+    async fn only_an_enforcing_entry_that_says_so_replaces_a_built_in() {
+        let (engine, _) = engine();
+        let allows = authorizer(DENIES);
+        let shelf = Shelf::of(&[&allows]);
+        let replaces =
+            PolicyEntry { replaces: Some("rbac".to_owned()), ..entry(World::RoleAuthorization, &allows) };
+        let replaced = set(&engine, &[("corp", replaces.clone())], &shelf);
+        replaced.prepare().await.unwrap();
+        let answer = replaced.authorize(request(1)).await.unwrap();
+        assert_eq!((answer.policy.as_str(), answer.decision), ("corp", Decision::Allow));
+        let not_obeyed = PolicyEntry { mode: Mode::Shadow, ..replaces };
+        let kept = set(&engine, &[("corp", not_obeyed)], &shelf);
+        assert_eq!(kept.authorize(request(1)).await.unwrap().policy, "rbac");
+    }
+
+    #[tokio::test]
+    async fn a_replacement_that_is_not_there_denies() {
+        let (engine, _) = engine();
+        let gone = PolicyEntry {
+            replaces: Some("rbac".to_owned()),
+            ..entry(World::RoleAuthorization, b"not there")
+        };
+        let set = set(&engine, &[("corp", gone)], &Shelf::of(&[]));
+        set.prepare().await.unwrap_err();
+        let failure = set.authorize(may_read(1)).await.unwrap_err();
+        assert_eq!((failure.policy.as_str(), failure.kind), ("corp", FailureKind::Unavailable));
+    }
+
+    #[tokio::test]
+    async fn a_built_in_policy_can_be_named_by_its_digest_and_needs_no_compiling() {
+        let (engine, witness) = engine();
+        let rbac = engine.built_in().into_iter().find(|own| own.name == "rbac").unwrap();
+        let shelf = Shelf::of(&[rbac.component]);
+        let entries = [
+            ("pinned", entry(World::RoleAuthorization, rbac.component)),
+            ("watched", shadow(rbac.component)),
+        ];
+        let set = set(&engine, &entries, &shelf);
+        assert_eq!(set.authorize(may_read(1)).await.unwrap().policy, "pinned");
+        assert_eq!(witness.record_of("watched").await.answer.verdict(), "allow");
+        assert_eq!(shelf.reads(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn an_authorizer_that_never_ends_leaves_the_threads_and_the_others_requests_alone() {
+        let slow = Limits { fuel: u64::MAX, deadline: Duration::from_secs(2), ..Limits::AUTHORIZATION };
+        let (engine, _) = engine_with(EngineLimits { authorization: slow, ..EngineLimits::default() });
+        let loops = authorizer(LOOPS);
+        let shelf = Shelf::of(&[&loops]);
+        let slow = set(&engine, &[("slow", entry(World::RoleAuthorization, &loops))], &shelf);
+        slow.prepare().await.unwrap();
+        let stuck: Vec<_> = (0..4)
+            .map(|_| {
+                let slow = Arc::clone(&slow);
+                tokio::spawn(async move { slow.authorize(may_read(MISBEHAVE)).await })
+            })
+            .collect();
+        let plain = set(&engine, &[], &shelf);
+        for _ in 0..20 {
+            assert_eq!(plain.authorize(may_read(1)).await.unwrap().decision, Decision::Allow);
+            plain.render("go-template", context(1), vec![template("x")], one_key()).await.unwrap();
+        }
+        assert!(stuck.iter().all(|call| !call.is_finished()), "the others did not go on meanwhile");
+        for call in stuck {
+            assert!(call.await.unwrap().unwrap_err().reason.contains("did not end within 2000 ms"));
+        }
+    }
+}

@@ -65,9 +65,63 @@ fn a_policy_of_another_version_is_refused_with_both_versions() {
     let fields = authorizer_fields().replace("@1.0.0", "@2.0.0");
     let (error, text) =
         refusal(World::RoleAuthorization, component_of(folder.path(), "role-authorization", &fields));
-    assert!(matches!(error, LoadError::ForbiddenImport(_)), "{error:?}");
+    assert!(matches!(error, LoadError::WrongVersion { .. }), "{error:?}");
+    assert_eq!(
+        text,
+        "the component imports carrara:policy/host@2.0.0, this coordinator offers 1.0.0: build it against wit/ of \
+         carrara:policy@1.0.0"
+    );
+}
+
+/// What a component built against a changed `wit/` of the same version is told.
+fn refused_after(edit: impl Fn(&str) -> String, export: impl Fn(String) -> String) -> String {
+    let fields = export(authorizer_fields());
+    let component = component_of(edited_wit(edit).path(), "role-authorization", &fields);
+    // As when it is uploaded: nothing is compiled.
+    let surface = Surface::read(&component).and_then(|surface| surface.fits(World::RoleAuthorization));
+    let at_upload = surface.unwrap_err().to_string();
+    assert_eq!(refusal(World::RoleAuthorization, component).1, at_upload);
+    at_upload
+}
+
+// P-3
+#[test]
+fn a_policy_whose_records_differ_is_refused_with_the_function_and_the_field() {
+    let lacks = refused_after(|text| text.replace(", actions: list<string>", ""), |fields| fields);
+    for part in [
+        "authorize",
+        "carrara:policy/role-authorizer@1.0.0",
+        "it lacks `request.principal.roles[].actions[]: string`",
+    ] {
+        assert!(lacks.contains(part), "{part} in {lacks}");
+    }
+    let renamed =
+        refused_after(|text| text.replace("    resource-type:", "    resource-kind:"), |fields| fields);
     assert!(
-        text.contains("carrara:policy/") && text.contains("@2.0.0") && text.contains("version 1"),
+        renamed.contains(
+            "`request.resource-kind: string`, where this coordinator has `request.resource-type: string`"
+        ),
+        "{renamed}"
+    );
+    let adds = refused_after(
+        |text| text.replace("    action: string,\n", "    action: string, verb: u32,\n"),
+        |fields| fields,
+    );
+    assert!(adds.contains("it has `request.verb: u32`"), "{adds}");
+    let variant =
+        refused_after(|text| text.replace("truth(bool)", "truth(bool), real(f64)"), |fields| fields);
+    assert!(variant.contains("`request.context.facts[].value: case real`"), "{variant}");
+}
+
+// P-3
+#[test]
+fn a_policy_without_a_function_that_is_called_is_refused_with_its_name() {
+    let text = refused_after(
+        |text| text.replace("authorize: func", "permit: func"),
+        |fields| fields.replace("#authorize", "#permit"),
+    );
+    assert!(
+        text.contains("without the function authorize") && text.contains("build it against wit/"),
         "{text}"
     );
 }
@@ -92,7 +146,7 @@ fn a_policy_that_asks_for_a_function_of_a_later_version_is_refused_with_the_func
     let fields = format!("{import}{}", authorizer_fields()).replace("@1.0.0", "@1.1.0");
     let (error, text) =
         refusal(World::RoleAuthorization, component_of(folder.path(), "role-authorization", &fields));
-    assert!(matches!(error, LoadError::Unsuitable { .. }), "{error:?}");
+    assert!(matches!(error, LoadError::UnknownFunction { .. }), "{error:?}");
     for part in ["carrara:policy/host", "1.1.0", "1.0.0", "shout"] {
         assert!(text.contains(part), "{part} in {text}");
     }

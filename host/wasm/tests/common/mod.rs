@@ -1,6 +1,8 @@
 //! Makes components of WAT and asks them.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, missing_docs)] // shared by several test binaries
 
+pub mod sets;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
