@@ -12,6 +12,7 @@ mod guests;
 mod policies;
 mod programs;
 mod python;
+mod sdk;
 mod soak;
 mod test;
 mod torture;

@@ -4,13 +4,15 @@
 //! A test that needs a system package which is not there reports itself in the file that `CARRARA_SKIPS` names, one
 //! line `test<TAB>install command` each; such a test counts as skipped, and `--no-skips` makes it a failure.
 
-use std::io::{BufRead as _, BufReader};
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
 use crate::cargo::cargo;
+use crate::sdk::SUITES;
 use crate::{guests, python};
 
 /// Options of `cargo xtask test`.
@@ -57,6 +59,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let built = counts.check("binaries", cargo(&root).args(build))?;
     let skips = root.join("target/skipped-tests");
     let _ = std::fs::remove_file(&skips);
+    if arguments.filter.is_none() {
+        run_suites(&root, &skips, &mut counts)?;
+    }
     if built {
         counts.check("coordinator without simulation", cargo(&root).args(RELEASED))?;
         run_tests(&root, arguments, &skips, &mut counts)?;
@@ -102,6 +107,21 @@ impl Counts {
             }
         }
     }
+}
+
+/// The SDKs' own tests, each as one.
+fn run_suites(root: &Path, skips: &Path, counts: &mut Counts) -> anyhow::Result<()> {
+    for suite in SUITES {
+        if let Some(mut command) = suite.command(root) {
+            counts.check(suite.name, &mut command)?;
+            continue;
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(skips).context("noting a skip")?;
+        writeln!(file, "{}\t{}", suite.name, suite.install).context("noting a skip")?;
+        // As a test that skips itself.
+        counts.passed += 1;
+    }
+    Ok(())
 }
 
 fn run_tests(root: &Path, arguments: &Arguments, skips: &Path, counts: &mut Counts) -> anyhow::Result<()> {
