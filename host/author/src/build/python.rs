@@ -26,7 +26,7 @@ pub(super) fn build(task: &Task<'_>) -> Result<Vec<u8>, BuildError> {
     command.arg(sdk.join("build.py")).args(["--world", project.world.name()]);
     command.arg("--project").arg(&project.folder).arg("--wit").arg(project.folder.join("wit"));
     command.arg("--out").arg(&out);
-    // The SDK's copy stays as it was written.
+    // This Python's bytecode is of no use to the one in the component.
     command.env("PYTHONDONTWRITEBYTECODE", "1").env_remove("PYTHONPATH").env_remove("PYTHONHOME");
     let built = run(&PYTHON, "componentize-py", &mut command, task.progress).and_then(|_| read(&out));
     let _ = std::fs::remove_file(&out);
