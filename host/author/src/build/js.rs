@@ -48,9 +48,10 @@ fn tools(task: &Task<'_>, sdk: &Path) -> Result<PathBuf, BuildError> {
         super::write(&folder.join("package.json"), &package)?;
         super::write(&folder.join("package-lock.json"), &lock)?;
         let mut npm = Command::new(NPM.program);
-        // The lock file names the packages of Linux; other systems take theirs in the same versions.
-        npm.arg(if cfg!(target_os = "linux") { "ci" } else { "install" });
-        npm.args(["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
+        // The lock file names the packages of Linux; other systems take theirs in the same versions. `npm ci` wants those of
+        // all systems to be named.
+        npm.args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+            .current_dir(folder);
         run(&NPM, "npm", &mut npm, task.progress).map(drop)
     })
 }
