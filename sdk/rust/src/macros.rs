@@ -82,7 +82,15 @@ macro_rules! renderer {
 #[macro_export]
 macro_rules! __policy {
     ($world:ident, $role:ident, $decide:expr, $check:expr, ($($function:tt)*)) => {
-        #[allow(unsafe_code, unused_qualifications, clippy::all, clippy::pedantic, reason = "the ABI needs raw memory")]
+        // Natively nobody calls it: only the types are checked.
+        #[allow(
+            dead_code,
+            unsafe_code,
+            unused_qualifications,
+            clippy::all,
+            clippy::pedantic,
+            reason = "the ABI needs raw memory"
+        )]
         const _: () = {
             struct Component;
 

@@ -8,7 +8,9 @@ fn the_copy_of_the_interfaces_is_the_projects() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = |folder: &Path| {
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-        let mut names: Vec<_> = entries.collect();
+        let mut names: Vec<_> = entries
+            .filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "wit"))
+            .collect();
         names.sort();
         names
     };
