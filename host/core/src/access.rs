@@ -9,8 +9,8 @@ use carrara_types::decision::{AuthorizationRequest, Decision, Denial, Principal}
 use time::OffsetDateTime;
 
 use crate::error::{
-    BackupError, PendingUpdateError, ReadAuditError, ReadSecretsError, Unauthorized, UpdateManifestError,
-    WriteSecretsError,
+    BackupError, PendingUpdateError, ReadAuditError, ReadDecisionsError, ReadSecretsError, Unauthorized,
+    UpdateManifestError, UploadPolicyError, WriteSecretsError,
 };
 use crate::owner::OwnerCertificate;
 use crate::ports::{Policies, PolicyDecision, PolicyFailure};
@@ -105,7 +105,6 @@ impl<'view> BackupGrant<'view> {
 /// [`ReadSecretsError::Denied`] with R-52's text, or the policy's failure.
 pub(crate) async fn may_read<'view>(
     view: &'view View,
-    policies: &dyn Policies,
     user: &Principal,
     names: &[String],
     now: OffsetDateTime,
@@ -118,7 +117,7 @@ pub(crate) async fn may_read<'view>(
         let listed = names.join(" ");
         format!("user {} is not allowed to read one or more secrets of: [{listed}]", user.name)
     };
-    let refusal = ask(view, policies, question, now).await.map_err(ReadSecretsError::Policy)?;
+    let refusal = ask(view, view.policies(), question, now).await.map_err(ReadSecretsError::Policy)?;
     if let Some(refusal) = refusal {
         return Err(ReadSecretsError::Denied(refusal.text(specified())));
     }
@@ -134,7 +133,6 @@ pub(crate) async fn may_read<'view>(
 /// [`WriteSecretsError::Denied`] with S-56's text for the first name refused, or the policy's failure.
 pub(crate) async fn may_write<'view>(
     view: &'view View,
-    policies: &dyn Policies,
     user: &Principal,
     names: BTreeSet<String>,
     now: OffsetDateTime,
@@ -142,7 +140,7 @@ pub(crate) async fn may_write<'view>(
     let first = names.first().cloned().unwrap_or_default();
     let names = names.into_iter().collect();
     let question = Question { user, action: "WriteSecret", resource_type: "Secrets", names };
-    let refusal = ask(view, policies, question, now).await.map_err(WriteSecretsError::Policy)?;
+    let refusal = ask(view, view.policies(), question, now).await.map_err(WriteSecretsError::Policy)?;
     match refusal {
         None => Ok(WriteGrant { view }),
         Some(refusal) => {
@@ -160,7 +158,6 @@ pub(crate) async fn may_write<'view>(
 /// [`UpdateManifestError::Denied`] with M-100's text, or the policy's failure.
 pub(crate) async fn may_update_packages<'view>(
     view: &'view View,
-    policies: &dyn Policies,
     user: &Principal,
     packages: BTreeSet<String>,
     now: OffsetDateTime,
@@ -170,7 +167,7 @@ pub(crate) async fn may_update_packages<'view>(
         format!("user {} is not allowed to update one or more packages of [{}]", user.name, names.join(" "));
     let known = names.iter().all(|name| view.epoch.packages.contains_key(name));
     let question = Question { user, action: "UpdateSecurityVersion", resource_type: "Packages", names };
-    match ask(view, policies, question, now).await.map_err(UpdateManifestError::Policy)? {
+    match ask(view, view.policies(), question, now).await.map_err(UpdateManifestError::Policy)? {
         None if known => Ok(UpdateGrant { view }),
         None => Err(UpdateManifestError::Denied(specified)),
         Some(refusal) => Err(UpdateManifestError::Denied(refusal.text(specified))),
@@ -183,12 +180,11 @@ pub(crate) async fn may_update_packages<'view>(
 /// [`UpdateManifestError::Denied`] with M-110's text, or the policy's failure.
 pub(crate) async fn may_update_manifest<'view>(
     view: &'view View,
-    policies: &dyn Policies,
     user: &Principal,
     now: OffsetDateTime,
 ) -> Result<UpdateGrant<'view>, UpdateManifestError> {
     let question = update_manifest(user);
-    match ask(view, policies, question, now).await.map_err(UpdateManifestError::Policy)? {
+    match ask(view, view.policies(), question, now).await.map_err(UpdateManifestError::Policy)? {
         None => Ok(UpdateGrant { view }),
         Some(refusal) => Err(UpdateManifestError::Denied(refusal.text(not_allowed_to_update(user)))),
     }
@@ -200,12 +196,11 @@ pub(crate) async fn may_update_manifest<'view>(
 /// [`PendingUpdateError::Denied`], or the policy's failure.
 pub(crate) async fn may_cancel_update<'view>(
     view: &'view View,
-    policies: &dyn Policies,
     user: &Principal,
     now: OffsetDateTime,
 ) -> Result<UpdateGrant<'view>, PendingUpdateError> {
     let question = update_manifest(user);
-    match ask(view, policies, question, now).await.map_err(PendingUpdateError::Policy)? {
+    match ask(view, view.policies(), question, now).await.map_err(PendingUpdateError::Policy)? {
         None => Ok(UpdateGrant { view }),
         Some(refusal) => Err(PendingUpdateError::Denied(refusal.text(not_allowed_to_update(user)))),
     }
@@ -213,13 +208,69 @@ pub(crate) async fn may_cancel_update<'view>(
 
 /// Whether a user counts among those who acknowledge updates (L-51, policy.md). A policy that fails counts as a yes:
 /// a broken authorizer must not lower the number of acknowledgements.
-pub(crate) async fn holds_update_manifest(
+pub(crate) async fn holds_update_manifest(view: &View, user: &Principal, now: OffsetDateTime) -> bool {
+    !matches!(ask(view, view.policies(), update_manifest(user), now).await, Ok(Some(_)))
+}
+
+/// Whether a user could update a proposed manifest, by its own policies. One that fails could let nobody.
+pub(crate) async fn could_update_manifest(
     view: &View,
-    policies: &dyn Policies,
+    proposed: &dyn Policies,
     user: &Principal,
     now: OffsetDateTime,
 ) -> bool {
-    !matches!(ask(view, policies, update_manifest(user), now).await, Ok(Some(_)))
+    matches!(ask(view, proposed, update_manifest(user), now).await, Ok(None))
+}
+
+/// Permission to upload a policy's component; made by [`may_upload_policy`] alone.
+pub(crate) struct UploadGrant(());
+
+/// Whether the user may upload components that the manifest in force does not name: whoever may update it.
+///
+/// # Errors
+/// [`UploadPolicyError::Denied`], or the policy's failure.
+pub(crate) async fn may_upload_policy(
+    view: &View,
+    user: &Principal,
+    now: OffsetDateTime,
+) -> Result<UploadGrant, UploadPolicyError> {
+    match ask(view, view.policies(), update_manifest(user), now).await.map_err(UploadPolicyError::Policy)? {
+        None => Ok(UploadGrant(())),
+        Some(refusal) => {
+            let specified = format!(
+                "user {} is not allowed to upload policies; it takes a role of type Manifest with the action \
+                 UpdateManifest",
+                user.name
+            );
+            Err(UploadPolicyError::Denied(refusal.text(specified)))
+        }
+    }
+}
+
+/// Permission to read what policies decided; made by [`may_read_decisions`] alone.
+pub(crate) struct DecisionsGrant(());
+
+/// Whether the user may read what policies decided.
+///
+/// # Errors
+/// [`ReadDecisionsError::Denied`], or the policy's failure.
+pub(crate) async fn may_read_decisions(
+    view: &View,
+    user: &Principal,
+    now: OffsetDateTime,
+) -> Result<DecisionsGrant, ReadDecisionsError> {
+    let question = Question { user, action: "ReadDecisions", resource_type: "Manifest", names: Vec::new() };
+    match ask(view, view.policies(), question, now).await.map_err(ReadDecisionsError::Policy)? {
+        None => Ok(DecisionsGrant(())),
+        Some(refusal) => {
+            let specified = format!(
+                "user {} is not allowed to read the policies' decisions; it takes a role of type Manifest with the action \
+                 ReadDecisions",
+                user.name
+            );
+            Err(ReadDecisionsError::Denied(refusal.text(specified)))
+        }
+    }
 }
 
 /// Whether the user may read the audit trail.
@@ -228,12 +279,11 @@ pub(crate) async fn holds_update_manifest(
 /// [`ReadAuditError::Denied`], or the policy's failure.
 pub(crate) async fn may_read_audit<'view>(
     view: &'view View,
-    policies: &dyn Policies,
     user: &Principal,
     now: OffsetDateTime,
 ) -> Result<AuditGrant<'view>, ReadAuditError> {
     let question = Question { user, action: "ReadAudit", resource_type: "Manifest", names: Vec::new() };
-    match ask(view, policies, question, now).await.map_err(ReadAuditError::Policy)? {
+    match ask(view, view.policies(), question, now).await.map_err(ReadAuditError::Policy)? {
         None => Ok(AuditGrant { view }),
         Some(refusal) => {
             let specified = format!(
@@ -252,12 +302,11 @@ pub(crate) async fn may_read_audit<'view>(
 /// [`BackupError::Denied`], or the policy's failure.
 pub(crate) async fn may_back_up<'view>(
     view: &'view View,
-    policies: &dyn Policies,
     user: &Principal,
     now: OffsetDateTime,
 ) -> Result<BackupGrant<'view>, BackupError> {
     let question = Question { user, action: "Backup", resource_type: "Manifest", names: Vec::new() };
-    match ask(view, policies, question, now).await.map_err(BackupError::Policy)? {
+    match ask(view, view.policies(), question, now).await.map_err(BackupError::Policy)? {
         None => Ok(BackupGrant { view }),
         Some(refusal) => {
             let specified = format!(

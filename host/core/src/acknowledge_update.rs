@@ -16,7 +16,7 @@ use crate::outcome::{Reporting, UpdateProgress};
 use crate::pending::{Acknowledged, Pending};
 use crate::ports::Batch;
 use crate::records;
-use crate::update_manifest::{ATTEMPTS, Turn, dependencies, is_stored};
+use crate::update_manifest::{ATTEMPTS, Turn, dependencies, is_stored, without_pending};
 use crate::view::View;
 
 /// An acknowledgement that counts.
@@ -119,12 +119,11 @@ impl Coordinator {
         let Acknowledgement { view, user, pending, now } = acknowledgement;
         let (now, fingerprint) = (*now, pending.fingerprint());
         let applied = Entry::done(now, Some(user), Action::ApplyUpdate, [fingerprint.clone()]);
-        let Applied { mut batch, recovery_secrets } =
+        let Applied { mut batch, recovery_secrets, policies } =
             match self.take_effect(acknowledgement, reporting, turn).await {
                 Ok(made) => made,
                 Err(PendingUpdateError::Apply(error)) => {
-                    let mut batch = Batch { depends: dependencies(view), ..Batch::default() };
-                    batch.deletes.push(records::PENDING_UPDATE.to_owned());
+                    let mut batch = without_pending(view);
                     batch.log_lines = vec![acknowledgement.line(), log::update_failed(now, &fingerprint)];
                     log::check_lengths(&batch.log_lines).map_err(PendingUpdateError::Log)?;
                     let entries = [acknowledgement.entry(), applied.refused(&public_message(&error))];
@@ -141,6 +140,9 @@ impl Coordinator {
             Ok(stored) => stored,
             Err(cause) => return Err(told(cause, fingerprint, recovery_secrets, PendingUpdateError::Store)),
         };
+        if stored {
+            self.put_in_force(policies);
+        }
         Ok(stored.then(|| UpdateProgress { recovery_secrets, ..UpdateProgress::default() }))
     }
 
@@ -157,7 +159,8 @@ impl Coordinator {
         };
         let manifest = self.judge_again(view, &pending.manifest).map_err(failed)?;
         refuse_unreportable(view, &manifest, reporting)?;
-        self.apply(view, Arc::new(manifest), &pending.manifest, *now, turn).await.map_err(failed)
+        let own = self.pending_set(view, &manifest).await.map_err(failed)?;
+        self.apply(view, Arc::new(manifest), own, &pending.manifest, *now, turn).await.map_err(failed)
     }
 }
 

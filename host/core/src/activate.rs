@@ -131,7 +131,7 @@ impl Coordinator {
             activations: if counted { Some(activations.map_err(ActivateError::Store)?) } else { None },
             max_activations: counted.then_some(marble.max_activations),
         };
-        let answer = self.ports.policies.admit(question).await.map_err(ActivateError::Admission)?;
+        let answer = view.policies().admit(question).await.map_err(ActivateError::Admission)?;
         match admission_refusal(answer) {
             None => Ok(()),
             Some(cause) => Err(ActivateError::Verification(cause)),
@@ -148,9 +148,8 @@ impl Coordinator {
         let plan = TtlsPlan::of(&manifest, marble);
         let stored = UserDefined::Stored(Arc::clone(&view.snapshot));
         let catalog = Arc::new(Catalog::new(manifest, stored));
-        let policies = self.ports.policies.as_ref();
         let rendered =
-            render::render_marble(policies, &view.context(now), marble, plan, catalog.clone()).await;
+            render::render_marble(view.policies(), &view.context(now), marble, plan, catalog.clone()).await;
         match catalog.unreadable() {
             Some(error) => Err(customizing(error)),
             None => rendered.map_err(RenderFault::in_activation),

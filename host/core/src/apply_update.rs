@@ -14,8 +14,11 @@ use time::OffsetDateTime;
 use crate::Coordinator;
 use crate::authority::Authority;
 use crate::carry_over::{Fate, fates};
+use crate::components::{self, AtHand, Offered, named};
+use crate::dry_run::dry_run;
 use crate::error::{Cause, Refused, SetManifestError};
-use crate::ports::{Batch, Entropy, NewState};
+use crate::judging::{self, Own, Unfit};
+use crate::ports::{Batch, Entropy, NewState, Policies};
 use crate::records;
 use crate::recovery_shares;
 use crate::set_manifest::make_secrets;
@@ -27,6 +30,8 @@ pub(crate) struct Applied {
     pub(crate) batch: Batch,
     /// What the holders of recovery keys get; `None` where neither keys nor threshold change.
     pub(crate) recovery_secrets: Option<BTreeMap<String, Vec<u8>>>,
+    /// Those that come into force: held until they are, so that nothing is compiled twice.
+    pub(crate) policies: Arc<dyn Policies>,
 }
 
 impl Coordinator {
@@ -39,10 +44,35 @@ impl Coordinator {
         view: &View,
         bytes: &[u8],
     ) -> Result<AcceptedManifest, SetManifestError> {
-        let renderers = self.ports.policies.renderers();
+        let renderers = self.policies.built_in().renderers();
         let known = Known { renderers: Some(&renderers), coordinator_names: view.epoch.live.names() };
         AcceptedManifest::restore(ParsedManifest::parse(bytes)?, &known)
             .map_err(|refusal| SetManifestError::Refused(Refused(refusal)))
+    }
+
+    /// The policies of an update that waited, compiled again where they no longer are.
+    ///
+    /// # Errors
+    /// One of them cannot be used any more.
+    pub(crate) async fn pending_set(
+        &self,
+        view: &View,
+        manifest: &ParsedManifest,
+    ) -> Result<Own, SetManifestError> {
+        let offered = Offered::new();
+        let snapshot = Some(Arc::clone(&view.snapshot));
+        let policies = self.policies.of(&manifest.policies, AtHand { offered: offered.clone(), snapshot });
+        match judging::prepare(policies.as_ref()).await {
+            Ok(()) => Ok(Own { policies, offered }),
+            Err(Unfit::Refused(why)) => Err(SetManifestError::Refused(why)),
+            Err(Unfit::Policy(failure)) => Err(SetManifestError::Policy(failure)),
+        }
+    }
+
+    /// Reads the state that was just committed while its policies are at hand, compiled.
+    pub(crate) fn put_in_force(&self, policies: Arc<dyn Policies>) {
+        let _ = self.view();
+        drop(policies);
     }
 
     /// Runs the templates and makes everything that the update changes, the slow part off the async workers.
@@ -53,15 +83,16 @@ impl Coordinator {
         &self,
         view: &View,
         manifest: Arc<AcceptedManifest>,
+        own: Own,
         bytes: &[u8],
         now: OffsetDateTime,
         turn: &Turn,
     ) -> Result<Applied, SetManifestError> {
-        self.dry_run(&manifest, now).await?;
+        dry_run(&manifest, own.policies.as_ref(), now).await?;
         let (view, bytes, turn) = (view.clone(), bytes.to_vec(), Arc::clone(turn));
         let entropy = Arc::clone(&self.ports.entropy);
         let work = move || {
-            let applied = applied(&view, &manifest, bytes, now, entropy.as_ref());
+            let applied = applied(&view, &manifest, own, bytes, now, entropy.as_ref());
             drop(turn);
             applied
         };
@@ -83,6 +114,7 @@ pub(crate) fn changes_recovery(current: &ParsedManifest, proposed: &ParsedManife
 fn applied(
     view: &View,
     manifest: &AcceptedManifest,
+    own: Own,
     bytes: Vec<u8>,
     now: OffsetDateTime,
     entropy: &dyn Entropy,
@@ -99,6 +131,8 @@ fn applied(
     records::put(&mut batch, records::MANIFEST, bytes);
     batch.deletes.extend(view.snapshot.keys(&records::package_version("")));
     batch.deletes.push(records::PENDING_UPDATE.to_owned());
+    let snapshot = view.snapshot.as_ref();
+    components::keep(&mut batch, Some(snapshot), &named(&manifest.policies), &own.offered);
 
     let seal_mode = manifest.seal_mode();
     let recovery_secrets = if changes_recovery(&view.epoch.manifest, manifest) {
@@ -113,7 +147,7 @@ fn applied(
         batch.seal_mode = Some(seal_mode);
         None
     };
-    Ok(Applied { batch, recovery_secrets })
+    Ok(Applied { batch, recovery_secrets, policies: own.policies })
 }
 
 /// S-42: the root secret that is in force afterwards.
@@ -162,7 +196,7 @@ fn put_secrets(
             // Also where nothing is stored yet: an upload may be committed before this batch. It is lost either way, so
             // that the batch does not depend on it, or whoever uploads again and again would hold up every update.
             Fate::Fresh => batch.deletes.push(previous),
-            Fate::Emptied => batch.deletes.extend([current, previous]),
+            Fate::Emptied => batch.deletes.extend([current, previous, records::secret_set(name)]),
         }
     }
     let wanted = |name: &str| matches!(fates.get(name), Some(Fate::Renewed | Fate::Fresh));

@@ -30,7 +30,7 @@ impl Coordinator {
             self.note(&entry(None).refused(&error.to_string()));
             error
         };
-        let grant = access::may_back_up(&view, self.ports.policies.as_ref(), &user, now).await;
+        let grant = access::may_back_up(&view, &user, now).await;
         let grant = grant.map_err(refuse)?;
         if grant.view().snapshot.seal_mode() == Some(SealMode::Disabled) {
             return Err(refuse(BackupError::NotKept));

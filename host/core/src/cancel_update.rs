@@ -5,9 +5,7 @@ use crate::access;
 use crate::audit::{Action, Entry};
 use crate::error::PendingUpdateError;
 use crate::log;
-use crate::ports::Batch;
-use crate::records;
-use crate::update_manifest::{ATTEMPTS, dependencies, is_stored};
+use crate::update_manifest::{ATTEMPTS, is_stored, without_pending};
 
 impl Coordinator {
     /// Cancels the pending update. Does not wait for one that is just being applied: whichever commits first wins.
@@ -18,7 +16,7 @@ impl Coordinator {
         for _ in 0..ATTEMPTS {
             let (view, user) = self.acknowledger(peer)?;
             let now = self.now(&view);
-            let asked = access::may_cancel_update(&view, self.ports.policies.as_ref(), &user, now).await;
+            let asked = access::may_cancel_update(&view, &user, now).await;
             let entry = |of: Option<String>| Entry::done(now, Some(&user), Action::CancelUpdate, of);
             let view = match asked {
                 Ok(grant) => grant.view(),
@@ -28,8 +26,7 @@ impl Coordinator {
                 }
             };
             let fingerprint = self.pending(view)?.fingerprint();
-            let mut batch = Batch { depends: dependencies(view), ..Batch::default() };
-            batch.deletes.push(records::PENDING_UPDATE.to_owned());
+            let mut batch = without_pending(view);
             batch.log_lines.push(log::update_cancelled(now, &user.name, &fingerprint));
             log::check_lengths(&batch.log_lines).map_err(PendingUpdateError::Log)?;
             let committed = self.commit(batch, now, &[entry(Some(fingerprint))]).await;

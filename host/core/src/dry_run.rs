@@ -7,9 +7,9 @@ use carrara_types::decision::Context;
 use carrara_types::manifest::{AcceptedManifest, Marble};
 use time::OffsetDateTime;
 
-use crate::Coordinator;
 use crate::catalog::{Catalog, UserDefined};
 use crate::error::{Cause, SetManifestError};
+use crate::ports::Policies;
 use crate::render;
 use crate::ttls::TtlsPlan;
 use crate::view;
@@ -18,35 +18,34 @@ use crate::view;
 /// many Marbles, and anybody may upload one.
 pub(crate) const DRY_RUN_LIMIT: Duration = Duration::from_secs(60);
 
-impl Coordinator {
-    /// Renders every template of every Marble once with dummies for what users will upload, within [`DRY_RUN_LIMIT`].
-    ///
-    /// # Errors
-    /// The first template that does not render, or the limit.
-    pub(crate) async fn dry_run(
-        &self,
-        manifest: &Arc<AcceptedManifest>,
-        now: OffsetDateTime,
-    ) -> Result<(), SetManifestError> {
-        within(DRY_RUN_LIMIT, self.render_all(manifest, now)).await
-    }
+/// Renders every template of every Marble once with dummies for what users will upload, within [`DRY_RUN_LIMIT`]. The renderers are
+/// the manifest's.
+///
+/// # Errors
+/// The first template that does not render, or the limit.
+pub(crate) async fn dry_run(
+    manifest: &Arc<AcceptedManifest>,
+    policies: &dyn Policies,
+    now: OffsetDateTime,
+) -> Result<(), SetManifestError> {
+    within(DRY_RUN_LIMIT, render_all(manifest, policies, now)).await
+}
 
-    async fn render_all(
-        &self,
-        manifest: &Arc<AcceptedManifest>,
-        now: OffsetDateTime,
-    ) -> Result<(), SetManifestError> {
-        let catalog = Arc::new(Catalog::new(Arc::clone(manifest), UserDefined::Dummies));
-        let context = context(now);
-        for (name, marble) in &manifest.marbles {
-            refuse_nul(name, marble)?;
-            let plan = TtlsPlan::of(manifest, marble);
-            render::render_marble(self.ports.policies.as_ref(), &context, marble, plan, catalog.clone())
-                .await
-                .map_err(|fault| fault.in_dry_run(name))?;
-        }
-        Ok(())
+async fn render_all(
+    manifest: &Arc<AcceptedManifest>,
+    policies: &dyn Policies,
+    now: OffsetDateTime,
+) -> Result<(), SetManifestError> {
+    let catalog = Arc::new(Catalog::new(Arc::clone(manifest), UserDefined::Dummies));
+    let context = context(now);
+    for (name, marble) in &manifest.marbles {
+        refuse_nul(name, marble)?;
+        let plan = TtlsPlan::of(manifest, marble);
+        render::render_marble(policies, &context, marble, plan, catalog.clone())
+            .await
+            .map_err(|fault| fault.in_dry_run(name))?;
     }
+    Ok(())
 }
 
 /// What renderers are told in a dry run.

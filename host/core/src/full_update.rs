@@ -4,15 +4,18 @@
 
 use std::sync::Arc;
 
-use carrara_types::decision::{Change, Finding, Principal, Severity};
+use carrara_types::decision::{Change, Finding, Severity};
 use carrara_types::manifest::AcceptedManifest;
-use carrara_types::manifest::safe::Known;
+use carrara_types::policy::Digest;
 
 use crate::Coordinator;
 use crate::access;
 use crate::apply_update::{Applied, changes_recovery};
 use crate::audit::{Action, Entry};
-use crate::error::{Refused, SetManifestError, UpdateManifestError, public_message, told};
+use crate::components::{self, named};
+use crate::dry_run::dry_run;
+use crate::error::{SetManifestError, UpdateManifestError, public_message, told};
+use crate::judging::{self, Judged, Own, Unfit};
 use crate::log;
 use crate::outcome::{Reporting, UpdateProgress};
 use crate::pending::Pending;
@@ -29,7 +32,7 @@ impl Coordinator {
         proposed: &Proposed<'_>,
     ) -> Result<Option<UpdateProgress>, UpdateManifestError> {
         let Proposed { user, now, .. } = *proposed;
-        let asked = access::may_update_manifest(view, self.ports.policies.as_ref(), user, now).await;
+        let asked = access::may_update_manifest(view, user, now).await;
         let view = match asked {
             Ok(grant) => grant.view(),
             Err(error) => {
@@ -37,14 +40,17 @@ impl Coordinator {
                 return Err(error);
             }
         };
-        let (manifest, mut warnings) = self.judge_update(view, proposed).await?;
-        let pending = self.pending_of(view, proposed).await;
+        let (judged, mut warnings) = self.judge_update(view, proposed).await?;
+        let Judged { manifest, own } = judged;
+        let manifest = Arc::new(manifest);
+        let pending = Self::pending_of(view, proposed).await;
         refuse_unreportable(view, proposed, &manifest, &pending)?;
         let progress = if pending.missing() == 0 {
-            self.apply_at_once(view, proposed, manifest).await?
+            self.apply_at_once(view, proposed, manifest, own).await?
         } else {
-            warnings.extend(self.dry_run(&manifest, now).await.err().and_then(|error| would_fail(&error)));
-            self.wait_for_others(view, proposed, &pending).await?
+            let tried = dry_run(&manifest, own.policies.as_ref(), now).await;
+            warnings.extend(tried.err().and_then(|error| would_fail(&error)));
+            self.wait_for_others(view, proposed, &pending, &own).await?
         };
         Ok(progress.map(|progress| UpdateProgress { warnings, ..progress }))
     }
@@ -54,52 +60,33 @@ impl Coordinator {
         &self,
         view: &View,
         proposed: &Proposed<'_>,
-    ) -> Result<(Arc<AcceptedManifest>, Vec<Finding>), UpdateManifestError> {
-        let findings = self.validate_update(view, proposed, Change::FullUpdate).await;
-        let renderers = self.ports.policies.renderers();
-        let known = Known { renderers: Some(&renderers), coordinator_names: view.epoch.live.names() };
-        let findings = findings.map_err(UpdateManifestError::Policy)?;
-        let manifest = AcceptedManifest::judge(proposed.manifest.clone(), findings, &known)
-            .map_err(|refusal| UpdateManifestError::Refused(Refused(refusal)))?;
-        let mut warnings = manifest.warnings().to_vec();
+    ) -> Result<(Judged, Vec<Finding>), UpdateManifestError> {
+        let question = judging::Question {
+            manifest: proposed.manifest,
+            sent: proposed.sent,
+            proposal: Self::proposal(view, proposed, Change::FullUpdate),
+            view: Some(view),
+            names: view.epoch.live.names(),
+        };
+        let judged = self.judge_proposal(question).await.map_err(|unfit| match unfit {
+            Unfit::Refused(why) => UpdateManifestError::Refused(why),
+            Unfit::Policy(failure) => UpdateManifestError::Policy(failure),
+        })?;
+        let mut warnings = judged.manifest.warnings().to_vec();
         if !warnings.iter().any(|warning| warning.code == LOCKOUT) {
-            warnings.extend(self.lockout(view, proposed, &manifest).await?);
+            warnings.extend(lockout(view, proposed, &judged).await?);
         }
-        Ok((Arc::new(manifest), warnings))
-    }
-
-    /// The warning that nobody, or too few, could update the proposed manifest (policy.md, In the manifest).
-    async fn lockout(
-        &self,
-        view: &View,
-        proposed: &Proposed<'_>,
-        manifest: &AcceptedManifest,
-    ) -> Result<Option<Finding>, UpdateManifestError> {
-        let users = view::principals(manifest).map_err(UpdateManifestError::Store)?;
-        let holders = self.holders(view, users.values().map(Arc::as_ref), proposed).await.len();
-        let needed = usize::try_from(manifest.config.update_threshold.max(1)).unwrap_or(usize::MAX);
-        Ok((holders < needed).then(|| lockout_warning(holders, needed)))
-    }
-
-    /// The users who may update the manifest.
-    async fn holders<'a>(
-        &self,
-        view: &View,
-        users: impl Iterator<Item = &'a Principal>,
-        proposed: &Proposed<'_>,
-    ) -> Vec<String> {
-        let mut holders = Vec::new();
-        for user in users {
-            if access::holds_update_manifest(view, self.ports.policies.as_ref(), user, proposed.now).await {
-                holders.push(user.name.clone());
-            }
-        }
-        holders
+        Ok((judged, warnings))
     }
 
     /// L-51: who must acknowledge, by the manifest in force.
-    async fn pending_of(&self, view: &View, proposed: &Proposed<'_>) -> Pending {
-        let holders = self.holders(view, view.epoch.users(), proposed).await;
+    async fn pending_of(view: &View, proposed: &Proposed<'_>) -> Pending {
+        let mut holders = Vec::new();
+        for user in view.epoch.users() {
+            if access::holds_update_manifest(view, user, proposed.now).await {
+                holders.push(user.name.clone());
+            }
+        }
         let threshold = view.epoch.manifest.config.update_threshold;
         Pending::start(proposed.bytes.to_vec(), &proposed.user.name, holders, threshold)
     }
@@ -109,6 +96,7 @@ impl Coordinator {
         view: &View,
         proposed: &Proposed<'_>,
         pending: &Pending,
+        own: &Own,
     ) -> Result<Option<UpdateProgress>, UpdateManifestError> {
         let Proposed { user, now, .. } = *proposed;
         let (missing, users) = (pending.missing(), pending.missing_users());
@@ -117,8 +105,14 @@ impl Coordinator {
         log::check_lengths(&batch.log_lines).map_err(UpdateManifestError::Log)?;
         let record = pending.encode().map_err(UpdateManifestError::Log)?;
         records::put(&mut batch, records::PENDING_UPDATE, record);
+        let mut needed = named(&view.epoch.manifest.policies);
+        needed.extend(named(&proposed.manifest.policies));
+        components::keep(&mut batch, Some(view.snapshot.as_ref()), &needed, &own.offered);
         let stored = is_stored(self.commit(batch, now, &[proposed.entry()]).await)
             .map_err(UpdateManifestError::Store)?;
+        if stored {
+            self.uploads.forget(own.offered.keys());
+        }
         Ok(stored.then(|| UpdateProgress {
             missing_acknowledgments: missing,
             missing_users: Some(users),
@@ -132,13 +126,15 @@ impl Coordinator {
         view: &View,
         proposed: &Proposed<'_>,
         manifest: Arc<AcceptedManifest>,
+        own: Own,
     ) -> Result<Option<UpdateProgress>, UpdateManifestError> {
         let Proposed { bytes, user, now, turn, .. } = *proposed;
         let fingerprint = proposed.fingerprint();
         let initiated = log::update_initiated(now, &user.name, &fingerprint);
         let applied = Entry::done(now, Some(user), Action::ApplyUpdate, [fingerprint.clone()]);
-        let Applied { mut batch, recovery_secrets } = match self.apply(view, manifest, bytes, now, turn).await
-        {
+        let offered: Vec<Digest> = own.offered.keys().copied().collect();
+        let made = self.apply(view, manifest, own, bytes, now, turn).await;
+        let Applied { mut batch, recovery_secrets, policies } = match made {
             Ok(made) => made,
             Err(SetManifestError::Store(error)) => return Err(UpdateManifestError::Store(error)),
             Err(error) => {
@@ -158,8 +154,28 @@ impl Coordinator {
             Ok(stored) => stored,
             Err(cause) => return Err(told(cause, fingerprint, recovery_secrets, UpdateManifestError::Store)),
         };
+        if stored {
+            self.uploads.forget(&offered);
+            self.put_in_force(policies);
+        }
         Ok(stored.then(|| UpdateProgress { recovery_secrets, ..UpdateProgress::default() }))
     }
+}
+
+/// The warning that nobody, or too few, could update the proposed manifest by its own policies (policy.md, In the manifest).
+async fn lockout(
+    view: &View,
+    proposed: &Proposed<'_>,
+    judged: &Judged,
+) -> Result<Option<Finding>, UpdateManifestError> {
+    let users = view::principals(&judged.manifest).map_err(UpdateManifestError::Store)?;
+    let mut holders = 0;
+    for user in users.values() {
+        let policies = judged.own.policies.as_ref();
+        holders += usize::from(access::could_update_manifest(view, policies, user, proposed.now).await);
+    }
+    let needed = usize::try_from(judged.manifest.config.update_threshold.max(1)).unwrap_or(usize::MAX);
+    Ok((holders < needed).then(|| lockout_warning(holders, needed)))
 }
 
 /// The code of the warning that nobody could update the manifest again; the validator `manifest-rules` uses it, too.

@@ -17,16 +17,21 @@ mod carry_over;
 mod catalog;
 pub mod certificate;
 mod checkpoint;
+mod components;
+pub mod decisions;
 pub mod derive;
 mod digest_signature;
 mod dry_run;
 pub mod error;
+mod facts;
 mod full_update;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod generate;
+mod judging;
 mod key_pair;
+mod list_policies;
 mod log;
 mod marble_certificate;
 mod matching;
@@ -59,13 +64,17 @@ mod test_authority;
 mod ttls;
 mod turns;
 mod update_manifest;
+mod upload_policy;
 mod uploaded_secrets;
+mod uploads;
 mod view;
 mod write_failure;
 mod write_secrets;
 
 pub use catalog::declared_secrets;
+pub use decisions::DecisionRing;
 pub use owner::OwnerCertificate;
+pub use uploads::UploadLimits;
 
 use std::sync::Arc;
 
@@ -73,9 +82,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use time::OffsetDateTime;
 
 use authority::Authority;
+use components::PolicySets;
 use error::{Cause, StartError};
 use outcome::{TlsIdentity, TlsPort};
-use ports::{Clock, Entropy, Evidence, Found, Policies, Store, StoreError};
+use ports::{Clock, Entropy, Evidence, Found, PolicyEngine, Store, StoreError};
 use view::{Epoch, Live, View};
 
 /// The world as the use cases see it.
@@ -85,8 +95,10 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// Evidence.
     pub evidence: Arc<dyn Evidence>,
-    /// The policies in force.
-    pub policies: Arc<dyn Policies>,
+    /// Makes the policies that manifests ask for.
+    pub policies: Arc<dyn PolicyEngine>,
+    /// What they decide; the engine's observer tells it.
+    pub decisions: Arc<DecisionRing>,
     /// Host time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -94,12 +106,14 @@ pub struct Ports {
 }
 
 /// What is configured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// EDG_COORDINATOR_DNS_NAMES, split at commas: SANs of a new CA (L-12). IP texts become IP SANs.
     pub dns_names: Vec<String>,
     /// Who alone may set the first manifest, or a new one in recovery. Without: whoever comes first.
     pub owner: Option<OwnerCertificate>,
+    /// What is kept of components that no manifest names yet.
+    pub uploads: UploadLimits,
 }
 
 /// A quote with the root certificate that it is over; made at start and kept (lifecycle.md section 11).
@@ -130,6 +144,11 @@ pub struct Coordinator {
     trail: audit::Trail,
     checkpoints: checkpoint::Checkpoints,
     pending_cache: pending_update::PendingCache,
+    policies: PolicySets,
+    uploads: uploads::Uploads,
+    /// Held while an uploaded component is read.
+    uploading: Arc<tokio::sync::Mutex<()>>,
+    sizes: list_policies::Sizes,
 }
 
 impl Coordinator {
@@ -138,9 +157,10 @@ impl Coordinator {
     /// # Errors
     /// The state cannot be used or no quote can be had.
     pub async fn start(ports: Ports, settings: Settings) -> Result<Self, StartError> {
+        let policies = PolicySets::new(Arc::clone(&ports.policies));
         let snapshot = ports.store.snapshot();
         let (epoch, live) = if ports.store.found() == Found::Open {
-            let epoch = Epoch::load(snapshot.as_ref(), &ports.policies.renderers())
+            let epoch = Epoch::load(&snapshot, &policies, None)
                 .map_err(|error| StartError::State(Cause(error.to_string())))?;
             let live = Arc::clone(&epoch.live);
             (Some(Arc::new(epoch)), live)
@@ -168,6 +188,10 @@ impl Coordinator {
             trail: audit::Trail::default(),
             checkpoints: checkpoint::Checkpoints::default(),
             pending_cache: pending_update::PendingCache::default(),
+            policies,
+            uploads: uploads::Uploads::new(settings.uploads),
+            uploading: Arc::default(),
+            sizes: list_policies::Sizes::default(),
         })
     }
 
@@ -192,7 +216,10 @@ impl Coordinator {
         if let Some(epoch) = known() {
             return Ok(Some(View { snapshot, epoch }));
         }
-        let epoch = Arc::new(Epoch::load(snapshot.as_ref(), &self.ports.policies.renderers())?);
+        let epoch = {
+            let before = self.epoch.load_full();
+            Arc::new(Epoch::load(&snapshot, &self.policies, before.as_deref())?)
+        };
         self.epoch.store(Some(Arc::clone(&epoch)));
         self.newest_live.store(Arc::clone(&epoch.live));
         Ok(Some(View { snapshot, epoch }))

@@ -1,8 +1,11 @@
 //! What the use cases take and give.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use carrara_types::decision::Finding;
+use carrara_types::decision_record::DecisionRecord;
+use carrara_types::policy::{Digest, Mode, World};
 use carrara_types::secret::SecretBytes;
 
 use crate::error::Cause;
@@ -202,6 +205,50 @@ pub struct AuditPage {
     pub end: u64,
     /// JSON objects.
     pub lines: Vec<String>,
+}
+
+/// A component that the coordinator has, or that a manifest names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyListing {
+    /// The SHA-256 of its bytes.
+    pub digest: Digest,
+    /// The worlds that it can answer for; of a component that was not uploaded lately, those that entries use it for.
+    pub worlds: Vec<World>,
+    /// The built-in policy's name; none for others.
+    pub built_in: Option<String>,
+    /// Its length in bytes; `None` where it is lost, and should be uploaded again.
+    pub size: Option<u64>,
+    /// The entries that name it in the manifest in force.
+    pub used_by: Vec<String>,
+    /// The entries that name it in the pending update.
+    pub pending: Vec<String>,
+}
+
+/// Which decisions are asked for; all where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DecisionFilter {
+    /// Of this policy.
+    pub policy: Option<String>,
+    /// Of policies of this world.
+    pub world: Option<World>,
+    /// Of shadows, or of policies that are obeyed.
+    pub mode: Option<Mode>,
+    /// `allow`, `deny` or `failed`.
+    pub verdict: Option<String>,
+}
+
+/// Decisions, the oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionPage {
+    /// The number of the oldest decision that is kept, and one past the newest where there is none: what lies between the number that
+    /// was asked from and this one is lost.
+    pub first: u64,
+    /// After which number to go on; also past what the filter held back.
+    pub next: u64,
+    /// The number of the newest one; 0: there was none yet.
+    pub last: u64,
+    /// What passed the filter.
+    pub records: Vec<Arc<DecisionRecord>>,
 }
 
 /// An endpoint that the manifest must switch on (M-74).

@@ -31,7 +31,7 @@ impl Coordinator {
         let Proposed { user, now, .. } = *proposed;
         let names: BTreeSet<String> = proposed.manifest.packages.keys().cloned().collect();
         let entry = proposed.entry();
-        let asked = access::may_update_packages(view, self.ports.policies.as_ref(), user, names, now).await;
+        let asked = access::may_update_packages(view, user, names, now).await;
         let view = match asked {
             Ok(grant) => grant.view(),
             Err(error) => {
@@ -41,7 +41,8 @@ impl Coordinator {
         };
         let versions =
             new_versions(&view.epoch.packages, proposed.manifest).map_err(UpdateManifestError::Packages)?;
-        let found = self.validate_update(view, proposed, Change::PackageUpdate).await;
+        let proposal = Self::proposal(view, proposed, Change::PackageUpdate);
+        let found = view.policies().validate(proposal).await;
         let warnings = accepted(found.map_err(UpdateManifestError::Policy)?, proposed.manifest)
             .map_err(UpdateManifestError::Packages)?;
 

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use carrara_types::manifest::ParsedManifest;
+
 use crate::Coordinator;
+use crate::components::Entries;
 use crate::error::PendingUpdateError;
 use crate::outcome::PendingUpdate;
 use crate::pending::Pending;
@@ -18,6 +21,7 @@ struct Cached {
     /// Of the record.
     revision: u64,
     pending: Arc<Pending>,
+    policies: Arc<Entries>,
 }
 
 impl Coordinator {
@@ -37,6 +41,14 @@ impl Coordinator {
 
     /// The update that waits in this view.
     pub(crate) fn pending(&self, view: &View) -> Result<Arc<Pending>, PendingUpdateError> {
+        self.pending_with_policies(view).map(|(pending, _)| pending)
+    }
+
+    /// The same with the policies of its manifest.
+    pub(crate) fn pending_with_policies(
+        &self,
+        view: &View,
+    ) -> Result<(Arc<Pending>, Arc<Entries>), PendingUpdateError> {
         let snapshot = view.snapshot.as_ref();
         // Held while the record is read, so that many who ask at once do not all do the same work.
         let mut cached = self.pending_cache.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,13 +60,21 @@ impl Coordinator {
         if let Some(known) = cached.as_ref()
             && (known.state_id, known.revision) == (state_id, revision)
         {
-            return Ok(Arc::clone(&known.pending));
+            return Ok((Arc::clone(&known.pending), Arc::clone(&known.policies)));
         }
         *cached = None;
         let read = records::pending_update(snapshot).map_err(PendingUpdateError::Store)?;
         let pending = Arc::new(read.ok_or(PendingUpdateError::NotFound)?);
-        *cached = Some(Cached { state_id, revision, pending: Arc::clone(&pending) });
-        Ok(pending)
+        // It was read when it was proposed.
+        let policies = ParsedManifest::parse(&pending.manifest).map(|manifest| manifest.policies);
+        let policies = Arc::new(policies.unwrap_or_default());
+        *cached = Some(Cached {
+            state_id,
+            revision,
+            pending: Arc::clone(&pending),
+            policies: Arc::clone(&policies),
+        });
+        Ok((pending, policies))
     }
 }
 

@@ -5,9 +5,9 @@ mod policies;
 use std::sync::Arc;
 
 pub use self::policies::{
-    BuiltIn, CallOutcome, ComponentInfo, ComponentRefused, Components, FailureKind, Policies, PolicyCall,
-    PolicyDecision, PolicyEngine, PolicyFailure, PolicyInForce, PolicyObserver, PolicyProblem, RenderFailure,
-    SecretCatalog,
+    BuiltIn, CallOutcome, ComponentInfo, ComponentRefused, Components, FailureKind, OneSet, Policies,
+    PolicyCall, PolicyDecision, PolicyEngine, PolicyFailure, PolicyInForce, PolicyObserver, PolicyProblem,
+    RenderFailure, SecretCatalog,
 };
 pub use crate::write_failure::{DiskFault, WriteFailure};
 use async_trait::async_trait;

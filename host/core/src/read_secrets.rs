@@ -34,7 +34,7 @@ impl Coordinator {
         let view = self.view().map_err(ReadSecretsError::Store)?.ok_or(ReadSecretsError::Unauthorized)?;
         let user = peer.and_then(|der| view.user(der)).ok_or(ReadSecretsError::Unauthorized)?;
         let now = self.now(&view);
-        let asked = access::may_read(&view, self.ports.policies.as_ref(), &user, names, now).await;
+        let asked = access::may_read(&view, &user, names, now).await;
         let entry = Entry::done(now, Some(&user), Action::ReadSecret, names.iter().cloned());
         let grant = match asked {
             Ok(grant) => grant,

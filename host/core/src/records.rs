@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use carrara_types::policy::Digest;
 use carrara_types::secret::SecretBytes;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::Cause;
 use crate::generate::SecretValue;
@@ -32,6 +34,11 @@ pub(crate) const INTERMEDIATE_KEY: &str = "privateKey:coordinatorIntermediateKey
 /// The update that waits for acknowledgements (L-51).
 pub(crate) const PENDING_UPDATE: &str = "pendingUpdate";
 
+/// Written when a lost component of the manifest in force is stored again: its revision says that policies are to be made anew.
+pub(crate) const RESTORED: &str = "policyRestored";
+/// What the names of components' records start with.
+pub(crate) const COMPONENTS: &str = "policy:";
+
 /// The first byte of encodings made here.
 const VERSION: u8 = 1;
 
@@ -54,6 +61,28 @@ pub(crate) fn activations(marble_type: &str) -> String {
 /// A package's security version after package updates (M-104..M-106), u64 LE.
 pub(crate) fn package_version(package: &str) -> String {
     format!("package:{package}")
+}
+
+/// When a user-defined secret was last uploaded, Unix seconds, u64 LE.
+pub(crate) fn secret_set(name: &str) -> String {
+    format!("secretSet:{name}")
+}
+
+/// The bytes of a policy's component.
+pub(crate) fn component_key(digest: &Digest) -> String {
+    format!("{COMPONENTS}{}", hex::encode(digest.0))
+}
+
+/// Reads a component, which may have many megabytes.
+///
+/// # Errors
+/// It does not open, or is not what its name says.
+pub(crate) fn component(snapshot: &dyn Snapshot, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(record) = snapshot.open(&component_key(digest))? else { return Ok(None) };
+    if Sha256::digest(record.expose())[..] != digest.0 {
+        return Err(StoreError::Read(format!("the component {digest} has other content")));
+    }
+    Ok(Some(record.expose().to_vec()))
 }
 
 /// The security versions that package updates stored, by package.

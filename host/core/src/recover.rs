@@ -139,8 +139,7 @@ impl Coordinator {
     /// What the state would make of this coordinator. A state that does not load stays locked.
     fn load(&self, candidate: &dyn Candidate) -> Result<View, RecoverError> {
         let snapshot = candidate.snapshot();
-        let epoch =
-            Epoch::load(snapshot.as_ref(), &self.ports.policies.renderers()).map_err(RecoverError::Store)?;
+        let epoch = Epoch::load(&snapshot, &self.policies, None).map_err(RecoverError::Store)?;
         Ok(View { snapshot, epoch: Arc::new(epoch) })
     }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use carrara_types::decision::{Change, Finding, Proposal, Severity};
-use carrara_types::manifest::safe::Known;
 use carrara_types::manifest::{AcceptedManifest, ParsedManifest, SecretDefinition, SecretKind};
 use carrara_types::secret::SecretBytes;
 use sha2::{Digest, Sha256};
@@ -14,8 +13,11 @@ use crate::Coordinator;
 use crate::access::{self, ClaimGrant};
 use crate::audit::{self, Action, Entry};
 use crate::authority::{Authority, AuthorityRecords};
+use crate::components::{self, Offered, named};
+use crate::dry_run::dry_run;
 use crate::error::{Cause, Refused, SetManifestError, Unauthorized, told};
 use crate::generate::{self, SecretValue, Source};
+use crate::judging::{self, Judged, Unfit};
 use crate::log;
 use crate::outcome::{KeepSecrets, ManifestSet};
 use crate::owner;
@@ -53,7 +55,7 @@ impl Coordinator {
     }
 
     /// Sets the first manifest, or a new one in recovery, which archives the old state. `peer` is the certificate (DER)
-    /// that the connection proved.
+    /// that the connection proved. `components` of its policies come along; those that were uploaded before need not.
     ///
     /// # Errors
     /// The caller is not the owner, the manifest is refused, the state is wrong, or it cannot be stored. Nothing was changed.
@@ -61,10 +63,11 @@ impl Coordinator {
         &self,
         peer: Option<&[u8]>,
         bytes: &[u8],
+        components: Vec<Vec<u8>>,
     ) -> Result<ManifestSet, SetManifestError> {
         let grant = access::may_set_manifest(self.owner.as_ref(), peer)
             .map_err(|Unauthorized| SetManifestError::Unauthorized)?;
-        self.make_state(grant, bytes, None).await
+        self.make_state(grant, bytes, components, None).await
     }
 
     /// Makes the state. Where `keep` fails, none is made.
@@ -72,6 +75,7 @@ impl Coordinator {
         &self,
         grant: ClaimGrant,
         bytes: &[u8],
+        components: Vec<Vec<u8>>,
         keep: Option<KeepSecrets>,
     ) -> Result<ManifestSet, SetManifestError> {
         // One at a time: the work below is unauthenticated and expensive. The turn goes along with it, so that a caller
@@ -82,16 +86,20 @@ impl Coordinator {
             return Err(SetManifestError::WrongState);
         }
         let now = self.ports.clock.now();
-        let manifest = Arc::new(self.judge(bytes, phase, now).await?);
+        let sent = judging::receive(components).await.map_err(SetManifestError::Secrets)?;
+        let Judged { manifest, own } = self.judge(bytes, &sent, phase, now).await?;
+        let manifest = Arc::new(manifest);
         let live = self.newest_live.load_full();
         let (computed, _turn) = self.compute(Arc::clone(&manifest), live, bytes.to_vec(), now, turn).await?;
-        self.dry_run(&manifest, now).await?;
+        dry_run(&manifest, own.policies.as_ref(), now).await?;
 
         let Computed { material, recovery: Recovery { data_key, recovery_data, secrets } } = computed;
         if let Some(keep) = keep.filter(|_| !secrets.is_empty()) {
             keep(&secrets).map_err(SetManifestError::Keep)?;
         }
         let mut batch = initial_batch(bytes, material, phase, now);
+        let named = named(&manifest.policies);
+        components::keep(&mut batch, None, &named, &own.offered);
         let entry = Entry::done(now, None, Action::SetManifest, [hex::encode(Sha256::digest(bytes))]);
         entry.record(&mut batch);
         match self
@@ -100,6 +108,10 @@ impl Coordinator {
         {
             Ok(_) => {
                 entry.announce();
+                self.uploads.forget(&named);
+                // While its policies are at hand, compiled.
+                let _ = self.view();
+                drop(own);
                 Ok(ManifestSet { recovery_secrets: secrets, warnings: manifest.warnings().to_vec() })
             }
             Err(CommitError::Conflict) => Err(SetManifestError::WrongState),
@@ -128,13 +140,14 @@ impl Coordinator {
         tokio::spawn(work).await.unwrap_or(Err(CommitError::Store(StoreError::Closed)))
     }
 
-    /// The host's own list and the validators both judge; their findings are reported together.
+    /// The host's own list and the validators, the built-in ones and its own, judge; their findings are reported together.
     async fn judge(
         &self,
         bytes: &[u8],
+        sent: &Offered,
         phase: Phase,
         now: OffsetDateTime,
-    ) -> Result<AcceptedManifest, SetManifestError> {
+    ) -> Result<Judged, SetManifestError> {
         let parsed = ParsedManifest::parse(bytes)?;
         let proposal = Proposal {
             context: carrara_types::decision::Context {
@@ -149,11 +162,13 @@ impl Coordinator {
             current_versions: Vec::new(),
             proposer: None,
         };
-        let findings = self.ports.policies.validate(proposal).await.map_err(SetManifestError::Policy)?;
-        let renderers = self.ports.policies.renderers();
-        let live = self.newest_live.load();
-        let known = Known { renderers: Some(&renderers), coordinator_names: live.names() };
-        AcceptedManifest::judge(parsed, findings, &known).map_err(|refusal| refused(Refused(refusal)))
+        let live = self.newest_live.load_full();
+        let question =
+            judging::Question { manifest: &parsed, sent, proposal, view: None, names: live.names() };
+        self.judge_proposal(question).await.map_err(|unfit| match unfit {
+            Unfit::Refused(why) => refused(why),
+            Unfit::Policy(failure) => SetManifestError::Policy(failure),
+        })
     }
 
     /// Makes secrets and recovery data and signs the manifest, off the async workers.

@@ -19,6 +19,7 @@ impl Coordinator {
     pub async fn apply_startup_manifest(
         &self,
         bytes: &[u8],
+        components: Vec<Vec<u8>>,
         keep: Option<KeepSecrets>,
     ) -> Result<Option<ManifestSet>, StartupManifestError> {
         // Who starts the process is the host, which the owner certificate is against.
@@ -40,6 +41,6 @@ impl Coordinator {
         }
         let grant = access::may_set_manifest(self.owner.as_ref(), None)
             .map_err(|Unauthorized| SetManifestError::Unauthorized)?;
-        Ok(Some(self.make_state(grant, bytes, keep).await?))
+        Ok(Some(self.make_state(grant, bytes, components, keep).await?))
     }
 }

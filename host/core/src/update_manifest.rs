@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use carrara_types::decision::{Change, Finding, Principal, Proposal};
+use carrara_types::decision::{Change, Principal, Proposal};
 use carrara_types::manifest::ParsedManifest;
 use carrara_types::secret::SecretBytes;
 use sha2::{Digest, Sha256};
@@ -15,9 +15,11 @@ use tokio::sync::OwnedMutexGuard;
 use crate::Coordinator;
 use crate::audit::{Action, Entry};
 use crate::authority::AuthorityRecords;
+use crate::components::{self, Offered, named};
 use crate::error::UpdateManifestError;
+use crate::judging;
 use crate::outcome::{Reporting, UpdateProgress};
-use crate::ports::{Batch, CommitError, Committed, PolicyFailure, StoreError};
+use crate::ports::{Batch, CommitError, Committed, StoreError};
 use crate::records;
 use crate::view::View;
 
@@ -32,6 +34,8 @@ pub(crate) type Turn = Arc<OwnedMutexGuard<()>>;
 pub(crate) struct Proposed<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) manifest: &'a ParsedManifest,
+    /// Components of its policies that came along.
+    pub(crate) sent: &'a Offered,
     pub(crate) user: &'a Principal,
     pub(crate) reporting: Reporting,
     pub(crate) now: OffsetDateTime,
@@ -63,15 +67,17 @@ impl Coordinator {
         &self,
         peer: Option<&[u8]>,
         bytes: &[u8],
+        components: Vec<Vec<u8>>,
         reporting: Reporting,
     ) -> Result<UpdateProgress, UpdateManifestError> {
         self.updater(peer)?;
         let manifest = &ParsedManifest::parse(bytes)?;
+        let sent = &judging::receive(components).await.map_err(UpdateManifestError::Log)?;
         let turn = &self.update_turn().await;
         for _ in 0..ATTEMPTS {
             let (view, user) = self.updater(peer)?;
             let user = user.as_ref();
-            let proposed = Proposed { bytes, manifest, user, reporting, now: self.now(&view), turn };
+            let proposed = Proposed { bytes, manifest, sent, user, reporting, now: self.now(&view), turn };
             if view.snapshot.record_revision(records::PENDING_UPDATE).is_some() {
                 self.note_refused_update(proposed.entry(), &UpdateManifestError::Pending);
                 return Err(UpdateManifestError::Pending);
@@ -93,14 +99,9 @@ impl Coordinator {
         Arc::new(Arc::clone(&self.updating).lock_owned().await)
     }
 
-    /// What the validators say of a proposal.
-    pub(crate) async fn validate_update(
-        &self,
-        view: &View,
-        proposed: &Proposed<'_>,
-        change: Change,
-    ) -> Result<Vec<Finding>, PolicyFailure> {
-        let proposal = Proposal {
+    /// What validators are asked of an update.
+    pub(crate) fn proposal(view: &View, proposed: &Proposed<'_>, change: Change) -> Proposal {
+        Proposal {
             context: view.context(proposed.now),
             change,
             manifest: proposed.manifest.normalised_json(),
@@ -108,8 +109,7 @@ impl Coordinator {
             current: Some(view.epoch.manifest.normalised_json()),
             current_versions: view.epoch.versions(),
             proposer: Some(proposed.user.clone()),
-        };
-        self.ports.policies.validate(proposal).await
+        }
     }
 
     /// Notes a refusal by the authorizers, or because another update is pending.
@@ -147,11 +147,21 @@ pub(crate) fn put_authority(batch: &mut Batch, authority: AuthorityRecords) {
     batch.puts.push((records::INTERMEDIATE_KEY.to_owned(), authority.intermediate_key));
 }
 
-/// What every update depends on: the manifest, the CA, and that (still) nothing (else) is pending.
+/// What every update depends on: the manifest, the CA, that (still) nothing (else) is pending, and which components are stored.
 pub(crate) fn dependencies(view: &View) -> Vec<(String, Option<u64>)> {
     let mut depends = view.dependencies();
     depend(&mut depends, view, records::PENDING_UPDATE);
+    depend(&mut depends, view, records::RESTORED);
     depends
+}
+
+/// A batch after which nothing is pending, nor kept for it.
+pub(crate) fn without_pending(view: &View) -> Batch {
+    let mut batch = Batch { depends: dependencies(view), ..Batch::default() };
+    batch.deletes.push(records::PENDING_UPDATE.to_owned());
+    let needed = named(&view.epoch.manifest.policies);
+    components::keep(&mut batch, Some(view.snapshot.as_ref()), &needed, &Offered::new());
+    batch
 }
 
 /// Adds a record that is copied.

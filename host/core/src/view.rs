@@ -11,10 +11,12 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::authority::{Authority, AuthorityRecords};
+use crate::components::{AtHand, Offered, PolicySets};
 use crate::error::Refused;
+use crate::facts::Facts;
 use crate::marble_certificate::KnownMarbles;
 use crate::outcome::{ManifestAnswer, TlsIdentity, TlsPort};
-use crate::ports::{Snapshot, StoreError};
+use crate::ports::{Policies, Snapshot, StoreError};
 use crate::records;
 use crate::template_uses::TemplateUses;
 
@@ -50,7 +52,20 @@ impl Live {
 }
 
 /// The records whose revisions say that an [`Epoch`] is still the one in force.
-type EpochKey = ([u8; 16], u64, u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct EpochKey {
+    policies: PoliciesKey,
+    certificate: u64,
+}
+
+/// The records whose revisions say that the policies are still the ones in force: of the manifest, and of components that were stored
+/// again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PoliciesKey {
+    state_id: [u8; 16],
+    manifest: u64,
+    restored: Option<u64>,
+}
 
 /// What follows from the manifest and the CA in force.
 pub(crate) struct Epoch {
@@ -65,6 +80,9 @@ pub(crate) struct Epoch {
     /// Recognised by the marble root in force.
     pub(crate) marbles: KnownMarbles,
     users: HashMap<[u8; 32], Arc<Principal>>,
+    /// What the manifest asks for.
+    policies: Arc<dyn Policies>,
+    facts: Facts,
 }
 
 /// A snapshot of an open state with its epoch.
@@ -83,7 +101,13 @@ impl View {
 
     /// What every policy question carries.
     pub(crate) fn context(&self, now: OffsetDateTime) -> Context {
-        Context { now: unix_seconds(now), revision: self.snapshot.revision(), facts: Vec::new() }
+        let facts = self.epoch.facts.of(&self.epoch.manifest, self.snapshot.as_ref());
+        Context { now: unix_seconds(now), revision: self.snapshot.revision(), facts }
+    }
+
+    /// The policies that judge every request about this view.
+    pub(crate) fn policies(&self) -> &dyn Policies {
+        self.epoch.policies.as_ref()
     }
 
     /// What every batch depends on: the manifest and the CA that it was computed from.
@@ -100,17 +124,23 @@ impl Epoch {
         epoch_key(snapshot) == Some(self.key)
     }
 
-    /// Reads the epoch of an open state.
+    /// Reads the epoch of an open state. Policies that are those of the epoch before are taken over.
     ///
     /// # Errors
     /// A record is missing or does not make sense.
-    pub(crate) fn load(snapshot: &dyn Snapshot, renderers: &[String]) -> Result<Self, StoreError> {
+    pub(crate) fn load(
+        shared: &Arc<dyn Snapshot>,
+        sets: &PolicySets,
+        before: Option<&Self>,
+    ) -> Result<Self, StoreError> {
+        let snapshot = shared.as_ref();
         let key = epoch_key(snapshot).ok_or_else(|| {
             StoreError::Read("the state holds no manifest or no certificate authority".to_owned())
         })?;
         let live = Arc::new(Live::new(load_authority(snapshot)?));
         let bytes = records::required(snapshot, records::MANIFEST)?.expose().to_vec();
-        let known = Known { renderers: Some(renderers), coordinator_names: live.names() };
+        let renderers = sets.built_in().renderers();
+        let known = Known { renderers: Some(&renderers), coordinator_names: live.names() };
         let manifest = ParsedManifest::parse(&bytes)
             .map_err(|error| StoreError::Read(format!("the stored manifest does not parse: {error}")))
             .and_then(|parsed| {
@@ -129,8 +159,25 @@ impl Epoch {
         });
         let users = principals(&manifest)?;
         let packages = packages_in_force(&manifest, records::package_versions(snapshot)?);
-        let (uses, marbles) = (TemplateUses::default(), KnownMarbles::default());
-        Ok(Self { key, manifest: Arc::new(manifest), packages, answer, live, uses, marbles, users })
+        let policies = match before.filter(|before| before.key.policies == key.policies) {
+            Some(before) => Arc::clone(&before.policies),
+            None => {
+                let stored = AtHand { offered: Offered::new(), snapshot: Some(Arc::clone(shared)) };
+                sets.of(&manifest.policies, stored)
+            }
+        };
+        Ok(Self {
+            key,
+            manifest: Arc::new(manifest),
+            packages,
+            answer,
+            live,
+            uses: TemplateUses::default(),
+            marbles: KnownMarbles::default(),
+            users,
+            policies,
+            facts: Facts::default(),
+        })
     }
 
     /// All users of the manifest, in no particular order.
@@ -151,11 +198,12 @@ pub(crate) fn unix_seconds(now: OffsetDateTime) -> u64 {
 }
 
 fn epoch_key(snapshot: &dyn Snapshot) -> Option<EpochKey> {
-    Some((
-        snapshot.state_id()?,
-        snapshot.record_revision(records::MANIFEST)?,
-        snapshot.record_revision(records::INTERMEDIATE_CERTIFICATE)?,
-    ))
+    let policies = PoliciesKey {
+        state_id: snapshot.state_id()?,
+        manifest: snapshot.record_revision(records::MANIFEST)?,
+        restored: snapshot.record_revision(records::RESTORED),
+    };
+    Some(EpochKey { policies, certificate: snapshot.record_revision(records::INTERMEDIATE_CERTIFICATE)? })
 }
 
 fn load_authority(snapshot: &dyn Snapshot) -> Result<Authority, StoreError> {

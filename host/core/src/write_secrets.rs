@@ -20,7 +20,7 @@ use crate::ports::{Batch, CommitError};
 use crate::records;
 use crate::template_uses::DryRun;
 use crate::uploaded_secrets;
-use crate::view::View;
+use crate::view::{self, View};
 
 /// A commit in conflict is computed again this often: what is uploaded depends on the manifest and the CA alone.
 const ATTEMPTS: usize = 8;
@@ -68,7 +68,7 @@ impl Coordinator {
         now: OffsetDateTime,
     ) -> Result<WriteGrant<'view>, WriteSecretsError> {
         let names = uploads.keys().cloned().collect();
-        let asked = access::may_write(view, self.ports.policies.as_ref(), user, names, now).await;
+        let asked = access::may_write(view, user, names, now).await;
         if let Err(error) = &asked {
             let entry = Entry::done(now, Some(user), Action::WriteSecret, uploads.keys().cloned());
             self.note(&entry.refused(&error.to_string()));
@@ -85,7 +85,7 @@ impl Coordinator {
     ) -> Result<(), SetManifestError> {
         let epoch = &grant.view().epoch;
         let run = DryRun {
-            policies: self.ports.policies.as_ref(),
+            policies: grant.view().policies(),
             manifest: &epoch.manifest,
             context: &dry_run::context(now),
         };
@@ -104,6 +104,7 @@ fn batch(
     let mut batch = Batch { depends: view.dependencies(), ..Batch::default() };
     for (name, value) in values {
         records::put(&mut batch, records::secret(name), records::encode_secret(value));
+        records::put(&mut batch, records::secret_set(name), view::unix_seconds(now).to_le_bytes().to_vec());
         batch.log_lines.push(log::secret_set(now, &user.name, name, kind(name)));
     }
     log::check_lengths(&batch.log_lines).map_err(WriteSecretsError::Log)?;

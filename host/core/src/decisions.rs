@@ -1,0 +1,237 @@
+//! What policies decided: a bounded ring in memory, gone on restart (policy.md, "Decision records").
+//!
+//! Holds no secret and no manifest. Whoever records never waits for whoever reads longer than it takes to copy pointers.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use carrara_types::decision::{Decision, Finding};
+use carrara_types::decision_record::{Answer, DecisionRecord, Question};
+use carrara_types::policy::World;
+
+use crate::Coordinator;
+use crate::access;
+use crate::audit::{Action, Entry};
+use crate::error::ReadDecisionsError;
+use crate::outcome::{DecisionFilter, DecisionPage};
+use crate::ports::{PolicyCall, PolicyObserver};
+
+/// Decisions that are kept: an hour of one a second, and a burst.
+pub const DECISIONS_KEPT: usize = 4096;
+
+/// Bytes of all of them, about: requests may name thousands of secrets, and findings are texts of policies.
+pub const DECISION_BYTES: usize = 16 << 20;
+
+/// Records of one answer.
+pub const DECISION_PAGE: usize = 1000;
+
+/// The newest decisions, with numbers from 1 that are never used twice.
+#[derive(Default)]
+pub struct DecisionRing(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    records: VecDeque<(usize, Arc<DecisionRecord>)>,
+    bytes: usize,
+    last: u64,
+}
+
+impl DecisionRing {
+    /// Keeps a record under the next number; the oldest ones make room.
+    pub fn record(&self, mut record: DecisionRecord) {
+        let bytes = size(&record);
+        let mut kept = self.lock();
+        kept.last += 1;
+        record.sequence = kept.last;
+        kept.records.push_back((bytes, Arc::new(record)));
+        kept.bytes += bytes;
+        while kept.records.len() > DECISIONS_KEPT || kept.bytes > DECISION_BYTES {
+            let Some((bytes, _)) = kept.records.pop_front() else { return };
+            kept.bytes -= bytes;
+        }
+    }
+
+    /// Up to `limit` records with numbers above `after` that the filter lets through, the oldest first.
+    #[must_use]
+    pub fn read(&self, after: u64, limit: usize, filter: &DecisionFilter) -> DecisionPage {
+        let kept = self.lock();
+        let first = kept.records.front().map_or(kept.last + 1, |(_, record)| record.sequence);
+        let (mut records, mut next) = (Vec::new(), kept.last.max(after));
+        for (_, record) in kept.records.iter().filter(|(_, record)| record.sequence > after) {
+            if records.len() >= limit.min(DECISION_PAGE) {
+                next = record.sequence - 1;
+                break;
+            }
+            if passes(filter, record) {
+                records.push(Arc::clone(record));
+            }
+        }
+        DecisionPage { first, next, last: kept.last, records }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PolicyObserver for DecisionRing {
+    fn called(&self, _call: &PolicyCall<'_>) {}
+
+    fn decided(&self, record: DecisionRecord) {
+        self.record(record);
+    }
+}
+
+impl Coordinator {
+    /// The decisions after the one with this number, for users with the action `ReadDecisions` (resource type `Manifest`).
+    ///
+    /// # Errors
+    /// Not a user, not permitted, or the state cannot be read.
+    pub async fn read_decisions(
+        &self,
+        peer: Option<&[u8]>,
+        after: u64,
+        limit: usize,
+        filter: &DecisionFilter,
+    ) -> Result<DecisionPage, ReadDecisionsError> {
+        let view = self.view().map_err(ReadDecisionsError::Store)?.ok_or(ReadDecisionsError::Unauthorized)?;
+        let user = peer.and_then(|der| view.user(der)).ok_or(ReadDecisionsError::Unauthorized)?;
+        let now = self.now(&view);
+        if let Err(error) = access::may_read_decisions(&view, &user, now).await {
+            let entry = Entry::done(now, Some(&user), Action::ReadDecisions, []);
+            self.note(&entry.refused(&error.to_string()));
+            return Err(error);
+        }
+        Ok(self.ports.decisions.read(after, limit, filter))
+    }
+}
+
+fn passes(filter: &DecisionFilter, record: &DecisionRecord) -> bool {
+    let DecisionFilter { policy, world, mode, verdict } = filter;
+    policy.as_ref().is_none_or(|policy| *policy == record.policy)
+        && world.is_none_or(|world: World| world == record.world)
+        && mode.is_none_or(|mode| mode == record.mode)
+        && verdict.as_ref().is_none_or(|verdict| verdict == record.answer.verdict())
+}
+
+/// What a record takes in memory, about.
+fn size(record: &DecisionRecord) -> usize {
+    const EACH: usize = 64;
+    let texts = |texts: &[String]| texts.iter().map(|text| text.len() + EACH).sum::<usize>();
+    let facts = |facts: &[carrara_types::decision::Fact]| facts.len() * 2 * EACH;
+    let principal = |user: &carrara_types::decision::Principal| {
+        let role = |role: &carrara_types::decision::HeldRole| {
+            role.name.len() + texts(&role.resource_names) + texts(&role.actions) + 2 * EACH
+        };
+        user.name.len() + user.roles.iter().map(role).sum::<usize>() + EACH
+    };
+    let request = match &record.request {
+        Question::Authorization(request) => {
+            principal(&request.principal) + texts(&request.resource_names) + facts(&request.context.facts)
+        }
+        Question::Admission(request) => {
+            texts(&request.dns_names)
+                + texts(&request.ip_addresses)
+                + facts(&request.context.facts)
+                + 8 * EACH
+        }
+        Question::Validation(proposal) => proposal.proposer.as_ref().map_or(0, principal),
+    };
+    let finding = |finding: &Finding| {
+        let hint = finding.hint.as_ref().map_or(0, String::len);
+        finding.code.len() + finding.path.len() + finding.message.len() + hint + 2 * EACH
+    };
+    let answer = match &record.answer {
+        Answer::Decision(Decision::Allow) => 0,
+        Answer::Decision(Decision::Deny(denial)) => {
+            denial.message.len() + denial.hint.as_ref().map_or(0, String::len) + texts(&denial.resources)
+        }
+        Answer::Findings(findings) => findings.iter().map(finding).sum(),
+        Answer::Failed(reason) => reason.len(),
+    };
+    size_of::<DecisionRecord>() + record.policy.len() + request + answer
+}
+
+#[cfg(test)]
+mod tests {
+    use carrara_types::decision::AuthorizationRequest;
+    use carrara_types::policy::{Digest, Mode};
+
+    use super::*;
+
+    fn record(policy: &str, names: usize) -> DecisionRecord {
+        let resource_names = (0..names).map(|name| name.to_string()).collect();
+        DecisionRecord {
+            sequence: 0,
+            time_ms: 1,
+            revision: 2,
+            world: World::RoleAuthorization,
+            policy: policy.to_owned(),
+            digest: Digest([1; 32]),
+            mode: Mode::Enforce,
+            settings: Digest([2; 32]),
+            request: Question::Authorization(AuthorizationRequest { resource_names, ..Default::default() }),
+            answer: Answer::Decision(Decision::Allow),
+            fuel: 3,
+            duration_us: 4,
+        }
+    }
+
+    fn numbers(page: &DecisionPage) -> Vec<u64> {
+        page.records.iter().map(|record| record.sequence).collect()
+    }
+
+    // policy.md, Decision records: "A bounded ring in memory"
+    #[test]
+    fn the_oldest_go_first_and_the_gap_is_seen() {
+        let ring = DecisionRing::default();
+        let all = DecisionFilter::default();
+        let empty = ring.read(0, 10, &all);
+        assert_eq!((empty.first, empty.next, empty.last), (1, 0, 0));
+        for _ in 0..DECISIONS_KEPT + 2 {
+            ring.record(record("rbac", 0));
+        }
+        let page = ring.read(0, 2, &all);
+        assert_eq!((page.first, page.next, numbers(&page)), (3, 4, vec![3, 4]), "1 and 2 are lost");
+        let last = DECISIONS_KEPT as u64 + 2;
+        let page = ring.read(last - 1, 9, &all);
+        assert_eq!((page.next, page.last, numbers(&page)), (last, last, vec![last]));
+        assert_eq!(ring.read(0, usize::MAX, &all).records.len(), DECISION_PAGE);
+        let beyond = ring.read(last + 5, 9, &all);
+        assert_eq!((beyond.next, beyond.records.len()), (last + 5, 0));
+    }
+
+    #[test]
+    fn large_records_push_more_of_the_others_out() {
+        let ring = DecisionRing::default();
+        for _ in 0..100 {
+            ring.record(record("rbac", 10_000));
+        }
+        let page = ring.read(0, 1000, &DecisionFilter::default());
+        assert!(page.first > 50 && page.records.len() < 50, "{}", page.records.len());
+        assert_eq!(page.last, 100);
+    }
+
+    #[test]
+    fn a_filter_lets_through_what_it_names_and_reading_goes_on_behind_the_rest() {
+        let ring = DecisionRing::default();
+        for policy in ["a", "b", "a", "b"] {
+            ring.record(record(policy, 0));
+        }
+        let of = |policy: &str| DecisionFilter { policy: Some(policy.to_owned()), ..Default::default() };
+        let page = ring.read(0, 1, &of("b"));
+        assert_eq!((numbers(&page), page.next), (vec![2], 2));
+        assert_eq!(numbers(&ring.read(page.next, 9, &of("b"))), [4]);
+        for filter in [
+            of("c"),
+            DecisionFilter { world: Some(World::MarbleAdmission), ..Default::default() },
+            DecisionFilter { mode: Some(Mode::Shadow), ..Default::default() },
+            DecisionFilter { verdict: Some("deny".to_owned()), ..Default::default() },
+        ] {
+            let page = ring.read(0, 9, &filter);
+            assert_eq!((numbers(&page), page.next), (vec![], 4));
+        }
+        let allowed = DecisionFilter { verdict: Some("allow".to_owned()), ..Default::default() };
+        assert_eq!(numbers(&ring.read(0, 9, &allowed)), [1, 2, 3, 4]);
+    }
+}
