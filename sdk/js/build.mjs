@@ -6,6 +6,7 @@
 // FOLDER holds node_modules with rolldown and componentize-qjs; without it they are looked for beside this file. Nothing is
 // downloaded. An error is one that names the source's line where there is one; the exit code is then 1.
 
+import { realpathSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { SourceMap, createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
@@ -116,7 +117,8 @@ async function main() {
   await rename(temporary, out);
 }
 
-if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+// Started as a program, and not imported by testing.js. A module knows itself by its real path alone.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   main().catch((error) => {
     console.error(String(error.message ?? error));
     process.exitCode = 1;
