@@ -17,7 +17,7 @@ pub(crate) struct Suite {
 }
 
 /// All of them.
-pub(crate) const SUITES: [Suite; 2] = [
+pub(crate) const SUITES: [Suite; 3] = [
     Suite {
         name: "SDK for Python",
         install: "apt-get install python3",
@@ -33,6 +33,14 @@ pub(crate) const SUITES: [Suite; 2] = [
         arguments: &["--test", "--test-reporter=dot", "test/"],
         folder: "sdk/js",
         probe: &["-e", "process.exit(Number(process.versions.node.split('.')[0]) < 20)"],
+    },
+    Suite {
+        name: "SDK for Go",
+        install: "https://go.dev/dl (1.25 or newer)",
+        program: "go",
+        arguments: &["test", "./..."],
+        folder: "sdk/go",
+        probe: &["version"],
     },
 ];
 

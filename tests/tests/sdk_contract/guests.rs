@@ -35,6 +35,18 @@ pub(crate) fn component(language: Language, world: World) -> Vec<u8> {
     component
 }
 
+/// What a language's tools are installed with, where they are not there.
+pub(crate) fn missing(language: Language) -> Option<&'static str> {
+    let (program, probe, install) = match language {
+        Language::Rust => return None,
+        Language::Go => ("go", "version", "https://go.dev/dl (1.25 or newer)"),
+        Language::Python => ("python3", "--version", "apt-get install python3 python3-venv"),
+        Language::JavaScript => ("node", "--version", "apt-get install nodejs npm"),
+    };
+    let found = Command::new(program).arg(probe).output().is_ok_and(|output| output.status.success());
+    (!found).then_some(install)
+}
+
 /// One word for a world, as the guests' files are called.
 fn short(world: World) -> &'static str {
     match world {

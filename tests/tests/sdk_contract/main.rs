@@ -14,6 +14,10 @@ use crate::table::{Case, SettingsCase, Table};
 
 /// Every case of the table, asked of a contract policy.
 fn keeps_the_contract(language: Language, world: World) {
+    if let Some(install) = guests::missing(language) {
+        let test = format!("{} policies in {language} keep the contract", world.name());
+        return carrara_tests::skip::skip(&test, install);
+    }
     let table = Table::read();
     let component = guests::component(language, world);
     let trial = Trial::load(PolicySource::new("contract", world, component)).unwrap();
@@ -23,8 +27,8 @@ fn keeps_the_contract(language: Language, world: World) {
     let cases = table.worlds.get(world.name()).unwrap();
     let answers: Vec<_> = cases.iter().map(|case| ask_twice(&trial, case)).collect();
     for (case, (answer, report)) in cases.iter().zip(&answers) {
-        assert_eq!(case.verdict(world, answer), Ok(()), "{}: {:?}", case.name, report.log);
-        assert_eq!(case.logged(&report.log), Ok(()), "{}", case.name);
+        assert_eq!(case.verdict(language, world, answer), Ok(()), "{}: {:?}", case.name, report.log);
+        assert_eq!(case.logged(language, &report.log), Ok(()), "{}", case.name);
     }
     // What was asked in between changes nothing, backwards neither: every call runs in a fresh instance.
     for (case, (answer, report)) in cases.iter().zip(&answers).rev() {

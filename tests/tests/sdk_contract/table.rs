@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use carrara_author::project::Language;
 use carrara_author::question::{Answer, Question, RenderError};
 use carrara_core::ports::PolicyFailure;
 use carrara_tests::root;
@@ -47,13 +48,16 @@ struct ExpectedSettingsError {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Case {
     pub(crate) name: String,
     #[serde(default)]
     settings: Value,
     request: Value,
     expect: Expected,
+    /// Languages that cannot read the request exactly, and say so.
+    #[serde(default)]
+    refused_by: Vec<String>,
     #[serde(default)]
     log: Vec<String>,
 }
@@ -94,8 +98,9 @@ impl Case {
     }
 
     /// Whether the answer is the expected one; else both.
-    pub(crate) fn verdict(&self, world: World, answer: &Answer) -> Result<(), String> {
+    pub(crate) fn verdict(&self, language: Language, world: World, answer: &Answer) -> Result<(), String> {
         let expected = match &self.expect {
+            _ if self.is_refused_by(language) => policy_error(world),
             Expected::Failure if matches!(answer, Answer::Failure(_)) => return Ok(()),
             Expected::Failure | Expected::PolicyError => policy_error(world),
             Expected::Echo => echo::answer(&self.question(world), &self.settings()),
@@ -125,9 +130,14 @@ impl Case {
         if refused { Ok(()) } else { Err(format!("got {answer:#?}, {log:?}")) }
     }
 
+    fn is_refused_by(&self, language: Language) -> bool {
+        self.refused_by.iter().any(|name| name == language.name())
+    }
+
     /// Whether the lines are the expected ones.
-    pub(crate) fn logged(&self, lines: &[LogLine]) -> Result<(), String> {
-        let fails = matches!(self.expect, Expected::Failure | Expected::PolicyError);
+    pub(crate) fn logged(&self, language: Language, lines: &[LogLine]) -> Result<(), String> {
+        let fails =
+            self.is_refused_by(language) || matches!(self.expect, Expected::Failure | Expected::PolicyError);
         let as_expected = if fails {
             self.log.iter().all(|text| warned(lines, text))
         } else {
