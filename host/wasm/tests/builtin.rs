@@ -141,7 +141,8 @@ mod engine {
 
     use carrara_core::ports::{CallOutcome, FailureKind, PolicyEngine as _};
     use carrara_types::decision::Decision;
-    use carrara_types::policy::{BUILT_IN, Mode, PolicyEntry, World};
+    use carrara_types::decision_record::Question;
+    use carrara_types::policy::{BUILT_IN, Digest, Mode, PolicyEntry, World};
     use carrara_wasm::{Engine, EngineLimits, Limits, digest};
 
     use super::common::sets::{Shelf, Stopped, Witness, entry, set, shadow};
@@ -269,5 +270,21 @@ mod engine {
         for call in stuck {
             assert!(call.await.unwrap().unwrap_err().reason.contains("did not end within 2000 ms"));
         }
+    }
+
+    // P-36
+    #[tokio::test]
+    async fn a_manifest_is_recorded_by_its_digest() {
+        let (engine, witness) = engine();
+        let set = set(&engine, &[], &Shelf::of(&[]));
+        let mut asked = proposal("{}");
+        asked.current = Some("{\"Packages\":{}}".to_owned());
+        set.validate(asked).await.unwrap();
+        let [record] = witness.records_of("manifest-rules").try_into().unwrap();
+        let Question::Validation(question) = &record.request else { panic!("{record:?}") };
+        assert_eq!(question.manifest_sha256, Digest(digest(b"{}")));
+        assert_eq!(question.current_sha256, Some(Digest(digest(b"{\"Packages\":{}}"))));
+        assert_eq!(record.answer.verdict(), "deny");
+        assert!(!serde_json::to_string(&record).unwrap().contains("Packages"));
     }
 }

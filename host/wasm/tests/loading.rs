@@ -84,7 +84,7 @@ fn refused_after(edit: impl Fn(&str) -> String, export: impl Fn(String) -> Strin
     at_upload
 }
 
-// P-3
+// P-1
 #[test]
 fn a_policy_whose_records_differ_is_refused_with_the_function_and_the_field() {
     let lacks = refused_after(|text| text.replace(", actions: list<string>", ""), |fields| fields);
@@ -113,7 +113,7 @@ fn a_policy_whose_records_differ_is_refused_with_the_function_and_the_field() {
     assert!(variant.contains("`request.context.facts[].value: case real`"), "{variant}");
 }
 
-// P-3
+// P-1
 #[test]
 fn a_policy_without_a_function_that_is_called_is_refused_with_its_name() {
     let text = refused_after(

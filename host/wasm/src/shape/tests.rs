@@ -21,7 +21,7 @@ fn whole(world: World) -> Vec<u8> {
     ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
 }
 
-// P-2, P-21
+// P-2
 #[test]
 fn the_file_of_shapes_says_what_the_interfaces_are() {
     let mut all = BTreeMap::new();
