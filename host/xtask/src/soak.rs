@@ -5,6 +5,7 @@
 //! stall shows in all that should have been sent meanwhile.
 
 mod clients;
+mod disk;
 mod kinds;
 mod record;
 mod sample;
@@ -36,6 +37,7 @@ use crate::torture::plan::{Random, Update};
 use crate::torture::site::{Keepers, Shared, Site};
 use crate::torture::until_interrupted;
 use clients::{Client, Due, Place};
+use disk::Probe;
 use kinds::Kind;
 use record::Recorder;
 use sample::Sample;
@@ -139,7 +141,8 @@ async fn soak(launch: &Launch, times: &Times, rate: u64) -> anyhow::Result<Vec<S
         (times.package, times.full),
         rate,
     ));
-    let samples = watch(&server, &place, &file, times).await?;
+    let disk = Probe::start(&launch.scratch)?;
+    let samples = watch(&server, &place, (&file, &disk), times).await?;
     schedule.await.context("the schedule crashed")?;
     // With the queues, the clients have ended.
     while let Some(ended) = working.join_next().await {
@@ -212,7 +215,12 @@ async fn schedule(
 }
 
 /// Looks at the server again and again.
-async fn watch(server: &Server, place: &Place, file: &Path, times: &Times) -> anyhow::Result<Vec<Sample>> {
+async fn watch(
+    server: &Server,
+    place: &Place,
+    (file, disk): (&Path, &Probe),
+    times: &Times,
+) -> anyhow::Result<Vec<Sample>> {
     let clock = Clock::of_system()?;
     let (began, mut samples) = (Instant::now(), Vec::new());
     let mut before = (clock.cpu_of(server.id())?, Machine::now()?);
@@ -228,7 +236,9 @@ async fn watch(server: &Server, place: &Place, file: &Path, times: &Times) -> an
         let state = fs::metadata(file).with_context(|| format!("looking at {}", file.display()))?.len();
         let held = usage::holdings(server.id())?;
         let used = (now.0.saturating_sub(before.0), now.1.busy_since(before.1));
-        let sample = Sample::new(began.elapsed(), since, used, held, (state, lines));
+        let waits = disk.take();
+        let wait = waits.get(waits.len() / 2).copied();
+        let sample = Sample::new(began.elapsed(), since, used, wait, held, (state, lines));
         println!("{}", sample.line());
         samples.push(sample);
         before = now;

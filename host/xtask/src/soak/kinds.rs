@@ -51,6 +51,11 @@ impl Kind {
         Self::Update,
     ];
 
+    /// Whether it is answered only when a commit is on the disk.
+    pub(crate) fn commits(self) -> bool {
+        matches!(self, Self::Write | Self::Counter | Self::Activate | Self::ActivateNew | Self::Update)
+    }
+
     /// For people and JSON.
     pub(crate) fn name(self) -> &'static str {
         match self {

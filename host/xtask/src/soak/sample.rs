@@ -28,6 +28,8 @@ pub(crate) struct Sample {
     pub(crate) cpu_us: Option<f64>,
     /// How much of all processors was in use, by whomever: 0 to 1.
     pub(crate) machine: f64,
+    /// The median of what the disk took to keep a block, in microseconds.
+    pub(crate) disk_us: Option<f64>,
     /// What it holds.
     pub(crate) held: Holdings,
     /// The size of its state's file.
@@ -44,6 +46,7 @@ impl Sample {
         began: Duration,
         since: Since,
         (cpu, machine): (Duration, f64),
+        disk_us: Option<f64>,
         held: Holdings,
         (state_bytes, lines): (u64, u64),
     ) -> Self {
@@ -59,6 +62,7 @@ impl Sample {
             reconnects: since.reconnects,
             cpu_us,
             machine,
+            disk_us,
             held,
             state_bytes,
             lines,
@@ -69,13 +73,14 @@ impl Sample {
     /// The head of the table.
     pub(crate) fn head() -> String {
         format!(
-            "{:>7} {:>8} {:>6} {:>6} {:>9} {:>7} {:>9} {:>9} {:>9} {:>5} {:>4} {:>9} {:>7}  p50/p99 by kind",
+            "{:>7} {:>8} {:>6} {:>6} {:>9} {:>7} {:>8} {:>9} {:>9} {:>9} {:>5} {:>4} {:>9} {:>7}  p50/p99 by kind",
             "time",
             "requests",
             "errors",
             "late",
             "CPU/req",
             "machine",
+            "disk",
             "RSS",
             "most",
             "anon",
@@ -94,13 +99,14 @@ impl Sample {
             Some(format!("{} {}/{}", kind.name(), time(times.p50_us), time(times.p99_us)))
         });
         format!(
-            "{:>5.0} s {:>8} {:>6} {:>6} {:>9} {:>5.0} % {:>9} {:>9} {:>9} {:>5} {:>4} {:>9} {:>7}  {}",
+            "{:>5.0} s {:>8} {:>6} {:>6} {:>9} {:>5.0} % {:>8} {:>9} {:>9} {:>9} {:>5} {:>4} {:>9} {:>7}  {}",
             self.seconds,
             self.requests,
             self.errors,
             self.late,
             self.cpu_us.map_or_else(|| "-".to_owned(), time),
             self.machine * 100.0,
+            self.disk_us.map_or_else(|| "-".to_owned(), time),
             megabytes(self.held.rss_kib),
             megabytes(self.held.most_kib),
             megabytes(self.held.anon_kib),

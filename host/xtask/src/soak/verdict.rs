@@ -6,12 +6,14 @@
 //! median of a kind of requests is by more than [`SLOWER`] greater in the last quarter than in the second. A request
 //! costs less processor time on a busy machine (threads that never sleep need no waking), so samples are compared with
 //! those of the other quarter that were taken while the machine was as busy; where there are too few of these, it is
-//! said that nothing can be said. Answer times are compared by each quarter's better half.
+//! said that nothing can be said. Answer times are compared by each quarter's better half; what waits for a commit may be
+//! slower by as much as the disk has become slower meanwhile, for two commits: the one before it in the queue, and its own.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::kinds::Kind;
 use super::sample::Sample;
 
 /// What a coordinator's memory may rise in an hour.
@@ -31,6 +33,9 @@ const ALIKE: f64 = 10.0;
 
 /// With fewer pairs of samples alike nothing is said of processor time.
 const PAIRS: usize = 3;
+
+/// How many commits the answer to one that commits waits for.
+const COMMITS: f64 = 2.0;
 
 /// With fewer samples there is nothing to say about growth.
 const SAMPLES: usize = 12;
@@ -104,11 +109,15 @@ fn times(samples: &[Sample]) -> Vec<Judgement> {
     let mut all = vec![processor(second, last)];
     let names: BTreeMap<&str, ()> =
         samples.iter().flat_map(|sample| sample.times.keys().map(|name| (*name, ()))).collect();
+    let disk = |samples: &[Sample]| rank(samples.iter().filter_map(|sample| sample.disk_us), 0.25);
+    let slower = disk(last).zip(disk(second)).map_or(0.0, |(now, before)| (now - before).max(0.0));
+    let commits = |name: &str| Kind::ALL.iter().any(|kind| kind.name() == name && kind.commits());
     for name in names.keys().filter(|name| **name != "update") {
         let median = |samples: &[Sample]| {
             rank(samples.iter().filter_map(|sample| sample.times.get(name).map(|times| times.p50_us)), 0.25)
         };
-        all.extend(compare(&format!("p50 of {name}"), median(second), median(last), NOISE_US));
+        let noise = if commits(name) { NOISE_US + COMMITS * slower } else { NOISE_US };
+        all.extend(compare(&format!("p50 of {name}"), median(second), median(last), noise));
     }
     all
 }
@@ -202,6 +211,7 @@ mod tests {
             reconnects: 0,
             cpu_us: Some(cpu(minute)),
             machine: 0.35,
+            disk_us: Some(900.0),
             held: Holdings { rss_kib: kib(minute), most_kib: 0, anon_kib: 0, threads: 5, files: 40 },
             state_bytes: 0,
             lines: minute * 100,
@@ -235,6 +245,25 @@ mod tests {
         assert_eq!(bad(&hour(|_| 1, |_| 200.0, |minute| 2000.0 * later(minute, 1.3))), ["p50 of read"]);
         let noisy = |minute: u64| if minute.is_multiple_of(3) { 5000.0 } else { 500.0 };
         assert!(bad(&hour(|_| 1, |_| 200.0, noisy)).is_empty());
+    }
+
+    #[test]
+    fn commits_may_take_longer_where_the_disk_does() {
+        let mut samples = hour(|_| 1, |_| 200.0, |_| 500.0);
+        for sample in samples.iter_mut() {
+            let times = |p50_us| Latency { p50_us, p99_us: 0.0, max_us: 0.0 };
+            let later = sample.seconds >= 45.0 * 60.0;
+            sample.times.insert("counter", times(if later { 4000.0 } else { 3100.0 }));
+        }
+        assert_eq!(bad(&samples), ["p50 of counter"]);
+        for sample in samples.iter_mut().skip(45) {
+            sample.disk_us = Some(1200.0);
+        }
+        assert!(bad(&samples).is_empty());
+        for sample in samples.iter_mut().skip(45) {
+            sample.times.insert("read", Latency { p50_us: 1000.0, p99_us: 0.0, max_us: 0.0 });
+        }
+        assert_eq!(bad(&samples), ["p50 of read"], "what reads waits for no disk");
     }
 
     #[test]
