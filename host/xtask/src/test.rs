@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 
 use crate::cargo::cargo;
 use crate::sdk::SUITES;
-use crate::{guests, python};
+use crate::{guests, policies, python};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -47,6 +47,7 @@ const RELEASED: [&str; 6] =
 /// Runs everything; an error if anything failed.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     guests::run(&guests::Arguments::default())?;
+    policies::run(&policies::Arguments::default())?;
     let root = guests::workspace();
     let mut counts = Counts::default();
     if arguments.filter.is_none() {

@@ -105,9 +105,7 @@ fn compile(text: &str) -> Result<Program, Vec<SettingsError>> {
     let unknown = names::unknown(&program);
     let place = |id| {
         let offset = program.source_info().offset_for(id).map_or(0, |(start, _)| start as usize);
-        // The parser counts characters.
-        let bytes = text.char_indices().nth(offset).map_or(text.len(), |(byte, _)| byte);
-        Place::of(text, bytes)
+        Place::of(text, offset)
     };
     let error = |name: names::Unknown| {
         SettingsError::at(place(name.id), format!("unknown name: {}", name.name)).with_hint(name.hint)
