@@ -159,6 +159,7 @@ pub fn build(task: &Task<'_>) -> Result<Built, BuildError> {
     let world = task.project.world;
     let fits = Surface::read(&component).and_then(|surface| surface.fits(world));
     fits.map_err(|source| BuildError::Unfit { world, source })?;
+    let component = component::named(task.project, &component)?;
     let path = task.project.component_path();
     write(&path, &component)?;
     Ok(Built { path, component, reproducible })

@@ -6,6 +6,7 @@ use wit_parser::{PackageId, Resolve, SourceMap};
 
 use super::BuildError;
 use crate::pack;
+use crate::project::{Language, Project};
 
 /// A module that stands in for a system interface which a language's runtime wants and no policy has.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +43,21 @@ pub fn component_of_world(
     embed_component_metadata(&mut module, &resolve, selected, StringEncoding::UTF8, false)
         .and_then(|()| encode(&module, adapter))
         .map_err(|error| failed(format!("{error:#}")))
+}
+
+/// Writes into a component what it was made with, for whoever inspects it: nobody depends on it.
+pub(super) fn named(project: &Project, component: &[u8]) -> Result<Vec<u8>, BuildError> {
+    let language = match project.language {
+        Language::Rust => "Rust",
+        Language::Python => "Python",
+        Language::JavaScript => "JavaScript",
+        Language::Go => "Go",
+    };
+    let mut producers = wasm_metadata::Producers::empty();
+    producers.add("language", language, "");
+    producers.add("sdk", "carrara-policy", &project.sdk);
+    producers.add("processed-by", "carrara", env!("CARGO_PKG_VERSION"));
+    producers.add_to_wasm(component).map_err(|error| BuildError::Componentize(format!("{error:#}")))
 }
 
 type EncodeResult<T> = Result<T, anyhow::Error>;

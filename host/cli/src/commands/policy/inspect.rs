@@ -79,13 +79,14 @@ fn module_in_words(module: &Module) -> String {
         words += &format!(", memory {}", range(memory, size));
     }
     for table in tables {
-        words += &format!(", table {}", range(table, |elements| format!("{elements} elements")));
+        words += &format!(", table {} elements", range(table, |elements| elements.to_string()));
     }
     words
 }
 
 fn range(range: &Range, unit: impl Fn(u64) -> String) -> String {
     match range.maximum {
+        Some(maximum) if maximum == range.initial => unit(maximum),
         Some(maximum) => format!("{} to {}", unit(range.initial), unit(maximum)),
         None => format!("{} or more", unit(range.initial)),
     }
@@ -117,7 +118,8 @@ mod tests {
             memories: vec![Range { initial: 65_536, maximum: None }],
             tables: vec![Range { initial: 1, maximum: Some(4) }],
         };
-        let expected = "100 bytes, 2 functions (the largest: 7 bytes), memory 64 KiB or more, table 1 elements to 4 elements";
+        let expected =
+            "100 bytes, 2 functions (the largest: 7 bytes), memory 64 KiB or more, table 1 to 4 elements";
         assert_eq!(module_in_words(&module), expected);
     }
 }

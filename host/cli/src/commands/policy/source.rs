@@ -74,6 +74,7 @@ pub(super) fn world() -> impl TypedValueParser<Value = World> {
 pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} bytes"),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
         10_000..10_000_000 => format!("{} KiB", bytes >> 10),
         _ => format!("{} MiB", bytes >> 20),
     }
@@ -103,6 +104,7 @@ mod tests {
 
     #[test]
     fn sizes_are_shown_in_the_unit_that_people_read() {
-        assert_eq!([size(9_999), size(65_536), size(18 << 20)], ["9999 bytes", "64 KiB", "18 MiB"]);
+        let sizes = [9_999, 65_536, 1 << 20, 1_100_000, 18_900_000].map(size);
+        assert_eq!(sizes, ["9999 bytes", "64 KiB", "1 MiB", "1074 KiB", "18 MiB"]);
     }
 }
