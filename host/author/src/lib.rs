@@ -3,15 +3,21 @@
 //!
 //! A library without arguments, colours or exit codes: `carrara policy` is its face. Nothing here talks to a coordinator.
 
+pub mod asked;
+pub mod bench;
 pub mod build;
+pub mod cases;
+pub mod corpus;
 pub mod create;
+pub mod diff;
 pub mod inspect;
 pub mod project;
+pub mod properties;
 pub mod question;
+pub mod replay;
+pub mod words;
 
-mod bench;
-mod cases;
-mod diff;
 mod pack;
-mod properties;
-mod replay;
+
+#[cfg(test)]
+mod fake;
