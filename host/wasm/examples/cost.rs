@@ -2,15 +2,22 @@
 
 #![allow(clippy::print_stdout)] // its purpose
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use carrara_core::ports::{PolicyFailure, RenderFailure, SecretCatalog};
+use carrara_core::ports::{
+    Clock, Components, Policies, PolicyCall, PolicyEngine as _, PolicyFailure, PolicyObserver, RenderFailure,
+    SecretCatalog, StoreError,
+};
 use carrara_types::decision::{
     AuthorizationRequest, Change, Context, HeldRole, Part, Principal, Proposal, Scope, SecretInfo, Target,
     Template,
 };
-use carrara_wasm::PolicyHost;
+use carrara_types::decision_record::DecisionRecord;
+use carrara_types::policy::Digest;
+use carrara_wasm::{Engine, EngineLimits, PolicyHost};
+use time::OffsetDateTime;
 
 struct Keys;
 
@@ -32,12 +39,46 @@ impl SecretCatalog for Keys {
     }
 }
 
+/// Drops what it is told.
+struct Nobody;
+
+impl PolicyObserver for Nobody {
+    fn called(&self, _: &PolicyCall<'_>) {}
+
+    fn decided(&self, record: DecisionRecord) {
+        drop(record);
+    }
+}
+
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH
+    }
+}
+
+impl Components for Nobody {
+    fn component(&self, _: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+}
+
+/// The built-in policies as a coordinator without a manifest has them.
+fn set(engine: &Engine) -> Arc<dyn Policies> {
+    engine.set(&BTreeMap::new(), Arc::new(Nobody))
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let host = PolicyHost::builtin()?;
     println!("load the four         {:>9.1?}", start.elapsed());
     let request = request();
     report("authorize", 2000, || host.authorize_here(&request).map(drop))?;
+    let set = set(&Engine::start(EngineLimits::default(), Arc::new(Nobody), Arc::new(Stopped))?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    // As a coordinator asks: with its metrics and its record.
+    report("authorize in a set", 2000, || runtime.block_on(set.authorize(request.clone())).map(drop))?;
     report_threads("authorize, 4 threads", 4, 2000, || host.authorize_here(&request).map(drop))?;
     for renderer in ["go-template", "liquid"] {
         let templates = templates(renderer);

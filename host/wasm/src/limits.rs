@@ -108,7 +108,8 @@ pub struct EngineLimits {
     pub admission: Limits,
     /// One call of a renderer of a manifest.
     pub rendering: Limits,
-    /// Calls of all policies of manifests that run at once; more wait. The built-in policies have turns of their own.
+    /// Calls of all policies of manifests that run at once; more wait. The built-in policies have turns of their own, and
+    /// one shadow policy may run beside them.
     pub calls: usize,
     /// Bytes of linear memory that those calls may have together, each counted with its limit.
     pub memory: usize,
