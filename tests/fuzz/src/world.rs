@@ -7,7 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use carrara_core::error::public_message;
 use carrara_core::outcome::{Activation, ActivationRequest};
-use carrara_core::ports::{Clock, Entropy, Evidence, EvidenceError, KeyPolicy, Sealing, SealingKind, Store};
+use carrara_core::ports::{
+    Clock, Entropy, Evidence, EvidenceError, KeyPolicy, OneSet, Sealing, SealingKind, Store,
+};
 use carrara_core::{Coordinator, Ports, Settings};
 use carrara_server::fuzzing;
 use carrara_store::{Backend, Options};
@@ -57,7 +59,8 @@ impl World {
         let ports = Ports {
             store,
             evidence: Arc::new(Here),
-            policies: Arc::new(BuiltIn),
+            policies: Arc::new(OneSet(Arc::new(BuiltIn))),
+            decisions: Arc::default(),
             clock: Arc::new(Here),
             entropy: Arc::new(Here),
         };
@@ -65,7 +68,7 @@ impl World {
     }
 
     fn start(runtime: Runtime, ports: Ports) -> Self {
-        let settings = Settings { dns_names: vec!["localhost".to_owned()], owner: None };
+        let settings = Settings { dns_names: vec!["localhost".to_owned()], ..Settings::default() };
         let coordinator = runtime.block_on(Coordinator::start(ports.clone(), settings)).expect("a start");
         let coordinator = Arc::new(coordinator);
         let server = fuzzing::Ports::of(&coordinator, Arc::new(Here)).expect("the ports");
@@ -91,7 +94,7 @@ impl World {
     }
 
     pub(crate) fn set(&self, manifest: &[u8]) -> Result<(), String> {
-        let set = self.runtime.block_on(self.coordinator.set_manifest(None, manifest));
+        let set = self.runtime.block_on(self.coordinator.set_manifest(None, manifest, Vec::new()));
         set.map(drop).map_err(|error| public_message(&error))
     }
 

@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test uses its own part")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
+mod engine;
 mod fakes;
 mod keys;
 mod policies;
@@ -18,6 +19,7 @@ use carrara_core::ports::{Entropy, Found, Store};
 use carrara_core::{Coordinator, Ports, Settings};
 use serde_json::{Value, json};
 
+pub use engine::{FakeEngine, RBAC, component, digest};
 pub use fakes::{FakeEvidence, HandClock, NOW, Random};
 pub use keys::{RecoveryKey, csr, encrypt_to, user_certificate};
 pub use policies::{FakePolicies, RENDER_FAULT, Verdict, finding};
@@ -33,7 +35,9 @@ pub const UUID: &str = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
 pub struct World {
     pub store: Arc<TestStore>,
     pub evidence: Arc<FakeEvidence>,
+    /// The built-in ones.
     pub policies: Arc<FakePolicies>,
+    pub engine: Arc<FakeEngine>,
     pub clock: Arc<HandClock>,
 }
 
@@ -49,10 +53,12 @@ impl World {
     }
 
     async fn of(evidence: FakeEvidence) -> Self {
+        let policies = Arc::new(FakePolicies::default());
         Self {
             store: Arc::new(TestStore::open().await),
             evidence: Arc::new(evidence),
-            policies: Arc::new(FakePolicies::default()),
+            engine: Arc::new(FakeEngine::new(Arc::clone(&policies))),
+            policies,
             clock: Arc::new(HandClock::default()),
         }
     }
@@ -72,7 +78,8 @@ impl World {
         Ports {
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             evidence: self.evidence.clone(),
-            policies: self.policies.clone(),
+            policies: self.engine.clone(),
+            decisions: Arc::clone(&self.engine.decisions),
             clock: self.clock.clone(),
             entropy: Arc::new(Random) as Arc<dyn Entropy>,
         }
@@ -106,7 +113,10 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 /// The coordinator has a name of its own.
 pub fn settings() -> Settings {
-    Settings { dns_names: vec!["localhost".to_owned(), "coordinator.example".to_owned()], owner: None }
+    Settings {
+        dns_names: vec!["localhost".to_owned(), "coordinator.example".to_owned()],
+        ..Settings::default()
+    }
 }
 
 /// The least manifest: one package, one Marble `web`.
@@ -130,12 +140,12 @@ pub fn bytes(manifest: &Value) -> Vec<u8> {
 }
 
 pub async fn set(coordinator: &Coordinator, manifest: &Value) -> ManifestSet {
-    coordinator.set_manifest(None, &bytes(manifest)).await.unwrap()
+    coordinator.set_manifest(None, &bytes(manifest), Vec::new()).await.unwrap()
 }
 
 /// Why the manifest is refused, as clients read it.
 pub async fn refusal(coordinator: &Coordinator, manifest: &Value) -> String {
-    message(&coordinator.set_manifest(None, &bytes(manifest)).await.unwrap_err())
+    message(&coordinator.set_manifest(None, &bytes(manifest), Vec::new()).await.unwrap_err())
 }
 
 /// What `web` asks with; everything is in order.

@@ -77,7 +77,8 @@ async fn a_change_is_stored_with_its_entry_in_one_commit() {
     assert_eq!(stored(&world), [set.clone(), wrote.clone()]);
 
     let update = json!({ "Packages": { "app": { "SecurityVersion": 9 } } });
-    let updated = coordinator.update_manifest(Some(&alice), &bytes(&update), Reporting::Full).await;
+    let updated =
+        coordinator.update_manifest(Some(&alice), &bytes(&update), Vec::new(), Reporting::Full).await;
     updated.unwrap();
     assert_eq!(world.revision(), revision + 2, "one commit");
     let raised = done(json!("alice"), "UpdateSecurityVersion", json!(["app"]));

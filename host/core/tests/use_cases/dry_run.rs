@@ -132,7 +132,7 @@ async fn a_renderer_that_fails_refuses_the_manifest_with_its_name_alone() {
     let text = refusal(&manifest_with(&json!({}), &liquid)).await;
     assert_eq!(text, format!(r#"{FRAME}web: env variable E: policy "liquid" could not decide"#));
     let manifest = common::bytes(&using(&json!({}), "{{ trap }}"));
-    let error = World::new().await.start().await.set_manifest(None, &manifest).await.unwrap_err();
+    let error = World::new().await.start().await.set_manifest(None, &manifest, Vec::new()).await.unwrap_err();
     assert!(error.internal().unwrap().contains(common::INTERNAL), "for the log");
 }
 

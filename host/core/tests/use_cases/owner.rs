@@ -26,13 +26,13 @@ async fn only_the_owner_sets_the_first_manifest() {
     let text = bytes(&manifest());
     for peer in [None, Some(&stranger[..]), Some(&owner[..owner.len() - 1]), Some(&[][..])] {
         assert_eq!(coordinator.authenticate_owner(peer), Err(Unauthorized));
-        let error = coordinator.set_manifest(peer, &text).await.unwrap_err();
+        let error = coordinator.set_manifest(peer, &text, Vec::new()).await.unwrap_err();
         assert!(matches!(error, SetManifestError::Unauthorized));
         assert_eq!(common::message(&error), common::message(&Unauthorized));
         assert_eq!((coordinator.status().code, world.revision()), (2, 0));
     }
     assert_eq!(coordinator.authenticate_owner(Some(&owner)), Ok(()));
-    coordinator.set_manifest(Some(&owner), &text).await.unwrap();
+    coordinator.set_manifest(Some(&owner), &text, Vec::new()).await.unwrap();
     assert_eq!(coordinator.status().code, 3);
 }
 
@@ -42,13 +42,13 @@ async fn once_a_manifest_is_set_the_owner_is_nobody() {
     let world = World::new().await;
     let (coordinator, owner) = owned(&world).await;
     let text = bytes(&manifest());
-    coordinator.set_manifest(Some(&owner), &text).await.unwrap();
-    let error = coordinator.set_manifest(Some(&owner), &text).await.unwrap_err();
+    coordinator.set_manifest(Some(&owner), &text, Vec::new()).await.unwrap();
+    let error = coordinator.set_manifest(Some(&owner), &text, Vec::new()).await.unwrap_err();
     assert!(matches!(error, SetManifestError::WrongState));
-    let error = coordinator.set_manifest(None, &text).await.unwrap_err();
+    let error = coordinator.set_manifest(None, &text, Vec::new()).await.unwrap_err();
     assert!(matches!(error, SetManifestError::Unauthorized), "401 comes first");
     assert!(coordinator.authenticate(Some(&owner)).is_err());
-    assert!(coordinator.update_manifest(Some(&owner), &text, Reporting::Full).await.is_err());
+    assert!(coordinator.update_manifest(Some(&owner), &text, Vec::new(), Reporting::Full).await.is_err());
     assert!(coordinator.read_secrets(Some(&owner), &["s".to_owned()]).await.is_err());
     assert!(coordinator.read_audit(Some(&owner), 0, 1).await.is_err());
     assert!(coordinator.cancel_update(Some(&owner)).await.is_err());
@@ -60,11 +60,11 @@ async fn in_recovery_only_the_owner_resets_and_holders_recover_without_her() {
     let test = Locked::new(2, 0).await;
     let (coordinator, owner) = owned(&test.world).await;
     let text = bytes(&manifest());
-    let error = coordinator.set_manifest(None, &text).await.unwrap_err();
+    let error = coordinator.set_manifest(None, &text, Vec::new()).await.unwrap_err();
     assert!(matches!(error, SetManifestError::Unauthorized));
     test.expect_locked();
     assert_eq!(coordinator.recover(test.input("alice")).await.unwrap().remaining, 1);
-    coordinator.set_manifest(Some(&owner), &text).await.unwrap();
+    coordinator.set_manifest(Some(&owner), &text, Vec::new()).await.unwrap();
     assert_eq!(coordinator.status().code, 3);
     let log = test.world.store.snapshot().log_lines(0, 2).unwrap();
     assert!(log[0].contains(r#""update":"Previous state archived","rootFingerprint":""#), "{log:?}");
@@ -82,16 +82,20 @@ async fn a_startup_manifest_is_refused_where_an_owner_is_configured() {
     let text = bytes(&json!(manifest()));
     for state in [2, 3] {
         assert_eq!(coordinator.status().code, state);
-        let error = coordinator.apply_startup_manifest(&text, Some(Box::new(|_| Ok(())))).await.unwrap_err();
+        let error = coordinator
+            .apply_startup_manifest(&text, Vec::new(), Some(Box::new(|_| Ok(()))))
+            .await
+            .unwrap_err();
         assert!(matches!(error, StartupManifestError::Owner));
         assert!(error.to_string().contains("remove the startup manifest"), "{error}");
         if state == 2 {
-            coordinator.set_manifest(Some(&owner), &text).await.unwrap();
+            coordinator.set_manifest(Some(&owner), &text, Vec::new()).await.unwrap();
         }
     }
     let world = World::new().await;
     world.store.locked.store(true, Ordering::SeqCst);
     let (coordinator, _) = owned(&world).await;
-    let error = coordinator.apply_startup_manifest(&text, Some(Box::new(|_| Ok(())))).await.unwrap_err();
+    let error =
+        coordinator.apply_startup_manifest(&text, Vec::new(), Some(Box::new(|_| Ok(())))).await.unwrap_err();
     assert!(matches!(error, StartupManifestError::Owner));
 }

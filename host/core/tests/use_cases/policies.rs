@@ -99,7 +99,7 @@ async fn validators_see_the_normalised_manifest() {
     let world = World::new().await;
     let coordinator = world.start().await;
     let text = String::from_utf8(bytes(&manifest())).unwrap().replace("\"Packages\"", "\"packages\"");
-    coordinator.set_manifest(None, text.as_bytes()).await.unwrap();
+    coordinator.set_manifest(None, text.as_bytes(), Vec::new()).await.unwrap();
     let proposals = world.policies.proposals.lock().unwrap();
     let [proposal] = proposals.as_slice() else { panic!("asked once") };
     let seen: serde_json::Value = serde_json::from_str(&proposal.manifest).unwrap();
@@ -116,7 +116,7 @@ async fn validators_see_the_normalised_manifest() {
 async fn validators_are_not_asked_about_what_is_no_manifest_or_comes_too_late() {
     let world = World::new().await;
     let coordinator = world.start().await;
-    coordinator.set_manifest(None, b"{").await.unwrap_err();
+    coordinator.set_manifest(None, b"{", Vec::new()).await.unwrap_err();
     assert!(world.policies.proposals.lock().unwrap().is_empty());
     common::set(&coordinator, &manifest()).await;
     common::refusal(&coordinator, &manifest()).await;

@@ -42,13 +42,13 @@ async fn a_caller_who_goes_away_does_not_make_room_for_a_second_manifest() {
     *gate.go_on.lock().unwrap() = Some(waiting);
 
     let manifest = bytes(&manifest());
-    let mut first = Box::pin(coordinator.set_manifest(None, &manifest));
+    let mut first = Box::pin(coordinator.set_manifest(None, &manifest, Vec::new()));
     while gate.entered.load(Ordering::SeqCst) == 0 {
         assert!(poll_once(&mut first).await.is_none());
         tokio::task::yield_now().await;
     }
     drop(first);
-    let mut second = Box::pin(coordinator.set_manifest(None, &manifest));
+    let mut second = Box::pin(coordinator.set_manifest(None, &manifest, Vec::new()));
     assert!(poll_once(&mut second).await.is_none());
     assert_eq!(proposals(), 1, "the second manifest waits for the first one's work");
 

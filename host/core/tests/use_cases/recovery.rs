@@ -138,7 +138,7 @@ async fn a_caller_who_goes_away_while_a_new_manifest_is_set_leaves_no_recovery_b
     let permit = store.may_adopt.acquire().await.unwrap();
     let manifest = bytes(&manifest());
     tokio::select! {
-        _ = test.coordinator.set_manifest(None, &manifest) => panic!("nobody may learn of it yet"),
+        _ = test.coordinator.set_manifest(None, &manifest, Vec::new()) => panic!("nobody may learn of it yet"),
         () = store.adopting.notified() => {}
     }
     drop(permit);
@@ -171,7 +171,8 @@ async fn after_an_update_the_new_recovery_keys_open_the_state_and_the_old_ones_d
     let world = World::on(folder.path(), 1).await;
     let coordinator = world.start().await;
     let old_secrets = decrypted(&old, &common::set(&coordinator, &first).await.recovery_secrets);
-    let updated = coordinator.update_manifest(Some(&user), &bytes(&second), Reporting::Full).await.unwrap();
+    let updated =
+        coordinator.update_manifest(Some(&user), &bytes(&second), Vec::new(), Reporting::Full).await.unwrap();
     let new_secrets = decrypted(&new, &updated.recovery_secrets.unwrap());
     let before = root(&coordinator);
     drop((world, coordinator));

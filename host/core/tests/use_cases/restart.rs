@@ -30,7 +30,7 @@ async fn a_restart_finds_the_same_certificates_manifest_log_and_secrets() {
     let (world, before) = World::with(&manifest).await;
     let activation = common::activate(&before).await;
 
-    let settings = Settings { dns_names: vec!["renamed.example".to_owned()], owner: None };
+    let settings = Settings { dns_names: vec!["renamed.example".to_owned()], ..Settings::default() };
     let after = Coordinator::start(world.ports(), settings).await.unwrap();
     assert_eq!(presented(&after), presented(&before));
     assert_eq!(after.manifest().unwrap(), before.manifest().unwrap());

@@ -16,7 +16,7 @@ use crate::common::{self, INTERNAL, RecoveryKey, World, bytes, manifest};
 #[tokio::test]
 async fn a_manifest_is_set_once() {
     let (_world, coordinator) = World::with(&manifest()).await;
-    let error = coordinator.set_manifest(None, &bytes(&manifest())).await.unwrap_err();
+    let error = coordinator.set_manifest(None, &bytes(&manifest()), Vec::new()).await.unwrap_err();
     assert!(matches!(error, SetManifestError::WrongState));
     assert_eq!(common::message(&error), "server is not in expected state");
 }
@@ -28,7 +28,7 @@ async fn the_manifest_is_read_back_as_it_was_uploaded() {
     let coordinator = world.start().await;
     assert!(coordinator.manifest().unwrap().is_none());
     let text = [b" \n", bytes(&manifest()).as_slice(), b"\n"].concat();
-    coordinator.set_manifest(None, &text).await.unwrap();
+    coordinator.set_manifest(None, &text, Vec::new()).await.unwrap();
     let answer = coordinator.manifest().unwrap().unwrap();
     assert_eq!(answer.manifest, text);
     assert_eq!(answer.fingerprint, hex::encode(Sha256::digest(&text)));
@@ -81,7 +81,7 @@ async fn what_is_no_manifest_is_refused_with_its_place() {
     let world = World::new().await;
     let coordinator = world.start().await;
     for text in ["", "{", "[]", r#"{"Packages": 1}"#] {
-        let error = coordinator.set_manifest(None, text.as_bytes()).await.unwrap_err();
+        let error = coordinator.set_manifest(None, text.as_bytes(), Vec::new()).await.unwrap_err();
         let text = common::message(&error);
         assert!(text.starts_with("unmarshaling manifest: "), "{text}");
     }
@@ -168,7 +168,7 @@ async fn of_two_manifests_set_at_once_exactly_one_wins() {
     other["Marbles"]["other"] = json!({ "Package": "app" });
     let tasks = [bytes(&manifest()), bytes(&other)].map(|text| {
         let coordinator = Arc::clone(&coordinator);
-        tokio::spawn(async move { (coordinator.set_manifest(None, &text).await, text) })
+        tokio::spawn(async move { (coordinator.set_manifest(None, &text, Vec::new()).await, text) })
     });
     let mut winners = Vec::new();
     for task in tasks {

@@ -100,7 +100,11 @@ async fn whoever_lacks_the_permission_on_one_package_changes_none() {
 async fn a_stranger_is_told_nothing() {
     let test = Updating::alone(&manifest()).await;
     for peer in [None, Some(b"stranger".as_slice())] {
-        let error = test.coordinator.update_manifest(peer, b"no JSON", Reporting::Full).await.unwrap_err();
+        let error = test
+            .coordinator
+            .update_manifest(peer, b"no JSON", Vec::new(), Reporting::Full)
+            .await
+            .unwrap_err();
         assert!(matches!(error, UpdateManifestError::Unauthorized));
     }
 }

@@ -379,7 +379,9 @@ async fn version_1_starts_no_update_whose_missing_acknowledgements_it_cannot_rep
     let new = new_argument(&test);
     let before = test.world.revision();
     let start = async |user: &str, manifest: &Value| {
-        test.coordinator.update_manifest(test.peer(user), &bytes(manifest), Reporting::SuccessOnly).await
+        test.coordinator
+            .update_manifest(test.peer(user), &bytes(manifest), Vec::new(), Reporting::SuccessOnly)
+            .await
     };
     let error = start("alice", &new).await.unwrap_err();
     assert!(matches!(&error, UpdateManifestError::NeedsVersion2(text) if text.contains("/api/v2/update")));

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use carrara_core::Coordinator;
 use carrara_core::error::{PendingUpdateError, UpdateManifestError};
 use carrara_core::outcome::{Reporting, SecretUpload};
-use carrara_core::ports::{Policies, PolicyDecision, PolicyFailure, RenderFailure, SecretCatalog};
+use carrara_core::ports::{OneSet, Policies, PolicyDecision, PolicyFailure, RenderFailure, SecretCatalog};
 use carrara_types::decision::{
     AdmissionRequest, AuthorizationRequest, Chunk, Context, Finding, Proposal, Template,
 };
@@ -152,7 +152,7 @@ async fn updated_beside_uploads(uploads: usize) -> (common::World, Arc<Coordinat
         peer: alice.clone(),
     });
     let mut ports = world.ports();
-    ports.policies = policies.clone();
+    ports.policies = Arc::new(OneSet(policies.clone()));
     let coordinator = Arc::new(Coordinator::start(ports, settings()).await.unwrap());
     assert!(policies.coordinator.set(Arc::clone(&coordinator)).is_ok());
 
@@ -173,7 +173,7 @@ async fn updated_beside_uploads(uploads: usize) -> (common::World, Arc<Coordinat
     new["Marbles"]["web"]["Parameters"]["Argv"] = json!(["./new"]);
 
     policies.armed.store(uploads, Ordering::SeqCst);
-    coordinator.update_manifest(Some(&alice), &bytes(&new), Reporting::Full).await.unwrap();
+    coordinator.update_manifest(Some(&alice), &bytes(&new), Vec::new(), Reporting::Full).await.unwrap();
     policies.armed.store(0, Ordering::SeqCst);
     (world, coordinator)
 }

@@ -86,7 +86,8 @@ async fn version_1_changes_no_recovery_keys() {
     let test = world(&[("alice", &old)], 1).await;
     let changed = bytes(&test.changed(|manifest| with_keys(manifest, &[("alice", &new)], 0)));
     let before = test.world.revision();
-    let update = test.coordinator.update_manifest(test.peer("alice"), &changed, Reporting::SuccessOnly);
+    let update =
+        test.coordinator.update_manifest(test.peer("alice"), &changed, Vec::new(), Reporting::SuccessOnly);
     let error = update.await.unwrap_err();
     assert!(matches!(&error, UpdateManifestError::NeedsVersion2(text) if text.contains("/api/v2/update")));
     assert_eq!(test.world.revision(), before);

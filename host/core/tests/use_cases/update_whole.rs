@@ -71,11 +71,12 @@ async fn users_and_roles_are_replaced() {
         users.remove("alice");
         users.insert("frank".to_owned(), json!({ "Certificate": pem, "Roles": ["updater"] }));
     });
-    let early = test.coordinator.update_manifest(Some(&frank), &bytes(&new), Reporting::Full).await;
+    let early =
+        test.coordinator.update_manifest(Some(&frank), &bytes(&new), Vec::new(), Reporting::Full).await;
     assert!(matches!(early.unwrap_err(), UpdateManifestError::Unauthorized));
     test.update("alice", &new).await;
     assert!(matches!(test.try_update("alice", &new).await.unwrap_err(), UpdateManifestError::Unauthorized));
-    test.coordinator.update_manifest(Some(&frank), &bytes(&new), Reporting::Full).await.unwrap();
+    test.coordinator.update_manifest(Some(&frank), &bytes(&new), Vec::new(), Reporting::Full).await.unwrap();
 }
 
 // M-110
@@ -109,7 +110,11 @@ async fn an_update_is_judged_in_the_specified_order() {
     assert_eq!(test.refusal("alice", &invalid).await, invalid_text);
     test.update("alice", &with_argument(&test, "./new")).await;
     assert!(test.refusal("erin", &invalid).await.starts_with("update already in progress."), "pending first");
-    let error = test.coordinator.update_manifest(test.peer("erin"), b"{", Reporting::Full).await.unwrap_err();
+    let error = test
+        .coordinator
+        .update_manifest(test.peer("erin"), b"{", Vec::new(), Reporting::Full)
+        .await
+        .unwrap_err();
     assert!(common::message(&error).starts_with("unmarshaling manifest: unexpected end of JSON input"));
 }
 

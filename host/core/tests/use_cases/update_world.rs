@@ -72,7 +72,7 @@ impl Updating {
         user: &str,
         manifest: &Value,
     ) -> Result<UpdateProgress, UpdateManifestError> {
-        self.coordinator.update_manifest(self.peer(user), &bytes(manifest), Reporting::Full).await
+        self.coordinator.update_manifest(self.peer(user), &bytes(manifest), Vec::new(), Reporting::Full).await
     }
 
     pub async fn update(&self, user: &str, manifest: &Value) -> UpdateProgress {
