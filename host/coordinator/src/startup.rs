@@ -19,7 +19,8 @@ pub(crate) async fn apply(coordinator: &Coordinator, startup: &StartupManifest, 
     let manifest = input::read(&startup.manifest, limit)
         .with_context(|| format!("reading the startup manifest {path}"))?;
     let file = startup.recovery_file.as_deref().map(RecoveryFile::at);
-    let applied = coordinator.apply_startup_manifest(&manifest, file.as_ref().map(RecoveryFile::keep)).await;
+    let keep = file.as_ref().map(RecoveryFile::keep);
+    let applied = coordinator.apply_startup_manifest(&manifest, Vec::new(), keep).await;
     let applied = applied.map_err(|error| refused(error, file.as_ref()));
     let Some(set) = applied.with_context(|| format!("applying the startup manifest {path}"))? else {
         info!(%path, "the startup manifest is in force already");

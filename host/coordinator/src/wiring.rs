@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use carrara_attest::{Attestation, Expected};
 use carrara_core::ports::{Clock, Entropy, Evidence, EvidenceError, KeyPolicy, Sealing, SealingKind};
-use carrara_core::{Coordinator, Ports, Settings};
+use carrara_core::{Coordinator, DecisionRing, Ports, Settings};
 use carrara_server::{Build, Metrics};
 use carrara_store::{Backend, Options};
 use carrara_types::claims::Claims;
 use carrara_types::secret::SecretBytes;
-use carrara_wasm::PolicyHost;
+use carrara_wasm::Engine;
 use time::OffsetDateTime;
 
 use crate::config::Config;
@@ -41,12 +41,16 @@ pub(crate) async fn start(config: &Config) -> Result<(Coordinator, Metrics)> {
     let backend = Backend::Redb { dir: config.seal_dir.clone(), cache_bytes: STORE_CACHE_BYTES };
     let options = Options { backend, sealing: tee.clone(), entropy: entropy.clone() };
     let store = carrara_store::open(options).await.context("opening the state")?;
-    let policies = Arc::new(PolicyHost::builtin().context("loading the built-in policies")?);
     let clock = Arc::new(SystemClock);
     let metrics = Metrics::new(BUILD, clock.clone())?;
-    let (store, policies) = (metrics.count_store(store), metrics.count_policies(policies));
-    let ports = Ports { store, evidence: tee, policies, clock, entropy };
-    let settings = Settings { dns_names: config.dns_names.clone(), owner: config.owner.clone() };
+    let store = metrics.count_store(store);
+    let decisions = Arc::new(DecisionRing::default());
+    let observer = metrics.count_policies(decisions.clone());
+    let policies = Engine::start(config.policies.engine, observer, clock.clone());
+    let policies = Arc::new(policies.context("loading the built-in policies")?);
+    let ports = Ports { store, evidence: tee, policies, decisions, clock, entropy };
+    let (dns_names, owner) = (config.dns_names.clone(), config.owner.clone());
+    let settings = Settings { dns_names, owner, uploads: config.policies.uploads };
     let coordinator = Coordinator::start(ports, settings).await.context("starting the coordinator")?;
     Ok((coordinator, metrics))
 }

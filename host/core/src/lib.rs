@@ -43,6 +43,7 @@ mod pem_text;
 mod pending;
 mod pending_update;
 mod phase;
+mod policies_in_force;
 pub mod ports;
 mod read_secrets;
 mod records;

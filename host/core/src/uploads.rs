@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 use crate::ports::ComponentInfo;
 
 /// How much is kept of what nobody uses yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UploadLimits {
     /// Bytes of one component: those of Python bring their interpreter, which has 15 to 20 MiB.
     pub component_bytes: usize,

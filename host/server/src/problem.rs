@@ -6,8 +6,9 @@ use std::error::Error;
 
 use carrara_core::error::{
     BackupError, CounterError, FeatureError, LogHeadError, ManifestReadError, PendingUpdateError, QuoteError,
-    ReadAuditError, ReadLogError, ReadSecretsError, RecoverError, RecoveryPublicKeyError, SetManifestError,
-    SignQuoteError, Unauthorized, UpdateManifestError, WriteSecretsError, public_message,
+    ReadAuditError, ReadDecisionsError, ReadLogError, ReadSecretsError, RecoverError, RecoveryPublicKeyError,
+    SetManifestError, SignQuoteError, Unauthorized, UpdateManifestError, UploadPolicyError,
+    WriteSecretsError, public_message,
 };
 use carrara_core::ports::{FailureKind, PolicyFailure};
 use http::StatusCode;
@@ -67,6 +68,14 @@ pub(crate) enum Failure {
     Backup(BackupError),
     /// Enough are being made.
     BackupsFull,
+    /// A policy's component.
+    UploadPolicy(UploadPolicyError),
+    /// No component has this digest.
+    NoComponent,
+    /// What policies decided.
+    Decisions(ReadDecisionsError),
+    /// A manifest of more than this many bytes.
+    ManifestTooLarge(usize),
     /// R-40..R-44.
     Recover(RecoverError),
     /// the header.
@@ -163,6 +172,8 @@ fn undecided(failure: &Failure) -> Option<&PolicyFailure> {
         | Failure::Update(UpdateManifestError::Policy(failure))
         | Failure::Pending(PendingUpdateError::Policy(failure))
         | Failure::Audit(ReadAuditError::Policy(failure))
+        | Failure::UploadPolicy(UploadPolicyError::Policy(failure))
+        | Failure::Decisions(ReadDecisionsError::Policy(failure))
         | Failure::Backup(BackupError::Policy(failure)) => Some(failure),
         _ => None,
     }
@@ -195,11 +206,14 @@ fn classify(version: Version, failure: &Failure) -> (StatusCode, Kind) {
         | Failure::Pending(PendingUpdateError::Unauthorized)
         | Failure::Counter(CounterError::Unauthorized(_))
         | Failure::Audit(ReadAuditError::Unauthorized)
+        | Failure::UploadPolicy(UploadPolicyError::Unauthorized)
+        | Failure::Decisions(ReadDecisionsError::Unauthorized)
         | Failure::Backup(BackupError::Unauthorized) => unauthorized,
         Failure::WriteSecrets(WriteSecretsError::Busy)
         | Failure::Update(UpdateManifestError::Busy)
         | Failure::Pending(PendingUpdateError::Busy)
         | Failure::Counter(CounterError::Busy)
+        | Failure::UploadPolicy(UploadPolicyError::Busy)
         | Failure::LogHead(LogHeadError::WrongState) => busy,
         Failure::SetManifest(_) | Failure::Secrets(_) | Failure::WriteSecrets(_) | Failure::Update(_) => {
             refused
@@ -223,6 +237,17 @@ fn classify(version: Version, failure: &Failure) -> (StatusCode, Kind) {
         Failure::Backup(BackupError::NotKept) => (StatusCode::CONFLICT, fail),
         Failure::Backup(BackupError::Store(_)) => internal,
         Failure::BackupsFull => busy,
+        Failure::UploadPolicy(UploadPolicyError::Refused(_)) => bad_request,
+        Failure::UploadPolicy(UploadPolicyError::TooLarge { .. }) | Failure::ManifestTooLarge(_) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, Kind::Error)
+        }
+        Failure::UploadPolicy(UploadPolicyError::Denied(_) | UploadPolicyError::Policy(_))
+        | Failure::Decisions(ReadDecisionsError::Denied(_) | ReadDecisionsError::Policy(_)) => {
+            (StatusCode::FORBIDDEN, fail)
+        }
+        Failure::UploadPolicy(UploadPolicyError::Ended | UploadPolicyError::Store(_))
+        | Failure::Decisions(ReadDecisionsError::Store(_)) => internal,
+        Failure::NoComponent => (StatusCode::NOT_FOUND, Kind::Error),
         Failure::Recover(RecoverError::Unsigned) => (StatusCode::GONE, Kind::Error),
         Failure::Recover(RecoverError::SignatureMissing) => bad_request,
         Failure::Recover(RecoverError::Decrypt(_)) if version == Version::V2 => bad_request,
@@ -265,6 +290,10 @@ fn message(version: Version, failure: &Failure) -> String {
         Failure::Audit(error) => public_message(error),
         Failure::Backup(error) => public_message(error),
         Failure::BackupsFull => "another backup is being made; try again when it is done".to_owned(),
+        Failure::UploadPolicy(error) => public_message(error),
+        Failure::Decisions(error) => public_message(error),
+        Failure::NoComponent => "the coordinator has no component of this digest".to_owned(),
+        Failure::ManifestTooLarge(limit) => format!("the manifest is longer than the limit of {limit} bytes"),
         Failure::Recover(RecoverError::Unsigned) => RECOVER_V1_IS_GONE.to_owned(),
         Failure::Recover(error) => public_message(error),
         Failure::RecoverySignature => {
@@ -301,6 +330,7 @@ fn cause(failure: &Failure) -> Option<String> {
         Failure::Update(error) => error.internal(),
         Failure::NoUpdate(error) | Failure::Pending(error) => error.internal(),
         Failure::Recover(error) => error.internal(),
+        Failure::UploadPolicy(error) => error.internal(),
         Failure::Feature(FeatureError::Store(error))
         | Failure::Manifest(ManifestReadError::Store(error))
         | Failure::Secrets(ReadSecretsError::Store(error))
@@ -308,9 +338,11 @@ fn cause(failure: &Failure) -> Option<String> {
         | Failure::Counter(CounterError::Store(error))
         | Failure::LogHead(LogHeadError::Store(error))
         | Failure::Audit(ReadAuditError::Store(error))
+        | Failure::Decisions(ReadDecisionsError::Store(error))
         | Failure::Backup(BackupError::Store(error)) => Some(public_message(error as &dyn Error)),
         Failure::Secrets(ReadSecretsError::Policy(failure))
         | Failure::Audit(ReadAuditError::Policy(failure))
+        | Failure::Decisions(ReadDecisionsError::Policy(failure))
         | Failure::Backup(BackupError::Policy(failure)) => Some(failure.internal()),
         Failure::Quote(QuoteError::Issue(error)) => Some(error.to_string()),
         Failure::SignQuote(error @ SignQuoteError::Sign(_)) => Some(public_message(error)),

@@ -2,6 +2,7 @@
 
 pub(crate) mod world;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,15 +10,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use carrara_core::outcome::TlsIdentity;
 use carrara_core::ports::{
-    Backup, Batch, Candidate, Clock, CommitError, Committed, Entropy, Evidence, EvidenceError, Found,
-    NewState, Policies, PolicyDecision, PolicyFailure, RenderFailure, SealMode, SecretCatalog, Snapshot,
-    Store, StoreError,
+    Backup, Batch, BuiltIn, Candidate, Clock, CommitError, Committed, ComponentInfo, ComponentRefused,
+    Components, Entropy, Evidence, EvidenceError, Found, NewState, Policies, PolicyDecision, PolicyEngine,
+    PolicyFailure, RenderFailure, SealMode, SecretCatalog, Snapshot, Store, StoreError,
 };
 use carrara_core::{Coordinator, Ports, Settings};
 use carrara_types::claims::Claims;
 use carrara_types::decision::{
     AdmissionRequest, AuthorizationRequest, Chunk, Context, Finding, Proposal, Template,
 };
+use carrara_types::policy::PolicyEntry;
 use carrara_types::secret::SecretBytes;
 use http_body_util::{BodyExt as _, Full};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -39,10 +41,11 @@ pub(crate) async fn coordinator() -> Arc<Coordinator> {
         store: nothing.clone(),
         evidence: nothing.clone(),
         policies: nothing.clone(),
+        decisions: Arc::default(),
         clock: nothing.clone(),
         entropy: nothing,
     };
-    let settings = Settings { dns_names: vec!["localhost".to_owned()], owner: None };
+    let settings = Settings { dns_names: vec!["localhost".to_owned()], ..Settings::default() };
     Arc::new(Coordinator::start(ports, settings).await.unwrap())
 }
 
@@ -179,6 +182,20 @@ impl Policies for Nothing {
         _secrets: Arc<dyn SecretCatalog>,
     ) -> Result<Vec<Vec<Chunk>>, RenderFailure> {
         Err(RenderFailure::UnknownRenderer(renderer.to_owned()))
+    }
+}
+
+impl PolicyEngine for Nothing {
+    fn built_in(&self) -> Vec<BuiltIn> {
+        Vec::new()
+    }
+
+    fn inspect(&self, _: &[u8]) -> Result<ComponentInfo, ComponentRefused> {
+        Err(ComponentRefused("there are no policies".to_owned()))
+    }
+
+    fn set(&self, _: &BTreeMap<String, PolicyEntry>, _: Arc<dyn Components>) -> Arc<dyn Policies> {
+        Arc::new(Self)
     }
 }
 

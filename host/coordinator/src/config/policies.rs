@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
+use carrara_core::UploadLimits;
 use carrara_wasm::EngineLimits;
 use clap::Args;
 use serde::Deserialize;
@@ -21,6 +22,8 @@ struct PolicyOption {
 pub(crate) struct PolicyLimits {
     /// Of calls.
     pub(crate) engine: EngineLimits,
+    /// Of components that no manifest names yet.
+    pub(crate) uploads: UploadLimits,
 }
 
 /// One line per option: its field, its variable, its range, its unit, and what it sets.
@@ -100,6 +103,15 @@ options! {
     /// Questions that wait for shadow policies [EDG_COORDINATOR_WAITING_SHADOWS; default 256]
     waiting_shadows "EDG_COORDINATOR_WAITING_SHADOWS" 1..65_536 "NUMBER"
         |limits, value| limits.engine.waiting_shadows = size(value);
+    /// Components that were uploaded and that no manifest names [EDG_COORDINATOR_UPLOADS; default 64]
+    uploads "EDG_COORDINATOR_UPLOADS" 1..1024 "NUMBER"
+        |limits, value| limits.uploads.count = size(value);
+    /// All of them together [EDG_COORDINATOR_UPLOADS_MIB; default 128]
+    uploads_mib "EDG_COORDINATOR_UPLOADS_MIB" 1..16_384 "MIB"
+        |limits, value| limits.uploads.bytes = mib(value);
+    /// How long each of them is kept [EDG_COORDINATOR_UPLOADS_HOURS; default 24]
+    uploads_hours "EDG_COORDINATOR_UPLOADS_HOURS" 1..8760 "HOURS"
+        |limits, value| limits.uploads.kept = time::Duration::hours(i64::try_from(value).unwrap_or(i64::MAX / 3600));
 }
 
 fn size(value: u64) -> usize {

@@ -7,13 +7,14 @@ mod clients;
 mod endpoint;
 mod events;
 mod marbles;
+mod policies;
 mod ports;
 mod pressure;
 
 use std::sync::Arc;
 
 use carrara_core::Coordinator;
-use carrara_core::ports::{Clock, Policies, Store};
+use carrara_core::ports::{Clock, PolicyObserver, Store};
 use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -48,7 +49,7 @@ pub struct Metrics {
     registry: Registry,
     pub(crate) clients: Arc<Clients>,
     pub(crate) marbles: Arc<Marbles>,
-    policies: Arc<ports::PolicyCalls>,
+    policies: Arc<policies::PolicyCalls>,
     commits: Arc<ports::Commits>,
     state: IntGauge,
     audit_waiting: IntGauge,
@@ -81,7 +82,7 @@ impl Metrics {
         Ok(Self {
             clients: Arc::new(Clients::new(&family)?),
             marbles: Arc::new(Marbles::new(&family, clock)?),
-            policies: Arc::new(ports::PolicyCalls::new(&family)?),
+            policies: Arc::new(policies::PolicyCalls::new(&family)?),
             commits: Arc::new(ports::Commits::new(&family)?),
             state: family.gauge("coordinator_state", state)?,
             audit_waiting: family.gauge("coordinator_audit_entries_waiting", waiting)?,
@@ -91,10 +92,10 @@ impl Metrics {
         })
     }
 
-    /// The same policies, with their calls counted.
+    /// Counts the calls of policies; their decisions go on to `decisions`.
     #[must_use]
-    pub fn count_policies(&self, policies: Arc<dyn Policies>) -> Arc<dyn Policies> {
-        Arc::new(ports::CountedPolicies { policies, calls: Arc::clone(&self.policies) })
+    pub fn count_policies(&self, decisions: Arc<dyn PolicyObserver>) -> Arc<dyn PolicyObserver> {
+        Arc::new(policies::Counting { calls: Arc::clone(&self.policies), decisions })
     }
 
     /// The same store, with its commits counted.
@@ -105,6 +106,7 @@ impl Metrics {
 
     /// Prometheus' text format, version 0.0.4.
     fn text(&self, coordinator: &Coordinator) -> Result<String, EncodeError> {
+        self.policies.keep(&coordinator.policies_in_force());
         self.state.set(i64::from(coordinator.status().code));
         self.audit_waiting.set(i64::try_from(coordinator.audit_entries_waiting()).unwrap_or(i64::MAX));
         Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)

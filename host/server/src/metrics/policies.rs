@@ -20,11 +20,8 @@ const OTHERS: &str = "(others)";
 /// A call of a built-in policy takes from 40 us to some ms; the longest limit is 10 s.
 const CALL_SECONDS: [f64; 8] = [0.000_1, 0.000_5, 0.002_5, 0.01, 0.05, 0.25, 1.0, 5.0];
 
-const OUTCOMES: [(CallOutcome, &str); 3] = [
-    (CallOutcome::Allowed, "allowed"),
-    (CallOutcome::Refused, "refused"),
-    (CallOutcome::Failed, "failed"),
-];
+const OUTCOMES: [(CallOutcome, &str); 3] =
+    [(CallOutcome::Allowed, "allowed"), (CallOutcome::Refused, "refused"), (CallOutcome::Failed, "failed")];
 
 /// Where policy calls are counted.
 pub(crate) struct PolicyCalls {
@@ -52,7 +49,8 @@ impl PolicyCalls {
         let labels = ["policy", "world", "mode"];
         let [policy, world, mode] = labels;
         let help = "Calls of a policy; refused: it denied or found errors, failed: it could not decide.";
-        let calls = family.counters("coordinator_policy_calls_total", help, &[policy, world, mode, "outcome"])?;
+        let calls =
+            family.counters("coordinator_policy_calls_total", help, &[policy, world, mode, "outcome"])?;
         let help = "Fuel that a policy used, about one per instruction.";
         let fuel = family.counters("coordinator_policy_fuel_total", help, &labels)?;
         let (name, help) = ("coordinator_policy_call_duration_seconds", "Time until a policy answered.");
@@ -94,7 +92,13 @@ impl PolicyCalls {
     }
 
     /// The policy's series, or those of all that are too many.
-    fn series(&self, known: &mut HashMap<String, Vec<Series>>, name: &str, world: World, mode: Mode) -> Series {
+    fn series(
+        &self,
+        known: &mut HashMap<String, Vec<Series>>,
+        name: &str,
+        world: World,
+        mode: Mode,
+    ) -> Series {
         if let Some(series) = find(known, name, world, mode) {
             return series.clone();
         }
@@ -134,7 +138,12 @@ impl PolicyCalls {
     }
 }
 
-fn find<'a>(known: &'a HashMap<String, Vec<Series>>, name: &str, world: World, mode: Mode) -> Option<&'a Series> {
+fn find<'a>(
+    known: &'a HashMap<String, Vec<Series>>,
+    name: &str,
+    world: World,
+    mode: Mode,
+) -> Option<&'a Series> {
     known.get(name)?.iter().find(|series| series.world == world && series.mode == mode)
 }
 
@@ -222,7 +231,8 @@ mod tests {
         counted.call("rooms", Mode::Enforce, CallOutcome::Refused);
         counted.call("rooms", Mode::Enforce, CallOutcome::Refused);
         counted.call("rooms", Mode::Shadow, CallOutcome::Failed);
-        let text = counted.text(&[("rooms", Mode::Enforce), ("rooms", Mode::Shadow), ("idle", Mode::Enforce)]);
+        let text =
+            counted.text(&[("rooms", Mode::Enforce), ("rooms", Mode::Shadow), ("idle", Mode::Enforce)]);
         for (policy, mode, outcome, value) in [
             ("rooms", "enforce", "allowed", "1"),
             ("rooms", "enforce", "refused", "2"),

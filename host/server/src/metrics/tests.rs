@@ -150,10 +150,6 @@ async fn the_state_the_version_and_the_port_s_own_counters_are_there() {
     assert_eq!(sample(&text, "promhttp_metric_handler_requests_in_flight"), "0");
     assert_eq!(sample(&text, "coordinator_commit_queue_depth"), "0");
     assert_eq!(sample(&text, "coordinator_audit_entries_waiting"), "0");
-    assert_eq!(
-        sample(&text, "coordinator_policy_calls_total{outcome=\"failed\",world=\"role-authorization\"}"),
-        "0"
-    );
 }
 
 struct Listening {
@@ -256,53 +252,15 @@ async fn with_all_places_taken_a_scrape_is_answered_and_the_oldest_connection_cl
     assert!(silent.unwrap().is_empty());
 }
 
-// Policy calls and commits are counted where they pass.
+// Commits are counted where they pass.
 #[tokio::test]
-async fn the_ports_give_the_same_answers_and_count_them() {
+async fn the_store_gives_the_same_answers_and_counts_them() {
     use carrara_core::ports::{Batch, CommitError};
     let (metrics, coordinator) = (metrics(), coordinator().await);
-    let nothing = crate::testing::nothing();
-    let (policies, store) = (metrics.count_policies(nothing.clone()), metrics.count_store(nothing));
-    assert_eq!(policies.renderers(), ["go-template"]);
-    assert!(policies.validate(proposal()).await.unwrap().is_empty());
-    let rendered = policies.render("x", Default::default(), Vec::new(), Arc::new(NoSecrets)).await;
-    assert!(rendered.is_err());
+    let store = metrics.count_store(crate::testing::nothing());
     assert!(matches!(store.commit(Batch::default()).await, Err(CommitError::Store(_))));
     let text = metrics.text(&coordinator).unwrap();
-    let calls = |world: &str, outcome: &str| {
-        sample(&text, &format!("coordinator_policy_calls_total{{outcome=\"{outcome}\",world=\"{world}\"}}"))
-    };
-    assert_eq!(calls("manifest-validation", "allowed"), "1");
-    assert_eq!(calls("secret-rendering", "refused"), "1");
     assert_eq!(sample(&text, "coordinator_commits_total{outcome=\"failed\"}"), "1");
     assert_eq!(sample(&text, "coordinator_commit_duration_seconds_count"), "1");
     assert_eq!(sample(&text, "coordinator_commit_queue_depth"), "0");
-}
-
-struct NoSecrets;
-
-impl carrara_core::ports::SecretCatalog for NoSecrets {
-    fn names(&self, _: carrara_types::decision::Scope) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn lookup(
-        &self,
-        _: carrara_types::decision::Scope,
-        _: &str,
-    ) -> Option<carrara_types::decision::SecretInfo> {
-        None
-    }
-}
-
-fn proposal() -> carrara_types::decision::Proposal {
-    carrara_types::decision::Proposal {
-        context: Default::default(),
-        change: carrara_types::decision::Change::Initial,
-        manifest: String::new(),
-        manifest_sha256: [0; 32],
-        current: None,
-        current_versions: Vec::new(),
-        proposer: None,
-    }
 }

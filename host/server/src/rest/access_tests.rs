@@ -4,10 +4,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::openapi::tests::{assert_described, document};
 use super::routes::ROUTES;
-use crate::testing::world::{Caller, World};
+use crate::testing::world::{COMPONENT, Caller, World};
 
 /// Endpoint, then the status for nobody, a stranger's certificate, a user without roles, an activated Marble, and a user
 /// with every permission. The manifest is set; of update-manifest and update-cancel an update is pending.
@@ -41,6 +42,10 @@ const ACCESS: &[(&str, [u16; 5])] = &[
     ("POST /recover", [410; 5]),
     ("POST /api/v2/recover", [500; 5]),
     ("GET /api/v2/recover/public-key", [500; 5]),
+    ("GET /api/v2/policies", [200; 5]),
+    ("GET /api/v2/policies/{digest}", [200; 5]),
+    ("POST /api/v2/policies", [401, 401, 403, 401, 200]),
+    ("GET /api/v2/decisions?after=0&limit=5&verdict=deny", [401, 401, 403, 401, 200]),
     ("GET /api/v2/audit?from=0&limit=5", [401, 401, 403, 401, 200]),
     ("GET /api/v2/backup", [401, 401, 403, 401, 200]),
     ("GET /api/v2/openapi.json", [200; 5]),
@@ -78,9 +83,15 @@ fn body(world: &World, path: &str) -> Vec<u8> {
         }
         "/api/v2/sign-quote" => json!({ "sgxQuote": "AQID" }),
         "/api/v2/monotonic-counter" => json!({ "name": "n", "value": 3 }),
+        "/api/v2/policies" => return COMPONENT.to_vec(),
         _ => return Vec::new(),
     };
     serde_json::to_vec(&body).unwrap()
+}
+
+/// The digest of the policy that is built in here.
+fn rbac() -> String {
+    carrara_types::policy::Digest(Sha256::digest(b"rbac").into()).to_string()
 }
 
 async fn start_update(world: &World) {
@@ -101,7 +112,8 @@ async fn who_may_do_what_is_this_and_every_answer_is_described() {
         }
         let mut statuses = Vec::new();
         for caller in CALLERS {
-            let answer = world.ask(caller, method, uri, body(&world, path)).await;
+            let answer =
+                world.ask(caller, method, &uri.replace("{digest}", &rbac()), body(&world, path)).await;
             statuses.push(answer.status().as_u16());
             assert_described(&document, method, path, answer).await;
         }
@@ -140,6 +152,33 @@ async fn who_is_not_the_owner_is_refused_before_the_body_is_read() {
         }
     }
     assert_eq!(world.coordinator.status().code, 2);
+}
+
+// A decision is told as it was recorded, and as the document says.
+#[tokio::test]
+async fn decisions_are_read_by_who_may_and_narrowed() {
+    let world = World::new().await;
+    for policy in ["rooms", "hours"] {
+        let record = format!(
+            r#"{{"sequence":0,"time-ms":5,"revision":1,"world":"role-authorization","policy":"{policy}","digest":"{0}",
+            "mode":"shadow","settings":"{0}","request":{{"authorization":{{"action":"ReadSecret"}}}},
+            "answer":{{"decision":{{"deny":{{"message":"not now"}}}}}},"fuel":7,"duration-us":3}}"#,
+            rbac()
+        );
+        world.decisions.record(serde_json::from_str(&record).unwrap());
+    }
+    let read = async |query: &str| {
+        let answer = world.ask(Caller::Admin, "GET", &format!("/api/v2/decisions{query}"), "").await;
+        let text = assert_described(&document(), "GET", "/api/v2/decisions", answer).await;
+        serde_json::from_str::<Value>(&text).unwrap()["data"].clone()
+    };
+    let all = read("").await;
+    assert_eq!((&all["first"], &all["next"], &all["last"]), (&json!(1), &json!(2), &json!(2)));
+    assert_eq!(all["records"][0]["answer"]["decision"]["deny"]["message"], "not now");
+    let narrowed = read("?after=0&limit=1&policy=hours&verdict=deny").await;
+    assert_eq!(narrowed["records"][0]["sequence"], 2);
+    assert_eq!(read("?verdict=allow").await["records"], json!([]));
+    assert_eq!(read("?after=2").await["records"], json!([]));
 }
 
 #[test]

@@ -18,6 +18,13 @@ pub(crate) struct Body {
     _upload: Upload,
 }
 
+impl Body {
+    /// The bytes, for what is no secret. They count as long as this value lives.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
 impl std::ops::Deref for Body {
     type Target = [u8];
 

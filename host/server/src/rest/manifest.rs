@@ -8,9 +8,11 @@ use carrara_core::outcome::{ManifestAnswer, ManifestSet};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::body::Body;
 use super::findings::{RecoverySecrets, Warning, log_refusal, log_warnings, recovery_secrets, warnings};
 use super::{Call, Response, Version, enveloped, json_response, success};
 use crate::json::{self, body::Fields};
+use crate::limits::POLICIES_ALONG;
 use crate::problem::Failure;
 
 #[derive(Serialize)]
@@ -84,18 +86,42 @@ pub(super) async fn set(call: &mut Call) -> Result<Response, Failure> {
     match call.version {
         Version::V1 => {
             let body = call.body(call.api.limits.manifest_bytes).await?;
-            let set = call.api.coordinator.set_manifest(call.peer.der(), &body).await.map_err(refused)?;
+            let set = call.api.coordinator.set_manifest(call.peer.der(), &body, Vec::new()).await;
+            let set = set.map_err(refused)?;
             log_warnings(&set.warnings);
             success((!set.recovery_secrets.is_empty()).then(|| Set { warnings: Vec::new(), ..answer(set) }))
         }
         Version::V2 => {
-            let body = call.body(call.api.limits.manifest_json_bytes()).await?;
-            let manifest = manifest_field(&body)?;
-            let set = call.api.coordinator.set_manifest(call.peer.der(), &manifest).await.map_err(refused)?;
+            let Proposed { manifest, policies, _body } = proposed(call).await?;
+            let set = call.api.coordinator.set_manifest(call.peer.der(), &manifest, policies).await;
+            let set = set.map_err(refused)?;
             log_warnings(&set.warnings);
             success(answer(set))
         }
     }
+}
+
+/// A manifest with the components of policies that came along.
+pub(super) struct Proposed {
+    pub(super) manifest: Zeroizing<Vec<u8>>,
+    pub(super) policies: Vec<Vec<u8>>,
+    /// Its text is gone; what was made of it counts in its place.
+    pub(super) _body: Body,
+}
+
+/// Reads a v2 body with a manifest and policies.
+pub(super) async fn proposed(call: &mut Call) -> Result<Proposed, Failure> {
+    let mut body = call.body(call.api.limits.manifest_with_policies_bytes()).await?;
+    let text = Zeroizing::new(body.take());
+    let limits = &call.api.limits;
+    let manifest = manifest_field(&text)?;
+    if manifest.len() > limits.manifest_bytes {
+        return Err(Failure::ManifestTooLarge(limits.manifest_bytes));
+    }
+    let policies = Fields::read(&text).and_then(|fields| fields.list_of_bytes("policies", POLICIES_ALONG));
+    let policies = policies.map_err(Failure::Body)?;
+    let policies = policies.into_iter().map(|mut policy| std::mem::take(&mut *policy)).collect();
+    Ok(Proposed { manifest, policies, _body: body })
 }
 
 /// The manifest in a v2 body; empty if it is missing.

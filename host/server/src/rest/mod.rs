@@ -7,12 +7,14 @@ mod audit;
 mod backup;
 mod body;
 mod counter;
+mod decisions;
 mod findings;
 mod log;
 mod long_answers;
 mod manifest;
 mod openapi;
 mod pending;
+mod policies;
 pub(crate) mod query;
 mod quote;
 mod recover;
@@ -42,7 +44,7 @@ use warp::{Filter, Rejection};
 use self::long_answers::LongAnswers;
 use crate::edge::{self, App, Mishap};
 use crate::json;
-use crate::limits::{BACKUPS, LOG_READERS, LOG_READINGS, Limits};
+use crate::limits::{BACKUPS, COMPONENT_READERS, COMPONENT_READINGS, LOG_READERS, LOG_READINGS, Limits};
 use crate::peer::Peer;
 use crate::problem::{Envelope, Failure, problem};
 use crate::uploads::Uploads;
@@ -67,6 +69,10 @@ pub(crate) struct Api {
     log_readings: Semaphore,
     /// Those, and who waits for one.
     log_readers: Semaphore,
+    /// Components of policies being read.
+    component_readings: Semaphore,
+    /// Those, and who waits for one.
+    component_readers: Semaphore,
     /// Backups being made or sent.
     backups: Arc<Semaphore>,
     limits: Limits,
@@ -77,6 +83,8 @@ pub(crate) struct Call {
     pub(crate) api: Arc<Api>,
     pub(crate) version: Version,
     pub(crate) peer: Peer,
+    /// What stands at the path's parameter, as sent; empty where it has none.
+    pub(crate) parameter: String,
     /// As sent, without the question mark.
     pub(crate) query: String,
     /// Of version 1's recover alone.
@@ -96,6 +104,8 @@ pub(crate) fn app(coordinator: Arc<Coordinator>, limits: &Limits) -> App {
     let uploads = Uploads::new(limits);
     let answers = LongAnswers::within(limits.answers_bytes);
     let (log_readings, log_readers) = (Semaphore::new(LOG_READINGS), Semaphore::new(LOG_READERS));
+    let (component_readings, component_readers) =
+        (Semaphore::new(COMPONENT_READINGS), Semaphore::new(COMPONENT_READERS));
     let backups = Arc::new(Semaphore::new(BACKUPS));
     let limits = limits.clone();
     let manifest = manifest::Written::default();
@@ -106,6 +116,8 @@ pub(crate) fn app(coordinator: Arc<Coordinator>, limits: &Limits) -> App {
         manifest,
         log_readings,
         log_readers,
+        component_readings,
+        component_readers,
         backups,
         limits,
     }))
@@ -153,9 +165,10 @@ fn filter(api: &Arc<Api>) -> Endpoint {
             let api = Arc::clone(&api);
             async move {
                 match routes::find(&method, path.as_str()) {
-                    Some(route) => {
-                        let version = route.version;
-                        let mut call = Call { api, version, peer, query, recovery_signature, body };
+                    Some((route, parameter)) => {
+                        let (version, parameter) = (route.version, parameter.to_owned());
+                        let mut call =
+                            Call { api, version, peer, parameter, query, recovery_signature, body };
                         let answer = (route.answer)(&mut call).await;
                         if !answer.as_ref().is_err_and(Failure::is_of_the_body) {
                             read_out(&call.api, &call.peer, &mut call.body).await;

@@ -1,10 +1,11 @@
 //! POST policies, GET policies and GET policies/{digest}: components of policies by their content. Who may read the manifest, that
 //! is everybody, may read the code that rules the coordinator.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use carrara_core::outcome::{PolicyListing, UsedComponent};
+use carrara_core::outcome::PolicyListing;
 use carrara_core::ports::ComponentInfo;
 use carrara_types::policy::{Digest, World};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue};
@@ -35,7 +36,7 @@ struct Component {
     #[serde(skip_serializing_if = "Option::is_none")]
     built_in: Option<String>,
     /// Null where its bytes are not there.
-    size: Option<usize>,
+    size: Option<u64>,
     used_by: Vec<String>,
     pending: Vec<String>,
 }
@@ -49,7 +50,7 @@ pub(super) async fn push(call: &mut Call) -> Result<Response, Failure> {
 }
 
 pub(super) async fn list(call: &mut Call) -> Result<Response, Failure> {
-    let listed = call.api.coordinator.list_policies().await.map_err(Failure::ListPolicies)?;
+    let listed = call.api.coordinator.list_policies().await.map_err(Failure::Manifest)?;
     success(Listed { policies: listed.into_iter().map(component).collect() })
 }
 
@@ -60,8 +61,12 @@ pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
     let api = Arc::clone(&call.api);
     let _reader = api.component_readers.try_acquire().map_err(|_| Failure::AnswersFull)?;
     let _reading = api.component_readings.acquire().await.map_err(|_| Failure::AnswersFull)?;
-    let component = api.coordinator.policy_component(&digest).await.map_err(Failure::PolicyComponent)?;
-    let mut response = Response::new(Bytes::from(component).into());
+    let component = match api.coordinator.policy_component(&digest).await.map_err(Failure::Manifest)? {
+        None => return Err(Failure::NoComponent),
+        Some(Cow::Borrowed(own)) => Bytes::from_static(own),
+        Some(Cow::Owned(bytes)) => Bytes::from(bytes),
+    };
+    let mut response = Response::new(component.into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/wasm"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
@@ -83,4 +88,58 @@ fn names(worlds: &[World]) -> Vec<&'static str> {
 
 fn shown(pushed: &ComponentInfo) -> Pushed {
     Pushed { digest: pushed.digest.to_string(), worlds: names(&pushed.worlds), size: pushed.size }
+}
+
+fn component(listing: PolicyListing) -> Component {
+    let PolicyListing { digest, worlds, built_in, size, used_by, pending } = listing;
+    Component { digest: digest.to_string(), worlds: names(&worlds), built_in, size, used_by, pending }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(value: &impl Serialize) -> String {
+        String::from_utf8(crate::json::to_vec(value, 0).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_component_is_named_by_its_digest_with_or_without_an_escaped_colon() {
+        let hex = "ab".repeat(32);
+        for colon in [":", "%3A", "%3a"] {
+            assert_eq!(digest(&format!("sha256{colon}{hex}")).unwrap(), Digest([0xab; 32]));
+        }
+        for wrong in
+            [hex.clone(), format!("sha256:{}", hex.to_uppercase()), String::new(), "sha256:".to_owned()]
+        {
+            assert!(matches!(digest(&wrong), Err(Failure::Query(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_told_with_its_worlds() {
+        let pushed = ComponentInfo { digest: Digest([0; 32]), worlds: vec![World::MarbleAdmission], size: 5 };
+        let expected = format!(
+            "{{\"digest\":\"sha256:{}\",\"worlds\":[\"marble-admission\"],\"size\":5}}\n",
+            "00".repeat(32)
+        );
+        assert_eq!(text(&shown(&pushed)), expected);
+    }
+
+    #[test]
+    fn a_component_that_is_lost_has_no_size() {
+        let listing = PolicyListing {
+            digest: Digest([0; 32]),
+            worlds: Vec::new(),
+            built_in: None,
+            size: None,
+            used_by: vec!["a".to_owned()],
+            pending: Vec::new(),
+        };
+        let text = text(&component(listing));
+        assert!(
+            text.contains("\"size\":null,\"usedBy\":[\"a\"],\"pending\":[]") && !text.contains("builtIn"),
+            "{text}"
+        );
+    }
 }

@@ -52,7 +52,8 @@ impl Locked {
                 json!(format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n"));
         }
         let manifest = serde_json::to_vec(&manifest).unwrap();
-        let blobs = before.coordinator.set_manifest(None, &manifest).await.unwrap().recovery_secrets;
+        let blobs =
+            before.coordinator.set_manifest(None, &manifest, Vec::new()).await.unwrap().recovery_secrets;
         let holders = keys.into_iter().zip(blobs.values()).map(|(key, blob)| signed(key, blob)).collect();
         let root = root(&before);
         drop(before);

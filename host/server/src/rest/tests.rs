@@ -274,6 +274,8 @@ fn api_with(coordinator: Arc<Coordinator>, uploads: Uploads, answers: usize) -> 
         manifest: manifest::Written::default(),
         log_readings: Semaphore::new(1),
         log_readers: Semaphore::new(LOG_READERS),
+        component_readings: Semaphore::new(1),
+        component_readers: Semaphore::new(1),
         backups: Arc::new(Semaphore::new(1)),
         limits: Limits::default(),
     })

@@ -5,7 +5,7 @@ use carrara_core::outcome::{Reporting, UpdateProgress};
 use serde::Serialize;
 
 use super::findings::{RecoverySecrets, Warning, log_refusal, log_warnings, recovery_secrets, warnings};
-use super::manifest::manifest_field;
+use super::manifest::{Proposed, proposed};
 use super::{Call, Response, Version, success};
 use crate::problem::Failure;
 
@@ -28,11 +28,11 @@ pub(super) async fn start(call: &mut Call) -> Result<Response, Failure> {
     let progress = match version {
         Version::V1 => {
             let body = call.body(call.api.limits.manifest_bytes).await?;
-            update(call, &body, Reporting::SuccessOnly).await?
+            update(call, &body, Vec::new(), Reporting::SuccessOnly).await?
         }
         Version::V2 => {
-            let body = call.body(call.api.limits.manifest_json_bytes()).await?;
-            update(call, &manifest_field(&body)?, Reporting::Full).await?
+            let Proposed { manifest, policies, _body } = proposed(call).await?;
+            update(call, &manifest, policies, Reporting::Full).await?
         }
     };
     log_warnings(&progress.warnings);
@@ -43,8 +43,13 @@ pub(super) async fn start(call: &mut Call) -> Result<Response, Failure> {
     }
 }
 
-async fn update(call: &mut Call, manifest: &[u8], reporting: Reporting) -> Result<UpdateProgress, Failure> {
-    let progress = call.api.coordinator.update_manifest(call.peer.der(), manifest, reporting).await;
+async fn update(
+    call: &mut Call,
+    manifest: &[u8],
+    policies: Vec<Vec<u8>>,
+    reporting: Reporting,
+) -> Result<UpdateProgress, Failure> {
+    let progress = call.api.coordinator.update_manifest(call.peer.der(), manifest, policies, reporting).await;
     progress.map_err(|error| {
         if let UpdateManifestError::Refused(Refused(refusal)) = &error {
             log_refusal(refusal);

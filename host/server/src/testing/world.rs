@@ -1,11 +1,12 @@
 //! A coordinator with a manifest, its callers, and the whole way that a request takes but for TLS.
 
-use carrara_core::OwnerCertificate;
 use carrara_core::outcome::ActivationRequest;
 use carrara_core::ports::{KeyPolicy, Sealing, SealingKind};
+use carrara_core::{DecisionRing, OwnerCertificate};
 use carrara_store::{Backend, Options};
 use carrara_types::claims::{Identity, Platform, SgxIdentity, Tee};
 use carrara_types::decision::{Decision, Denial};
+use carrara_types::policy::{Digest as PolicyDigest, World as PolicyWorld};
 use rcgen::{PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
@@ -39,6 +40,7 @@ pub(crate) enum Caller {
 /// A coordinator in state 3 with three users and a Marble.
 pub(crate) struct World {
     pub(crate) coordinator: Arc<Coordinator>,
+    pub(crate) decisions: Arc<DecisionRing>,
     edge: Edge,
     certificates: Vec<(Caller, CertificateDer<'static>)>,
 }
@@ -47,7 +49,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let mut world = Self::without_manifest().await;
         let manifest = serde_json::to_vec(&world.manifest()).unwrap();
-        world.coordinator.set_manifest(None, &manifest).await.unwrap();
+        world.coordinator.set_manifest(None, &manifest, Vec::new()).await.unwrap();
         let marble = world.activate().await;
         world.certificates.push((Caller::Marble, marble));
         world
@@ -73,18 +75,24 @@ impl World {
         let owner = OwnerCertificate::from_pem(pem_text(&certificates[2].1).as_bytes()).unwrap();
         let sealing = Arc::new(FixedKey(machine));
         let options = Options { backend, sealing, entropy: Arc::new(Nothing) };
+        let decisions = Arc::new(DecisionRing::default());
         let ports = Ports {
             store: carrara_store::open(options).await.unwrap(),
             evidence: Arc::new(Believer),
             policies: Arc::new(ByRole),
+            decisions: Arc::clone(&decisions),
             clock: Arc::new(Nothing),
             entropy: Arc::new(Nothing),
         };
-        let settings = Settings { dns_names: vec!["localhost".to_owned()], owner: owned.then_some(owner) };
+        let settings = Settings {
+            dns_names: vec!["localhost".to_owned()],
+            owner: owned.then_some(owner),
+            ..Settings::default()
+        };
         let coordinator = Arc::new(Coordinator::start(ports, settings).await.unwrap());
         let limits = Limits::default();
         let edge = Edge::new(rest::app(Arc::clone(&coordinator), &limits), &limits);
-        Self { coordinator, edge, certificates }
+        Self { coordinator, decisions, edge, certificates }
     }
 
     /// Both features, both kinds of user-defined secrets, one that is generated.
@@ -212,6 +220,28 @@ impl Evidence for Believer {
 
 /// Who has a role may do everything.
 struct ByRole;
+
+/// What [`ByRole`] takes for a component.
+pub(crate) const COMPONENT: &[u8] = b"a component";
+
+impl PolicyEngine for ByRole {
+    fn built_in(&self) -> Vec<BuiltIn> {
+        let digest = PolicyDigest(Sha256::digest(b"rbac").into());
+        vec![BuiltIn { name: "rbac", world: PolicyWorld::RoleAuthorization, digest, component: b"rbac" }]
+    }
+
+    fn inspect(&self, component: &[u8]) -> Result<ComponentInfo, ComponentRefused> {
+        if component != COMPONENT {
+            return Err(ComponentRefused("it is none".to_owned()));
+        }
+        let digest = PolicyDigest(Sha256::digest(component).into());
+        Ok(ComponentInfo { digest, worlds: vec![PolicyWorld::MarbleAdmission], size: component.len() })
+    }
+
+    fn set(&self, _: &BTreeMap<String, PolicyEntry>, _: Arc<dyn Components>) -> Arc<dyn Policies> {
+        Arc::new(Self)
+    }
+}
 
 #[async_trait]
 impl Policies for ByRole {

@@ -56,7 +56,7 @@ async fn who_reads_slowly_makes_room_for_who_asks_later_and_sees_that_the_answer
 async fn who_has_just_begun_to_read_holds_a_share_and_others_are_asked_to_try_again() {
     let world = World::without_manifest().await;
     let manifest = world.manifest().to_string() + &" ".repeat(ROOM / 2);
-    world.coordinator.set_manifest(None, manifest.as_bytes()).await.unwrap();
+    world.coordinator.set_manifest(None, manifest.as_bytes(), Vec::new()).await.unwrap();
     let app = crate::rest::serve(api_within(&world.coordinator, ROOM));
     let ask = |path: &str| (app.answer)(question("GET", path, ""));
     let unread = ask("/api/v2/manifest").await;
