@@ -99,6 +99,34 @@ async fn a_copy_opens_as_the_state_at_its_revision_whatever_follows() {
     restored.commit(put("secret:a", "another life")).await.unwrap();
 }
 
+// Components of policies have up to 32 MiB, and several may come with one commit
+#[tokio::test]
+async fn records_of_32_mib_outlive_a_new_data_key_a_restart_and_a_restore() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let large = |letter: &str| letter.repeat(32 << 20);
+    let same = |snapshot: &dyn Snapshot| {
+        for (name, letter) in [("policy:a", "a"), ("policy:b", "b")] {
+            let record = snapshot.open(name).unwrap().unwrap();
+            assert!(record.expose() == large(letter).as_bytes(), "{name}");
+        }
+    };
+    {
+        let store = open_with(folder.path(), sealing()).await;
+        store.create(new_state(), put("policy:a", &large("a"))).await.unwrap();
+        store.commit(rekeying(put("policy:b", &large("b")))).await.unwrap();
+        same(store.snapshot().as_ref());
+    }
+    let store = open_with(folder.path(), sealing()).await;
+    same(store.snapshot().as_ref());
+    let files = files(&read(store.backup().await.unwrap()));
+    place(&files, other.path());
+    let restored = open_with(other.path(), sealing()).await;
+    same(restored.snapshot().as_ref());
+    let deletes = vec!["policy:a".to_owned(), "policy:b".to_owned()];
+    restored.commit(carrara_core::ports::Batch { deletes, ..Default::default() }).await.unwrap();
+    assert!(restored.snapshot().keys("policy:").is_empty());
+}
+
 #[tokio::test]
 async fn the_checksums_are_those_that_sha256sum_writes() {
     let folder = tempfile::tempdir().unwrap();
