@@ -56,6 +56,7 @@ pub(crate) struct Code {
 
 impl Compiled {
     /// A component that is there.
+    #[cfg(feature = "builtin")]
     pub(crate) fn ready(digest: Digest, code: Code) -> Self {
         Self::with(digest, State::Ready(Arc::new(code)), Vec::new())
     }

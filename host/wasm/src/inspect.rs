@@ -89,6 +89,9 @@ impl Surface {
     /// # Errors
     /// [`LoadError`] for the first interface or function that is not there or differs.
     pub fn fits(&self, world: World) -> Result<(), LoadError> {
+        ["configuration", world.interface()]
+            .into_iter()
+            .try_for_each(|interface| self.offers(interface, world))?;
         let secrets = self.imports.iter().find(|import| interface_of(import) == "secrets");
         if let Some(import) = secrets.filter(|_| world != World::SecretRendering) {
             return Err(LoadError::NoSecrets {
@@ -96,9 +99,7 @@ impl Surface {
                 world: world.name(),
             });
         }
-        ["configuration", world.interface()]
-            .into_iter()
-            .try_for_each(|interface| self.offers(interface, world))
+        Ok(())
     }
 
     fn offers(&self, interface: &str, world: World) -> Result<(), LoadError> {

@@ -23,6 +23,7 @@ use crate::shadow::Shadows;
 use crate::watch::{About, Watch};
 
 /// The settings of an entry without any.
+#[cfg(feature = "builtin")]
 const NO_SETTINGS: &str = "null";
 
 /// Makes sets of policies. Every call runs in a fresh instance; no policy can harm another or the coordinator.
