@@ -79,8 +79,14 @@ fn what_happened_is_counted_under_the_specified_names() {
         ("server_client_api_http_request_total{code=\"200\",method=\"post\",path=\"/manifest\"}", 1.0),
         ("server_client_api_http_request_total{code=\"405\",method=\"get\",path=\"unmatched\"}", 1.0),
         ("server_client_api_http_in_flight_requests{path=\"/api/v2/secrets\"}", 0.0),
-        ("coordinator_policy_calls_total{outcome=\"allowed\",world=\"role-authorization\"}", 3.0),
-        ("coordinator_policy_calls_total{outcome=\"failed\",world=\"role-authorization\"}", 0.0),
+        (
+            "coordinator_policy_calls_total{mode=\"enforce\",outcome=\"allowed\",policy=\"rbac\",world=\"role-authorization\"}",
+            3.0,
+        ),
+        (
+            "coordinator_policy_calls_total{mode=\"enforce\",outcome=\"failed\",policy=\"rbac\",world=\"role-authorization\"}",
+            0.0,
+        ),
         ("coordinator_commits_total{outcome=\"failed\"}", 0.0),
         ("coordinator_commit_queue_depth", 0.0),
     ];
@@ -142,6 +148,7 @@ fn prometheus_own_parser_accepts_all_of_it() {
         ("promhttp_metric_handler_requests_in_flight".to_owned(), "gauge"),
         ("coordinator_policy_calls".to_owned(), "counter"),
         ("coordinator_policy_call_duration_seconds".to_owned(), "histogram"),
+        ("coordinator_policy_fuel".to_owned(), "counter"),
         ("coordinator_commits".to_owned(), "counter"),
         ("coordinator_commit_duration_seconds".to_owned(), "histogram"),
         ("coordinator_commit_queue_depth".to_owned(), "gauge"),

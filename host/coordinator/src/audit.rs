@@ -1,4 +1,5 @@
-//! Stores the audit trail's entries once a second, and a last time when the process ends.
+//! Stores the audit trail's entries once a second, and a last time when the process ends; and as often looks which policies are in
+//! force.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
+
+use crate::in_force::Told;
 
 /// What a crash can lose at most of reads and refusals; more often would cost commits for nothing.
 const EVERY: Duration = Duration::from_secs(1);
@@ -42,12 +45,14 @@ async fn write(coordinator: Arc<Coordinator>, mut stopped: oneshot::Receiver<()>
     let mut clock = interval(EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut failures = Failures::default();
+    let mut policies = Told::default();
     let mut ending = false;
     while !ending {
         tokio::select! {
             _ = clock.tick() => {}
             _ = &mut stopped => ending = true,
         }
+        policies.tell(&coordinator);
         let written = coordinator.write_out_audit().await;
         let report = failures.next(written.is_ok());
         let waiting = coordinator.audit_entries_waiting();

@@ -8,6 +8,7 @@ mod audit;
 mod check;
 mod config;
 mod fips;
+mod in_force;
 mod input;
 mod memory;
 mod outputs;

@@ -21,7 +21,7 @@ async fn get(uri: &str) -> (StatusCode, String) {
 }
 
 /// What there is; everything else is 405. Written down once more, so that nothing is there, or gone, by accident.
-const ENDPOINTS: [(&str, &str); 31] = [
+const ENDPOINTS: [(&str, &str); 35] = [
     ("GET", "/status"),
     ("GET", "/api/v2/status"),
     ("GET", "/manifest"),
@@ -47,6 +47,10 @@ const ENDPOINTS: [(&str, &str); 31] = [
     ("POST", "/api/v2/update-cancel"),
     ("POST", "/api/v2/sign-quote"),
     ("POST", "/api/v2/monotonic-counter"),
+    ("GET", "/api/v2/policies"),
+    ("POST", "/api/v2/policies"),
+    ("GET", "/api/v2/policies/{digest}"),
+    ("GET", "/api/v2/decisions"),
     ("GET", "/api/v2/audit"),
     ("GET", "/api/v2/backup"),
     ("POST", "/recover"),
@@ -55,7 +59,9 @@ const ENDPOINTS: [(&str, &str); 31] = [
     ("GET", "/api/v2/openapi.json"),
 ];
 
-const OTHER_PATHS: [&str; 21] = [
+const OTHER_PATHS: [&str; 23] = [
+    "/api/v2/policies/",
+    "/api/v2/policies/x/y",
     "/",
     "/manifest/",
     "/api/v2/manifest/",
@@ -86,7 +92,7 @@ async fn every_unknown_path_and_method_is_405() {
     let app = app(coordinator().await, &Limits::default());
     for path in OTHER_PATHS.into_iter().chain(ENDPOINTS.map(|(_, path)| path)) {
         for method in methods.into_iter().filter(|method| !ENDPOINTS.contains(&(*method, path))) {
-            let answer = (app.answer)(question(method, path, "")).await;
+            let answer = (app.answer)(question(method, &path.replace("{digest}", "x"), "")).await;
             assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
             assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
             assert_eq!(text_of(answer).await, "{\"status\":\"error\",\"data\":null}\n");
@@ -107,7 +113,7 @@ async fn connect_is_405() {
 async fn every_endpoint_is_there_and_has_its_name_in_the_log() {
     let app = app(coordinator().await, &Limits::default());
     for (method, path) in ENDPOINTS {
-        let answer = (app.answer)(question(method, path, "")).await;
+        let answer = (app.answer)(question(method, &path.replace("{digest}", "x"), "")).await;
         assert_ne!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
         assert_eq!(label(path), path);
     }

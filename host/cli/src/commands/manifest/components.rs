@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::files;
 
 /// A coordinator's word for a manifest whose components it does not have.
-const MISSING: &str = "policy components are missing";
+const MISSING: &str = "missing components of policies";
 
 /// A component with its file.
 pub(super) struct Component {

@@ -1,0 +1,377 @@
+//! Policies that manifests name, on the real coordinator and by the real command-line tool: sent, set, obeyed or shadowed, changed,
+//! kept over restarts, and gone when no manifest names them.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use carrara_tests::api::{self, Version};
+use carrara_tests::coordinator::{Coordinator, Launch};
+use carrara_tests::curl::Answer;
+use carrara_tests::users::User;
+use carrara_tests::{binary, manifests, root, run};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// Memory, an allocator, and settings that are always right. Strings: `text` at 512.
+const COMMON: &str = r#"
+(import "carrara:policy/host@1.0.0" "log" (func $log (param i32 i32 i32)))
+(memory (export "memory") 4)
+(global $free (mut i32) (i32.const 65536))
+(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+  (local $at i32)
+  (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+  (global.set $free (i32.add (local.get $at) (local.get 3)))
+  (block $fits
+    (loop $more
+      (br_if $fits (i32.le_u (global.get $free) (i32.mul (memory.size) (i32.const 65536))))
+      (drop (memory.grow (i32.const 16)))
+      (br $more)))
+  (local.get $at))
+(func (export "carrara:policy/configuration@1.0.0#check") (param i32 i32) (result i32) (i32.const 1024))
+"#;
+
+/// An authorizer with this body. The action's length in the question is at 60; 2048 is `allow`.
+fn authorizer(text: &str, body: &str) -> Vec<u8> {
+    let length = text.len();
+    component(
+        "role-authorization",
+        &format!(
+            r#"{COMMON}
+            (data (i32.const 512) "{text}")
+            (func (export "carrara:policy/role-authorizer@1.0.0#authorize") (param $asked i32) (result i32) {body})
+            ;; The denial: its code and message are the text.
+            (func $deny (result i32)
+              (i32.store (i32.const 3072) (i32.const 1))
+              (i32.store (i32.const 3076) (i32.const 512)) (i32.store (i32.const 3080) (i32.const {length}))
+              (i32.store (i32.const 3084) (i32.const 512)) (i32.store (i32.const 3088) (i32.const {length}))
+              (i32.const 3072))"#
+        ),
+    )
+}
+
+/// Denies the actions whose name has this length.
+fn denies(text: &str, action: &str) -> Vec<u8> {
+    let length = action.len();
+    authorizer(
+        text,
+        &format!(
+            "(if (result i32) (i32.eq (i32.load offset=60 (local.get $asked)) (i32.const {length}))
+               (then (call $deny)) (else (i32.const 2048)))"
+        ),
+    )
+}
+
+/// Refuses full updates alone.
+fn no_updates(text: &str) -> Vec<u8> {
+    let length = text.len();
+    component(
+        "manifest-validation",
+        &format!(
+            r#"{COMMON}
+            (data (i32.const 512) "{text}")
+            (func (export "carrara:policy/manifest-validator@1.0.0#validate") (param $asked i32) (result i32)
+              (if (i32.eq (i32.load offset=36 (local.get $asked)) (i32.const 11))
+                (then
+                  (i32.store (i32.const 2048) (i32.const 3072)) (i32.store (i32.const 2052) (i32.const 1))
+                  (i32.store (i32.const 3076) (i32.const 512)) (i32.store (i32.const 3080) (i32.const {length}))
+                  (i32.store (i32.const 3092) (i32.const 512)) (i32.store (i32.const 3096) (i32.const {length}))))
+              (i32.const 2048))"#
+        ),
+    )
+}
+
+fn component(world: &str, fields: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(format!("(module {fields})")).unwrap();
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(root().join("wit")).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
+}
+
+fn digest(component: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(component)))
+}
+
+fn entry(component: &[u8]) -> Value {
+    json!({ "World": "role-authorization", "Component": digest(component) })
+}
+
+/// A coordinator and Alice, who may update the manifest, read `key`, and read decisions.
+struct Stage {
+    launch: Launch,
+    coordinator: Coordinator,
+    folder: tempfile::TempDir,
+    alice: User,
+    manifest: Value,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let alice = User::new(folder.path(), "alice");
+        let mut manifest = manifests::with_updaters(&[("alice", &alice)], 1, 0);
+        manifest["Secrets"] = json!({ "key": { "Type": "symmetric-key", "Size": 128, "Shared": true } });
+        manifests::grant(&mut manifest, "alice", "reader", "Secrets", &["key"], &["ReadSecret"]);
+        manifests::grant(&mut manifest, "alice", "auditor", "Manifest", &[], &["ReadDecisions"]);
+        let launch = Launch::new();
+        let coordinator = launch.start();
+        Self { launch, coordinator, folder, alice, manifest }
+    }
+
+    /// With a manifest with these policies, whose components come along.
+    fn with(policies: &[(&str, Value, &[u8])]) -> Self {
+        let stage = Self::new();
+        let manifest = stage.naming(policies);
+        let set = stage.set(&manifest, policies);
+        assert!(set.status.success(), "{}", stderr(&set));
+        stage
+    }
+
+    /// The manifest with these policies and no others.
+    fn naming(&self, policies: &[(&str, Value, &[u8])]) -> Value {
+        let mut manifest = self.manifest.clone();
+        manifest["Policies"] =
+            policies.iter().map(|(name, entry, _)| ((*name).to_owned(), entry.clone())).collect();
+        manifest
+    }
+
+    fn set(&self, manifest: &Value, along: &[(&str, Value, &[u8])]) -> Output {
+        self.send(&["manifest", "set"], manifest, along)
+    }
+
+    fn update(&self, manifest: &Value, along: &[(&str, Value, &[u8])]) -> Output {
+        self.send(&["manifest", "update", "apply", "--yes"], manifest, along)
+    }
+
+    fn send(&self, command: &[&str], manifest: &Value, along: &[(&str, Value, &[u8])]) -> Output {
+        std::fs::write(self.path("manifest.json"), manifest.to_string()).unwrap();
+        let mut line: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        for (name, _, component) in along {
+            std::fs::write(self.path(name), component).unwrap();
+            line.extend(["--policy".to_owned(), (*name).to_owned()]);
+        }
+        line.push("manifest.json".to_owned());
+        self.carrara(&line.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The command-line tool, as Alice.
+    fn carrara(&self, line: &[&str]) -> Output {
+        let mut command = Command::new(binary("carrara"));
+        command.current_dir(self.folder.path()).env("HOME", self.folder.path()).env_remove("XDG_CONFIG_HOME");
+        command.args(line).arg(self.coordinator.rest.to_string());
+        command.args(["--insecure", "-c", "alice.crt", "-k", "alice.key"]);
+        run(command.stdin(Stdio::null()))
+    }
+
+    #[track_caller]
+    fn ok(&self, line: &[&str]) -> String {
+        let output = self.carrara(line);
+        assert!(output.status.success(), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn read(&self) -> Answer {
+        api::get_as(&self.coordinator, &self.alice, "/api/v2/secrets?s=key")
+    }
+
+    fn decisions(&self, narrowed: &[&str]) -> Vec<Value> {
+        let text = self.ok(&[&["policy", "decisions", "--json"], narrowed].concat());
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn restart(&mut self) {
+        assert!(self.coordinator.terminate().success());
+        self.coordinator = self.launch.start();
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+// policy.md: "A missing component refuses the manifest and names the digests"
+#[test]
+fn a_policy_is_sent_set_obeyed_recorded_fetched_and_kept_over_a_restart() {
+    let mut stage = Stage::new();
+    let rooms = denies("this room is locked", "ReadSecret");
+    let policies = [("rooms", entry(&rooms), rooms.as_slice())];
+    let manifest = stage.naming(&policies);
+    let missing = stage.set(&manifest, &[]);
+    assert_eq!(missing.status.code(), Some(1));
+    let text = stderr(&missing);
+    assert!(text.contains(&digest(&rooms)) && text.contains("rooms"), "{text}");
+    assert!(text.contains("carrara policy push") && text.contains("--policy FILE"), "{text}");
+
+    std::fs::write(stage.path("rooms.wasm"), &rooms).unwrap();
+    let pushed = stage.ok(&["policy", "push", "rooms.wasm"]);
+    assert!(pushed.contains(&digest(&rooms)) && pushed.contains("role-authorization"), "{pushed}");
+    assert!(stage.ok(&["policy", "list"]).contains("named by no manifest"));
+    let set = stage.set(&manifest, &[]);
+    assert!(set.status.success(), "{}", stderr(&set));
+
+    for _ in 0..2 {
+        let denied = stage.read();
+        assert_eq!(denied.status, 500, "{}", denied.body);
+        let expected =
+            "user alice is not allowed to read one or more secrets of: [key]: rooms: this room is locked";
+        assert_eq!(denied.message(), expected);
+        let decided = stage.decisions(&["--policy", "rooms", "--verdict", "deny"]);
+        let last = decided.last().unwrap();
+        assert_eq!(last["digest"], digest(&rooms));
+        assert_eq!(last["request"]["authorization"]["action"], "ReadSecret");
+        assert_eq!(last["answer"]["decision"]["deny"]["message"], "this room is locked");
+        let listed = stage.ok(&["policy", "list"]);
+        assert!(
+            listed.lines().any(|line| line.contains(&digest(&rooms)) && line.contains("in force as rooms"))
+        );
+        stage.ok(&["policy", "pull", &digest(&rooms), "-o", "pulled.wasm", "--force"]);
+        assert!(std::fs::read(stage.path("pulled.wasm")).unwrap() == rooms);
+        stage.coordinator.wait_for_log(|line| line.contains("in force") && line.contains(&digest(&rooms)));
+        stage.restart();
+    }
+}
+
+// policy.md: "asked after the answer, from a bounded queue, recorded, never obeyed"
+#[test]
+fn a_shadow_is_recorded_and_never_obeyed() {
+    let rooms = denies("this room is locked", "ReadSecret");
+    let mut shadow = entry(&rooms);
+    shadow["Mode"] = json!("shadow");
+    let stage = Stage::with(&[("rooms", shadow, &rooms)]);
+    assert_eq!(stage.read().status, 200);
+    let recorded = loop {
+        let decided = stage.decisions(&["--policy", "rooms", "--verdict", "deny"]);
+        if let Some(recorded) = decided.into_iter().next() {
+            break recorded;
+        }
+    };
+    assert_eq!(recorded["mode"], "shadow");
+    let obeyed = stage.decisions(&["--policy", "rbac", "--verdict", "allow"]);
+    assert!(obeyed.iter().any(|record| record["request"]["authorization"]["action"] == "ReadSecret"));
+}
+
+// policy.md: "only `Replaces` removes one, which the validator reports as a warning"
+#[test]
+fn a_policy_that_replaces_the_roles_is_asked_in_their_place() {
+    let all = authorizer("", "(i32.const 2048)");
+    let mut replacing = entry(&all);
+    replacing["Replaces"] = json!("rbac");
+    let mut stage = Stage::new();
+    stage.manifest["Users"]["alice"]["Roles"] = json!([]);
+    let policies = [("all", replacing, all.as_slice())];
+    let set = stage.set(&stage.naming(&policies), &policies);
+    assert!(set.status.success(), "{}", stderr(&set));
+    assert!(stderr(&set).contains("Warning") && stderr(&set).contains("rbac"), "{}", stderr(&set));
+    assert_eq!(stage.read().status, 200);
+    assert!(stage.decisions(&["--policy", "rbac"]).is_empty());
+}
+
+// policy.md: "the policies of the current manifest and of the proposed one both judge it"
+#[test]
+fn an_update_is_judged_by_the_policies_in_force_and_by_its_own() {
+    let sundays = no_updates("no changes on Sundays");
+    let entry = json!({ "World": "manifest-validation", "Component": digest(&sundays) });
+    let policies = [("sundays", entry, sundays.as_slice())];
+
+    let in_force = Stage::with(&policies);
+    let without = in_force.update(&in_force.naming(&[]), &[]);
+    assert!(stderr(&without).contains("invalid manifest: no changes on Sundays"), "{}", stderr(&without));
+
+    let stage = Stage::with(&[]);
+    let with = stage.update(&stage.naming(&policies), &policies);
+    assert!(stderr(&with).contains("invalid manifest: no changes on Sundays"), "{}", stderr(&with));
+    assert!(!stage.ok(&["policy", "list"]).contains(&digest(&sundays)), "a refused update leaves nothing");
+}
+
+#[test]
+fn a_policy_that_an_update_removes_is_gone_with_its_bytes() {
+    let rooms = denies("this room is locked", "ReadSecret");
+    let stage = Stage::with(&[("rooms", entry(&rooms), &rooms)]);
+    let updated = stage.update(&stage.naming(&[]), &[]);
+    assert!(updated.status.success(), "{}", stderr(&updated));
+    assert_eq!(stage.read().status, 200);
+    assert!(!stage.ok(&["policy", "list"]).contains(&digest(&rooms)));
+    let pulled = stage.carrara(&["policy", "pull", &digest(&rooms), "-o", "gone.wasm"]);
+    assert!(stderr(&pulled).contains("no component of this digest"), "{}", stderr(&pulled));
+    assert!(!stage.path("gone.wasm").exists());
+    let built_in = api::get(&stage.coordinator, "/api/v2/policies").data();
+    let rbac =
+        built_in["policies"].as_array().unwrap().iter().find(|policy| policy["builtIn"] == "rbac").unwrap();
+    stage.ok(&["policy", "pull", rbac["digest"].as_str().unwrap(), "-o", "rbac.wasm"]);
+}
+
+// policy.md: "where nobody could update again, that is a warning"
+#[test]
+fn an_update_whose_policies_let_nobody_update_again_is_a_warning() {
+    let stage = Stage::with(&[]);
+    let frozen = denies("frozen", "UpdateManifest");
+    let policies = [("frozen", entry(&frozen), frozen.as_slice())];
+    let updated = stage.update(&stage.naming(&policies), &policies);
+    assert!(updated.status.success(), "{}", stderr(&updated));
+    assert!(stderr(&updated).contains("nobody could update this manifest again"), "{}", stderr(&updated));
+    let refused = stage.update(&stage.naming(&[]), &[]);
+    assert!(stderr(&refused).contains("frozen: frozen"), "{}", stderr(&refused));
+}
+
+// policy.md, "Limits and failure"
+#[test]
+fn a_broken_authorizer_denies_and_is_named() {
+    let broken = authorizer(
+        "",
+        "(if (i32.eq (i32.load offset=60 (local.get 0)) (i32.const 10)) (then unreachable)) (i32.const 2048)",
+    );
+    let stage = Stage::with(&[("broken", entry(&broken), &broken)]);
+    let denied = stage.read();
+    assert_eq!(denied.status, 500, "{}", denied.body);
+    assert_eq!(denied.message(), "policy \"broken\" could not decide");
+    let failed = stage.decisions(&["--policy", "broken", "--verdict", "failed"]);
+    assert!(failed[0]["answer"]["failed"].as_str().unwrap().contains("unreachable"), "{failed:?}");
+    assert_eq!(api::get(&stage.coordinator, "/api/v2/status").status, 200);
+}
+
+// policy.md: "Compilation happens off the request path"; "503 / UNAVAILABLE with Retry-After"
+#[test]
+fn while_a_policy_is_compiled_after_a_restart_the_answer_is_503_and_then_it_decides() {
+    let body = "(local $n i64) (local.set $n (i64.const 7))".to_owned()
+        + &"(local.set $n (i64.mul (i64.xor (local.get $n) (i64.const 31)) (i64.add (local.get $n) (i64.const 3))))".repeat(60)
+        + "(local.get $n)";
+    let many: String = (0..4000).map(|number| format!("(func $f{number} (result i64) {body})")).collect();
+    let slow = component(
+        "role-authorization",
+        &format!(
+            "{COMMON}(func (export \"carrara:policy/role-authorizer@1.0.0#authorize\") (param i32) (result i32)
+               (i32.const 2048)) {many}"
+        ),
+    );
+    let mut stage = Stage::with(&[("slow", entry(&slow), &slow)]);
+    stage.restart();
+    let first = stage.read();
+    assert_eq!(first.status, 503, "{}", first.body);
+    assert!(first.has_header("retry-after: 1"), "{}", first.headers);
+    assert_eq!(first.message(), "policy \"slow\" is being compiled; try again");
+    assert_eq!(api::get(&stage.coordinator, "/api/v2/manifest").status, 200, "others are served");
+    while stage.read().status != 200 {}
+}
+
+#[test]
+fn what_is_no_policy_is_refused_when_it_is_sent_and_strangers_send_nothing() {
+    let stage = Stage::with(&[]);
+    let sent = |body: &[u8]| api::post_as(&stage.coordinator, &stage.alice, "/api/v2/policies", body);
+    let refused = sent(b"\0asm no component");
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert!(refused.message().starts_with("this is no policy that can be used: "), "{}", refused.body);
+    assert_eq!(sent(&vec![0; (32 << 20) + 1]).status, 413);
+    let rooms = denies("x", "ReadSecret");
+    assert_eq!(api::post(&stage.coordinator, "/api/v2/policies", &rooms).status, 401);
+    assert_eq!(sent(&rooms).status, 200);
+    assert_eq!(api::get(&stage.coordinator, &format!("/api/v2/policies/{}", digest(&rooms))).status, 200);
+    let along = Version::V2.manifest(&stage.naming(&[]).to_string());
+    assert_eq!(api::post_as(&stage.coordinator, &stage.alice, "/api/v2/update", along).status, 200);
+}
