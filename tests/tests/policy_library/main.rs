@@ -2,7 +2,9 @@
 //! of the coordinator; and the languages refuse settings that do not parse at the place where they are wrong.
 //!
 //! `cases.yaml` and `cases-QUESTION.yaml` in a language's folder are asked of the folder's own component, `cases-LANGUAGE.yaml` of
-//! that language's.
+//! that language's. [`other_languages`] asks a folder's own table of the same policy in Python, JavaScript and Go.
+
+mod other_languages;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,20 +31,7 @@ fn every_case_of_every_policy_has_the_answer_that_its_table_expects() {
     let mut wrong = Vec::new();
     let tables = tables();
     for table in &tables {
-        let trial = trial(&table.component, table.world);
-        let mut most = (0, std::time::Duration::ZERO, 0);
-        for case in &table.cases {
-            let (answer, report) = answer(trial, table, case);
-            let (found, expected) = (serde_json::to_value(&answer).unwrap(), &case["expect"]);
-            let failed = matches!(answer, Answer::Failure(_)) && expected == "failure";
-            if !failed && !covers(expected, &found) {
-                let name = case["name"].as_str().unwrap_or_default();
-                let log: Vec<_> = report.log.iter().map(|line| line.text.as_str()).collect();
-                wrong.push(format!("{}: {name}: {found}; log {log:?}", table.path.display()));
-            }
-            most = (most.0.max(report.fuel), most.1.max(report.duration), most.2.max(report.memory));
-        }
-        println!("{}: {} cases, at most {most:?}", table.path.display(), table.cases.len());
+        wrong.extend(wrong_answers(trial(&table.component, table.world), table));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(tables.len() >= 20, "{} tables were found", tables.len());
@@ -136,6 +125,25 @@ fn a_policy_that_no_limit_on_brackets_bounds_denies_at_worst() {
     assert_eq!(answer, Answer::Allow, "the next call is right");
 }
 
+/// What a component answers that its table does not expect.
+fn wrong_answers(trial: &Trial, table: &Table) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut most = (0, std::time::Duration::ZERO, 0);
+    for case in &table.cases {
+        let (answer, report) = answer(trial, table, case);
+        let (found, expected) = (serde_json::to_value(&answer).unwrap(), &case["expect"]);
+        let failed = matches!(answer, Answer::Failure(_)) && expected == "failure";
+        if !failed && !covers(expected, &found) {
+            let name = case["name"].as_str().unwrap_or_default();
+            let log: Vec<_> = report.log.iter().map(|line| line.text.as_str()).collect();
+            wrong.push(format!("{}: {name}: {found}; log {log:?}", table.path.display()));
+        }
+        most = (most.0.max(report.fuel), most.1.max(report.duration), most.2.max(report.memory));
+    }
+    println!("{}: {} cases, at most {most:?}", table.path.display(), table.cases.len());
+    wrong
+}
+
 /// Line, column and message of each error.
 fn settings_errors(trial: &Trial, settings: &Value) -> Vec<(u32, u32, String)> {
     let errors = trial.check_settings(&settings.to_string()).answer.unwrap();
@@ -166,8 +174,8 @@ fn covers(expected: &Value, found: &Value) -> bool {
 
 /// A component that is ready to be asked; each is compiled once, which takes seconds for a language.
 fn trial(component: &str, world: World) -> &'static Trial {
-    static TRIALS: LazyLock<Mutex<BTreeMap<(String, &'static str), &'static OnceLock<Trial>>>> =
-        LazyLock::new(Mutex::default);
+    type Trials = BTreeMap<(String, &'static str), &'static OnceLock<Trial>>;
+    static TRIALS: LazyLock<Mutex<Trials>> = LazyLock::new(Mutex::default);
     let key = (component.to_owned(), world.name());
     let slot = *TRIALS.lock().unwrap().entry(key).or_insert_with(|| Box::leak(Box::default()));
     slot.get_or_init(|| {
