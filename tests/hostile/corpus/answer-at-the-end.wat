@@ -1,0 +1,4 @@
+;; Answers in the last byte of its memory.
+;; prelude: authorizer
+;; ends: failed: 
+(func $misbehave (result i32) (i32.const 131068))

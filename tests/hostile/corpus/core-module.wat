@@ -1,0 +1,4 @@
+;; Is no component.
+;; prelude: none
+;; ends: refused: core module
+(module)

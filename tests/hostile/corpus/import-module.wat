@@ -1,0 +1,4 @@
+;; Imports what no policy may have.
+;; prelude: none
+;; ends: refused: imports
+(component (import "library" (core module)))

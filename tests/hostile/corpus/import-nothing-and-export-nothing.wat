@@ -1,0 +1,4 @@
+;; Is empty.
+;; prelude: none
+;; ends: refused: does not export
+(component)

@@ -1,0 +1,5 @@
+;; Takes all the memory that it can get when its answer has been read.
+;; prelude: authorizer
+;; ends: failed: memory
+(func $misbehave (result i32) (i32.const 2048))
+(func (export "cabi_post_carrara:policy/role-authorizer@1.0.0#authorize") (param i32) (loop $more (drop (memory.grow (i32.const 16))) (br $more)))
