@@ -1,10 +1,12 @@
 //! `manifest check FILE`: what a coordinator would say to a manifest, without one.
 //!
-//! The same reader, host list and built-in policies judge; their findings come with file, line and column. What only a
-//! coordinator knows is left out: its own names (L-12), its policies that a manifest brings, and values that users upload.
+//! The same reader, host list and built-in policies judge, and the manifest's own ones whose components are given; their findings
+//! come with file, line and column. What only a coordinator knows is left out: its own names (L-12), the policies of the manifest
+//! in force, and values that users upload.
 
 mod findings;
 mod judge;
+mod policies;
 mod source;
 
 use std::path::PathBuf;
@@ -21,7 +23,7 @@ use crate::output::Output;
 
 /// Check a manifest offline, as a coordinator would: JSON or YAML
 ///
-/// The built-in policies judge it and every template is rendered once with dummies for the secrets. Exit code 5 if there
+/// The built-in policies judge it, and those of its own whose components are given; and every template is rendered once with dummies for the secrets. Exit code 5 if there
 /// are errors; warnings alone are none.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -30,10 +32,14 @@ pub(crate) struct Check {
     /// Check it as an update of this manifest
     #[arg(long, value_name = "FILE")]
     update_of: Option<PathBuf>,
+    /// The component of a policy that the manifest names, which judges too; as often as needed
+    #[arg(long = "policy", value_name = "FILE")]
+    policies: Vec<PathBuf>,
 }
 
 pub(crate) fn run(command: &Check, output: &mut Output) -> Result<()> {
-    let report = judge::judge(&command.file, command.update_of.as_deref())?;
+    let given = policies::given(&command.policies)?;
+    let report = judge::judge(&command.file, command.update_of.as_deref(), &given)?;
     show(&report, output)?;
     output.result(&json!({
         "file": command.file, "errors": report.errors(), "warnings": report.warnings(), "findings": report.findings,

@@ -88,13 +88,14 @@ mod tests {
             serde_json::json!({ "Policies": { "a": { "Component": digest }, "b": {}, "c": 1 } }).to_string()
         };
         let named = manifest(OF_ABC);
-        assert_eq!(sent_along(named.as_bytes(), &[file.clone()]).unwrap(), [b"abc"]);
+        assert_eq!(sent_along(named.as_bytes(), std::slice::from_ref(&file)).unwrap(), [b"abc"]);
         assert!(sent_along(named.as_bytes(), &[]).unwrap().is_empty());
         let other = OF_ABC.replace("ba78", "0000");
-        let error = sent_along(manifest(&other).as_bytes(), &[file.clone()]).unwrap_err().to_string();
+        let error =
+            sent_along(manifest(&other).as_bytes(), std::slice::from_ref(&file)).unwrap_err().to_string();
         assert!(error.contains("p.wasm") && error.contains(OF_ABC) && error.contains(&other), "{error}");
         for text in ["{}", "no JSON", r#"{"Policies":[]}"#] {
-            let error = sent_along(text.as_bytes(), &[file.clone()]).unwrap_err().to_string();
+            let error = sent_along(text.as_bytes(), std::slice::from_ref(&file)).unwrap_err().to_string();
             assert!(error.contains("it names none"), "{error}");
         }
         assert!(sent_along(named.as_bytes(), &[folder.path().join("missing")]).is_err());

@@ -9,6 +9,7 @@ use carrara_wasm::{PolicyHost, World};
 use sha2::{Digest, Sha256};
 
 use super::findings::{Found, Report};
+use super::policies::{self as own, Given};
 use super::source::Source;
 use crate::files;
 
@@ -16,14 +17,14 @@ use crate::files;
 ///
 /// # Errors
 /// A file that cannot be read, or policies that cannot decide. What is wrong with the manifest is in the report.
-pub(super) fn judge(file: &Path, update_of: Option<&Path>) -> Result<Report> {
+pub(super) fn judge(file: &Path, update_of: Option<&Path>, given: &Given) -> Result<Report> {
     let name = file.display().to_string();
     let source = match Source::read(&files::read(file)?) {
         Ok(source) => source,
         Err(found) => return Ok(Report { file: name, findings: vec![*found] }),
     };
     let current = update_of.map(read_current).transpose()?;
-    let policies = PolicyHost::builtin().context("starting the built-in policies")?;
+    let mut policies = PolicyHost::builtin().context("starting the built-in policies")?;
     let manifest = &source.manifest;
 
     let mut findings = manifest.warnings.clone();
@@ -34,6 +35,7 @@ pub(super) fn judge(file: &Path, update_of: Option<&Path>) -> Result<Report> {
         findings.extend(current.iter().flat_map(|current| package_update(manifest, current)));
     } else {
         let infos = policies.policies();
+        findings.extend(own::judge(manifest, given, &proposal, &mut policies));
         let renderers = infos.into_iter().filter(|info| info.world == World::SecretRendering);
         let renderers: Vec<String> = renderers.map(|info| info.name).collect();
         findings

@@ -26,7 +26,7 @@ fn checked(folder: &Path, name: &str, text: &str, update_of: Option<&str>) -> (S
         path
     });
     let kept = Kept::default();
-    let result = run(&Check { file, update_of }, &mut kept.output(Format::Text));
+    let result = run(&Check { file, update_of, policies: Vec::new() }, &mut kept.output(Format::Text));
     let code = result.err().map_or(ExitCode::Success, |error| ExitCode::of(&error));
     (kept.text().replace(&format!("{}/", folder.display()), ""), code)
 }
@@ -95,7 +95,7 @@ fn a_text_that_cannot_be_read_is_one_error_with_its_place() {
 #[test]
 fn a_file_that_is_not_there_is_an_ordinary_error() {
     let kept = Kept::default();
-    let command = Check { file: "missing/m.json".into(), update_of: None };
+    let command = Check { file: "missing/m.json".into(), update_of: None, policies: Vec::new() };
     let error = run(&command, &mut kept.output(Format::Text)).unwrap_err();
     assert_eq!(ExitCode::of(&error), ExitCode::Error);
 }
@@ -140,4 +140,47 @@ fn a_variable_with_a_null_byte_is_an_error() {
     let text = MANIFEST.replace(r#""{{ hex .Secrets.key }}""#, r#"{ "Data": "AAA=", "Encoding": "base64" }"#);
     let (text, _) = check("m.json", &text);
     assert!(text.contains("error[M-80]: content contains null bytes"), "{text}");
+}
+
+/// The manifest with a policy of its own.
+fn with_policy(component: &str) -> String {
+    let entry = format!(
+        "\"Policies\": {{\n    \"own\": {{ \"World\": \"role-authorization\", \"Component\": \"{component}\" }}\n  }}"
+    );
+    MANIFEST.replacen("{\n", &format!("{{\n  {entry},\n"), 1)
+}
+
+#[test]
+fn a_policy_whose_component_is_not_given_is_a_warning_and_one_that_is_none_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = folder.path().join("p.wasm");
+    std::fs::write(&component, b"abc").unwrap();
+    let digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let file = folder.path().join("m.json");
+    std::fs::write(&file, with_policy(digest)).unwrap();
+    let check = |policies: Vec<PathBuf>| {
+        let kept = Kept::default();
+        let command = Check { file: file.clone(), update_of: None, policies };
+        let result = run(&command, &mut kept.output(Format::Text));
+        (kept.text(), result.err().map_or(ExitCode::Success, |error| ExitCode::of(&error)))
+    };
+    let (text, code) = check(Vec::new());
+    assert_eq!(code, ExitCode::Success, "{text}");
+    assert!(
+        text.contains("warning[policies]") && text.contains(digest) && text.contains("--policy"),
+        "{text}"
+    );
+    let (text, code) = check(vec![component]);
+    assert_eq!(code, ExitCode::Findings, "{text}");
+    assert!(text.contains("m.json:3:") && text.contains("error[policies]: policy own: "), "{text}");
+}
+
+#[test]
+fn a_built_in_policys_component_is_always_there() {
+    let policies = carrara_wasm::PolicyHost::builtin().unwrap().policies();
+    let rbac = policies.iter().find(|policy| policy.name == "rbac").unwrap();
+    let digest = carrara_types::policy::Digest(rbac.digest).to_string();
+    let (text, code) = check("m.json", &with_policy(&digest));
+    assert_eq!(code, ExitCode::Success, "{text}");
+    assert!(!text.contains("[policies]"), "{text}");
 }
