@@ -94,7 +94,9 @@ fn users_and_recovery_keys_are_shown_by_fingerprint() {
 
 #[test]
 fn a_long_text_is_shown_by_its_beginning_its_first_difference_its_end_and_its_length() {
-    let text = |middle: &str| json!({ "p": { "Config": format!("start{}{middle}{}end", "a".repeat(500), "b".repeat(500)) } });
+    let settings = |middle: &str| format!("start{}{middle}{}end", "a".repeat(500), "b".repeat(500));
+    let component = format!("sha256:{}", "ab".repeat(32));
+    let text = |middle: &str| json!({ "p": { "World": "marble-admission", "Component": component, "Settings": settings(middle) } });
     let (old, new) = (with("/Policies", text("X")), with("/Policies", text("Y")));
     let line = &lines(&old, &new)[0];
     for part in [
@@ -109,7 +111,7 @@ fn a_long_text_is_shown_by_its_beginning_its_first_difference_its_end_and_its_le
     }
     assert!(line.len() < 800, "{line}");
     let added = &lines(&manifest(), &new)[0];
-    assert!(added.contains("Config: \"starta") && added.contains("bend\" (1011"), "{added}");
+    assert!(added.contains("Settings: \"starta") && added.contains("bend\" (1011"), "{added}");
 }
 
 #[test]
