@@ -1,10 +1,11 @@
 //! Some packages change by the hand of some users only: `{"packages": ["core"], "role": "release"}`.
 //!
 //! An update that changes or removes such a package is refused unless its proposer holds the role. A first manifest, and a new
-//! one in recovery, has nothing to protect yet.
+//! one in recovery, has nothing to protect yet. What counts is the package in force: its text with the `SecurityVersion` to
+//! which package updates have raised it, so that the old text alone would take that back.
 
 use carrara_policy::settings;
-use carrara_policy::validation::{Finding, Proposal, error, escape};
+use carrara_policy::validation::{Finding, PackageVersion, Proposal, error, escape};
 use serde_json::Value;
 
 #[derive(serde::Deserialize)]
@@ -28,9 +29,10 @@ pub fn validate(proposal: &Proposal) -> Result<Vec<Finding>, Box<dyn std::error:
     let manifest: Value = serde_json::from_str(&proposal.manifest)?;
     let finding = |name: &String| {
         let path = format!("/Packages/{}", escape(name));
-        let (before, after) = (current.pointer(&path)?, manifest.pointer(&path));
+        let before = in_force(current.pointer(&path)?, name, &proposal.current_versions);
+        let after = manifest.pointer(&path);
         // The manifest of a package update names only the packages that it changes.
-        let left_alone = after == Some(before) || (after.is_none() && proposal.change == "package-update");
+        let left_alone = after == Some(&before) || (after.is_none() && proposal.change == "package-update");
         let hint = format!("ask a user with the role {}", settings.role);
         (!left_alone).then(|| {
             let path = if after.is_some() { path } else { "/Packages".to_owned() };
@@ -38,6 +40,16 @@ pub fn validate(proposal: &Proposal) -> Result<Vec<Finding>, Box<dyn std::error:
         })
     };
     Ok(settings.packages.iter().filter_map(finding).collect())
+}
+
+/// The package with the version to which package updates have raised it.
+fn in_force(package: &Value, name: &str, versions: &[PackageVersion]) -> Value {
+    let mut package = package.clone();
+    let raised = versions.iter().find(|version| version.name == name);
+    if let (Some(version), Some(members)) = (raised, package.as_object_mut()) {
+        members.insert("SecurityVersion".to_owned(), version.security_version.into());
+    }
+    package
 }
 
 carrara_policy::validator!(validate, settings::check::<Settings>);
@@ -81,5 +93,14 @@ mod tests {
         };
         assert_eq!(package_update(r#"{"Packages": {"core": {"SecurityVersion": 2}}}"#), 1);
         assert_eq!(package_update(r#"{"Packages": {"web": {"SecurityVersion": 2}}}"#), 0);
+    }
+    #[test]
+    fn the_old_text_takes_back_what_a_package_update_has_raised() {
+        let full_update = |version: u64| {
+            let manifest = format!(r#"{{"Packages": {{"core": {{"SecurityVersion": {version}}}}}}}"#);
+            let proposal = Proposal::of(manifest).updating(CURRENT).with_version("core", 3);
+            validate(&proposal.with_settings(SETTINGS)).unwrap().len()
+        };
+        assert_eq!([1, 2, 3, 4].map(full_update), [1, 1, 0, 1]);
     }
 }
