@@ -9,7 +9,7 @@ use wasmparser::{
 
 use crate::limits::{MAX_COMPONENT_BYTES, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_NESTED_MODULES};
 use crate::loader::LoadError;
-use crate::shape::{Shape, difference, offered, shape};
+use crate::shape::{Room, Shape, difference, offered, shape};
 use crate::text::clean;
 use crate::world::{VERSION, World};
 
@@ -42,7 +42,6 @@ impl Surface {
             return Err(LoadError::TooLarge { bytes: component.len(), limit: MAX_COMPONENT_BYTES });
         }
         let surface = Self::parse(component)?;
-        surface.imports.iter().try_for_each(|import| allowed(import))?;
         // What is imported grows by functions: each must be one of ours.
         for (name, wanted) in &surface.wanted {
             let ours = offered(interface_of(name));
@@ -134,7 +133,7 @@ impl Surface {
         Ok(())
     }
 
-    /// The surface, whatever is on it.
+    /// The surface, if it imports nothing that no policy may: only then types are looked at.
     pub(crate) fn parse(component: &[u8]) -> Result<Self, LoadError> {
         let (mut surface, mut depth, mut nested) = (Self::default(), 0_usize, 0_usize);
         let mut validator = Validator::new_with_features(WasmFeatures::all());
@@ -176,25 +175,35 @@ impl Surface {
                 _ => {}
             }
         }
+        surface.imports.iter().try_for_each(|import| allowed(import))?;
         if let Some(types) = types {
-            surface.read_shapes(&types);
+            surface.read_shapes(&types)?;
         }
         Ok(surface)
     }
 
-    fn read_shapes(&mut self, types: &Types) {
-        let types = types.as_ref();
+    /// All of them share their room; what this host does not call takes none.
+    fn read_shapes(&mut self, types: &Types) -> Result<(), LoadError> {
+        let (types, mut room) = (types.as_ref(), Room::default());
         for name in &self.imports {
             if let Some(item) = types.component_item_for_import(name) {
-                self.wanted.insert(name.clone(), shape(types, &item.ty));
+                self.wanted.insert(name.clone(), shape(types, &item.ty, &mut room)?);
             }
         }
-        for name in self.exports.iter().filter(|name| name.starts_with(PACKAGE)) {
+        for name in self.exports.iter().filter(|name| called(name)) {
             if let Some(item) = types.component_item_for_export(name) {
-                self.offered.insert(name.clone(), shape(types, &item.ty));
+                self.offered.insert(name.clone(), shape(types, &item.ty, &mut room)?);
             }
         }
+        Ok(())
     }
+}
+
+/// Whether this host calls functions of an exported interface.
+fn called(export: &str) -> bool {
+    let interface = interface_of(export);
+    let known = interface == "configuration" || World::ALL.iter().any(|world| world.interface() == interface);
+    known && compatible(split(export).1)
 }
 
 /// A policy may import the words, the log and the secrets' handles of this package's version 1, nothing else.

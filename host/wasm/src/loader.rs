@@ -52,6 +52,16 @@ pub enum LoadError {
         /// Allowed.
         limit: u32,
     },
+    /// Interfaces whose types are costly to look at.
+    #[error(
+        "the interfaces of the component need more than {limit} {unit} to be written down: it is no policy"
+    )]
+    InterfacesTooLarge {
+        /// What there is too much of.
+        unit: &'static str,
+        /// Allowed.
+        limit: usize,
+    },
     /// A policy has no other authority.
     #[error(
         "the component imports {0}; a policy may import carrara:policy/types, carrara:policy/host and \

@@ -10,8 +10,19 @@ use wasmparser::component_types::{
 };
 use wasmparser::types::TypesRef;
 
-/// Lines of one interface, at most: types can share parts, and the text of a small component could be endless.
+use crate::loader::LoadError;
+
+/// Lines of all interfaces of a component, at most: types can share parts, and the text of a small component could be
+/// endless. All that `wit/` has are fewer than 300.
 const MAX_LINES: usize = 4096;
+
+/// Bytes of all those lines, at most: a name can have 100,000 bytes, and each line repeats the names above it. All that
+/// `wit/` has are 12 KiB.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Bytes of one line, at most: no name is written, or joined with those above it, that does not fit. The longest line of
+/// `wit/` has fewer than 80.
+const MAX_LINE_BYTES: usize = 1024;
 
 /// How deep types are followed; the interfaces need 9.
 const MAX_DEPTH: usize = 32;
@@ -20,16 +31,50 @@ const MAX_DEPTH: usize = 32;
 /// are declared, which matters.
 pub(crate) type Shape = BTreeMap<String, Vec<String>>;
 
+/// The room that the shapes of a component have together.
+pub(crate) struct Room {
+    lines: usize,
+    bytes: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { lines: MAX_LINES, bytes: MAX_BYTES }
+    }
+}
+
+impl Room {
+    /// Room for one line, or for a name that stands alone.
+    fn take(&mut self, bytes: usize) -> Result<(), LoadError> {
+        let refused = |unit, limit| LoadError::InterfacesTooLarge { unit, limit };
+        if bytes > MAX_LINE_BYTES {
+            return Err(refused("bytes in one line", MAX_LINE_BYTES));
+        }
+        self.lines = self.lines.checked_sub(1).ok_or_else(|| refused("lines", MAX_LINES))?;
+        self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| refused("bytes", MAX_BYTES))?;
+        Ok(())
+    }
+}
+
 /// The functions of an imported or exported instance.
-pub(crate) fn shape(types: TypesRef<'_>, entity: &ComponentEntityType) -> Shape {
-    let ComponentEntityType::Instance(instance) = entity else { return Shape::new() };
-    let Some(instance) = types.get(*instance) else { return Shape::new() };
-    let mut room = MAX_LINES;
-    let function = |(name, item): (&String, &wasmparser::component_types::ComponentItem)| match item.ty {
-        ComponentEntityType::Func(function) => Some((name.clone(), lines(types, function, &mut room))),
-        _ => None,
-    };
-    instance.exports.iter().filter_map(function).collect()
+///
+/// # Errors
+/// [`LoadError::InterfacesTooLarge`] when there is no room left.
+pub(crate) fn shape(
+    types: TypesRef<'_>,
+    entity: &ComponentEntityType,
+    room: &mut Room,
+) -> Result<Shape, LoadError> {
+    let mut shape = Shape::new();
+    let ComponentEntityType::Instance(instance) = entity else { return Ok(shape) };
+    let Some(instance) = types.get(*instance) else { return Ok(shape) };
+    for (name, item) in &instance.exports {
+        if let ComponentEntityType::Func(function) = item.ty {
+            room.take(name.len())?;
+            shape.insert(name.clone(), lines(types, function, room)?);
+        }
+    }
+    Ok(shape)
 }
 
 /// What this host offers, from the text that [`text`] makes of `wit/`.
@@ -74,87 +119,95 @@ pub(crate) fn difference(offered: &[String], found: &[String]) -> Option<String>
     })
 }
 
-fn lines(types: TypesRef<'_>, function: ComponentFuncTypeId, room: &mut usize) -> Vec<String> {
+fn lines(
+    types: TypesRef<'_>,
+    function: ComponentFuncTypeId,
+    room: &mut Room,
+) -> Result<Vec<String>, LoadError> {
     let mut writer = Writer { types, lines: Vec::new(), room };
     if let Some(function) = types.get(function) {
         for (name, ty) in &function.params {
-            writer.write(name, *ty, 0);
+            writer.write(name, *ty, 0)?;
         }
         if let Some(result) = function.result {
-            writer.write("result", result, 0);
+            writer.write("result", result, 0)?;
         }
         if function.async_ {
-            writer.line("async".to_owned());
+            writer.line("async", "")?;
         }
     }
-    writer.lines
+    Ok(writer.lines)
 }
 
 struct Writer<'a, 'b> {
     types: TypesRef<'a>,
     lines: Vec<String>,
-    room: &'b mut usize,
+    room: &'b mut Room,
 }
 
 impl Writer<'_, '_> {
-    fn line(&mut self, line: String) {
-        if let Some(room) = self.room.checked_sub(1) {
-            *self.room = room;
-            self.lines.push(line);
-        }
+    /// Takes the room first: nothing is written that is refused.
+    fn line(&mut self, path: &str, rest: &str) -> Result<(), LoadError> {
+        self.room.take(path.len().saturating_add(rest.len()))?;
+        self.lines.push(format!("{path}{rest}"));
+        Ok(())
     }
 
-    fn write(&mut self, path: &str, ty: ComponentValType, depth: usize) {
+    fn write(&mut self, path: &str, ty: ComponentValType, depth: usize) -> Result<(), LoadError> {
+        // Names pile up here even where no line is written, such as in lists of lists.
+        if path.len() > MAX_LINE_BYTES {
+            return self.line(path, "");
+        }
         let id = match ty {
-            ComponentValType::Primitive(primitive) => return self.line(format!("{path}: {primitive}")),
+            ComponentValType::Primitive(primitive) => return self.line(path, &format!(": {primitive}")),
             ComponentValType::Type(id) => id,
         };
-        // Without room nothing would be written, but time would be spent.
-        if depth > MAX_DEPTH || *self.room == 0 {
-            return self.line(format!("{path}: ..."));
+        if depth > MAX_DEPTH {
+            return self.line(path, ": ...");
         }
-        let Some(defined) = self.types.get(id) else { return };
-        self.defined(path, defined, depth + 1);
+        let Some(defined) = self.types.get(id) else { return Ok(()) };
+        self.defined(path, defined, depth + 1)
     }
 
-    fn defined(&mut self, path: &str, defined: &ComponentDefinedType, depth: usize) {
+    fn defined(&mut self, path: &str, defined: &ComponentDefinedType, depth: usize) -> Result<(), LoadError> {
         match defined {
-            ComponentDefinedType::Primitive(primitive) => self.line(format!("{path}: {primitive}")),
+            ComponentDefinedType::Primitive(primitive) => self.line(path, &format!(": {primitive}")),
             ComponentDefinedType::Record(record) => {
-                self.line(format!("{path}: record"));
+                self.line(path, ": record")?;
                 for (name, ty) in &record.fields {
-                    self.write(&format!("{path}.{name}"), *ty, depth);
+                    self.write(&format!("{path}.{name}"), *ty, depth)?;
                 }
+                Ok(())
             }
             ComponentDefinedType::Variant(variant) => {
-                self.line(format!("{path}: variant"));
+                self.line(path, ": variant")?;
                 for (name, case) in &variant.cases {
-                    self.line(format!("{path}: case {name}"));
+                    self.line(path, &format!(": case {name}"))?;
                     if let Some(ty) = case.ty {
-                        self.write(&format!("{path}.{name}"), ty, depth);
+                        self.write(&format!("{path}.{name}"), ty, depth)?;
                     }
                 }
+                Ok(())
             }
             ComponentDefinedType::Enum(cases) => {
-                self.line(format!("{path}: enum"));
-                for name in cases {
-                    self.line(format!("{path}: case {name}"));
-                }
+                self.line(path, ": enum")?;
+                cases.iter().try_for_each(|name| self.line(path, &format!(": case {name}")))
             }
             ComponentDefinedType::List { element, .. } => self.write(&format!("{path}[]"), *element, depth),
             ComponentDefinedType::Option { ty, .. } => self.write(&format!("{path}?"), *ty, depth),
             ComponentDefinedType::Result { ok, err, .. } => {
-                self.line(format!("{path}: result"));
+                self.line(path, ": result")?;
                 for (name, ty) in [("ok", ok), ("err", err)] {
                     if let Some(ty) = ty {
-                        self.write(&format!("{path}.{name}"), *ty, depth);
+                        self.write(&format!("{path}.{name}"), *ty, depth)?;
                     }
                 }
+                Ok(())
             }
-            ComponentDefinedType::Own(_) => self.line(format!("{path}: handle")),
-            ComponentDefinedType::Borrow(_) => self.line(format!("{path}: borrowed handle")),
+            ComponentDefinedType::Own(_) => self.line(path, ": handle"),
+            ComponentDefinedType::Borrow(_) => self.line(path, ": borrowed handle"),
             // None of them is used in these interfaces.
-            _ => self.line(format!("{path}: another kind of type")),
+            _ => self.line(path, ": another kind of type"),
         }
     }
 }
