@@ -53,6 +53,8 @@ mod trial;
 #[cfg(feature = "host")]
 mod watch;
 #[cfg(feature = "host")]
+mod weight;
+#[cfg(feature = "host")]
 mod worlds;
 
 pub use engine::{EngineError, Surroundings, compatibility, precompile};

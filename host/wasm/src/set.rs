@@ -15,6 +15,7 @@ use crate::member::Panel;
 use crate::policies::{Admitter, Authorizer, Renderer, Validator};
 use crate::shadow::Shadows;
 use crate::watch::Judge;
+use crate::weight::Weight;
 
 /// What a manifest asks for.
 pub(crate) struct Set {
@@ -72,10 +73,12 @@ impl Set {
     }
 
     fn ask_shadows<J: Judge>(&self, panel: &Panel<J>, question: Option<Arc<J::Question>>) {
-        let Some(question) = question else { return };
+        let Some(question) = question.filter(|_| !panel.shadows.is_empty()) else { return };
+        // One question is held once, however many it is for.
+        let share = self.shadows.share(question.weight());
         for shadow in &panel.shadows {
             let (shadow, question) = (Arc::clone(shadow), Arc::clone(&question));
-            self.shadows.ask(move || drop(shadow.judge_here(question)));
+            self.shadows.ask(share.as_ref(), move || drop(shadow.judge_here(question)));
         }
     }
 }

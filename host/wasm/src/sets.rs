@@ -19,7 +19,7 @@ use crate::member::{Member, Panel, Place};
 use crate::policies::{Admitter, Authorizer, OfWorld, Renderer, Validator};
 use crate::pool::{Gate, Shares};
 use crate::set::Set;
-use crate::shadow::Shadows;
+use crate::shadow::{Shadows, WAITING_SHADOW_BYTES};
 use crate::watch::{About, Watch};
 
 /// The settings of an entry without any.
@@ -54,7 +54,7 @@ impl Engine {
             watch: Watch { observer, clock },
             compiler: Compiler::new(Surroundings::of_this_build()),
             shares: Arc::new(Shares::new(limits.calls, limits.memory)),
-            shadows: Arc::new(Shadows::new(limits.waiting_shadows)),
+            shadows: Arc::new(Shadows::new(limits.waiting_shadows, WAITING_SHADOW_BYTES)),
             limits,
             built_in: Vec::new(),
             validators: Vec::new(),

@@ -12,6 +12,7 @@ use carrara_types::policy::{Digest, Mode, World};
 use crate::call::{CallReport, Called};
 use crate::loader::digest;
 use crate::policies::{Admitter, Authorizer, OfWorld, Validator};
+use crate::weight::Weight;
 
 /// What is told of a policy.
 pub(crate) struct About {
@@ -33,7 +34,7 @@ pub(crate) struct Watch {
 
 /// A policy whose answers are decisions, which leave records.
 pub(crate) trait Judge: OfWorld {
-    type Question: Clone + Send + Sync + 'static;
+    type Question: Weight + Clone + Send + Sync + 'static;
     type Verdict: Send + 'static;
 
     /// Asks, here and now.
