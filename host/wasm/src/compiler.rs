@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use carrara_core::ports::Components;
@@ -96,7 +96,8 @@ pub(crate) struct Compiler(Arc<Workshop>);
 struct Workshop {
     surroundings: Surroundings,
     /// Started with the first component: a coordinator without policies of its own needs no clock for them.
-    runtime: OnceLock<Result<Arc<Runtime>, Arc<str>>>,
+    /// What keeps it from starting may pass, such as a lack of threads: it is tried again for the next one.
+    runtime: Mutex<Option<Arc<Runtime>>>,
     shelf: Mutex<Shelf>,
 }
 
@@ -110,7 +111,7 @@ struct Shelf {
 
 impl Compiler {
     pub(crate) fn new(surroundings: Surroundings) -> Self {
-        Self(Arc::new(Workshop { surroundings, runtime: OnceLock::new(), shelf: Mutex::default() }))
+        Self(Arc::new(Workshop { surroundings, runtime: Mutex::default(), shelf: Mutex::default() }))
     }
 
     /// The component of that digest. What was not to be had before is tried again: its bytes may be there now.
@@ -199,13 +200,13 @@ impl Workshop {
     fn compile(&self, wanted: &Compiled) -> (State, usize) {
         let component = wanted.digest.to_string();
         let began = Instant::now();
-        let code = bytes(wanted).and_then(|bytes| {
-            // A compiler that fails on some input must not take the next components with it.
-            let code = catch_unwind(AssertUnwindSafe(|| self.code(&bytes)));
-            code.unwrap_or_else(|_| Err("the compiler failed on it".to_owned()))
-                .map_err(|reason| (reason, ALL))
-        });
-        match code {
+        // What fails on one component, be it the compiler or the store, must not take the next ones with it: this thread
+        // is the only one, and nobody would start another.
+        let code = catch_unwind(AssertUnwindSafe(|| {
+            let bytes = bytes(wanted)?;
+            self.code(&bytes).map_err(|reason| (reason, ALL))
+        }));
+        match code.unwrap_or_else(|_| Err(("the coordinator failed while it compiled it".to_owned(), ALL))) {
             Ok(code) => {
                 let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(component, duration_ms, "compiled a policy");
@@ -226,13 +227,25 @@ impl Workshop {
     }
 
     fn runtime(&self) -> Result<Arc<Runtime>, String> {
-        let start = || {
+        started(&self.runtime, || {
             let engine = engine(self.surroundings).map_err(|error| error.to_string())?;
             Runtime::start(engine).map(Arc::new).map_err(|error| error.to_string())
-        };
-        let runtime = self.runtime.get_or_init(|| start().map_err(Into::into));
-        runtime.clone().map_err(|reason| reason.to_string())
+        })
     }
+}
+
+/// What is there, or is started now. A failure is not kept.
+fn started<T: Clone>(
+    place: &Mutex<Option<T>>,
+    start: impl FnOnce() -> Result<T, String>,
+) -> Result<T, String> {
+    let mut place = locked(place);
+    if let Some(there) = &*place {
+        return Ok(there.clone());
+    }
+    let new = start()?;
+    *place = Some(new.clone());
+    Ok(new)
 }
 
 /// The component's bytes, from the first source that has them, never others than those that the digest names; or why
@@ -243,7 +256,13 @@ fn bytes(wanted: &Compiled) -> Result<Vec<u8>, (String, usize)> {
         // Further sources may come while one is asked.
         let source = locked(&wanted.sources).get(asked).cloned();
         let Some(source) = source else { return Err((reason, asked)) };
-        match source.component(&wanted.digest) {
+        // One that fails does not hide the next one.
+        let found = catch_unwind(AssertUnwindSafe(|| source.component(&wanted.digest)));
+        let Ok(found) = found else {
+            reason = format!("the coordinator failed while it read the component {}", wanted.digest);
+            continue;
+        };
+        match found {
             Ok(Some(bytes)) if digest(&bytes) == wanted.digest.0 => return Ok(bytes),
             Ok(Some(_)) => reason = format!("what is stored as {} is another component", wanted.digest),
             Ok(None) => {}
@@ -256,4 +275,50 @@ fn bytes(wanted: &Compiled) -> Result<Vec<u8>, (String, usize)> {
 /// Nothing that is done under these locks can leave them half done.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use carrara_core::ports::StoreError;
+
+    use super::*;
+
+    /// A store that fails in a way that nobody expects.
+    struct Failing;
+
+    impl Components for Failing {
+        fn component(&self, _: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+            std::panic::panic_any("in a test")
+        }
+    }
+
+    struct Store(Vec<u8>);
+
+    impl Components for Store {
+        fn component(&self, _: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+            Ok(Some(self.0.clone()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_does_not_end_the_compiler() {
+        let component = wat::parse_str("(component)").unwrap();
+        let named = Digest(digest(&component));
+        let compiler = Compiler::new(Surroundings::of_this_build());
+        let (failing, store): (Arc<dyn Components>, Arc<dyn Components>) =
+            (Arc::new(Failing), Arc::new(Store(component)));
+        let failed = compiler.want(named, &failing).settled().await;
+        assert!(matches!(failed, State::Unavailable(reason) if reason.contains("the coordinator failed")));
+        assert!(matches!(compiler.want(named, &store).settled().await, State::Ready(_)));
+        let both = Compiled::with(named, State::Compiling, vec![failing, store]);
+        assert!(bytes(&both).is_ok(), "the next source is asked");
+    }
+
+    #[test]
+    fn what_could_not_be_started_is_tried_again_and_what_runs_is_kept() {
+        let place = Mutex::new(None);
+        assert_eq!(started(&place, || Err("no thread".to_owned())), Err("no thread".to_owned()));
+        assert_eq!(started(&place, || Ok(1)), Ok(1));
+        assert_eq!(started(&place, || Err("no thread".to_owned())), Ok(1));
+    }
 }
