@@ -10,6 +10,9 @@ use tokio::time::timeout;
 /// Memory is shared out in pieces of this size.
 const PIECE_BYTES: usize = 1 << 20;
 
+/// One policy's calls have this part of the memory at most, but always one call: a slow policy leaves turns for others.
+const PARTS: u32 = 4;
+
 /// What the calls of all policies of a manifest have together: N policies, each within its own limits, must not be able
 /// to take the whole machine.
 pub(crate) struct Shares {
@@ -26,12 +29,22 @@ impl Shares {
         Self { calls: Arc::new(Semaphore::new(calls.max(1))), memory: Arc::new(memory), pieces }
     }
 
+    /// How many calls that may use so many bytes one policy may make at once.
+    fn most_turns(&self, memory: usize) -> usize {
+        let turns = (self.pieces / PARTS).checked_div(pieces(memory)).unwrap_or(u32::MAX);
+        usize::try_from(turns.max(1)).unwrap_or(usize::MAX)
+    }
+
     /// A share for a call that may use so many bytes; whoever may use more than there is takes all.
     async fn take(&self, memory: usize) -> Option<[OwnedSemaphorePermit; 2]> {
-        let pieces = u32::try_from(memory.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX).min(self.pieces);
+        let pieces = pieces(memory).min(self.pieces);
         let memory = Arc::clone(&self.memory).acquire_many_owned(pieces).await.ok()?;
         Some([memory, Arc::clone(&self.calls).acquire_owned().await.ok()?])
     }
+}
+
+fn pieces(memory: usize) -> u32 {
+    u32::try_from(memory.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX)
 }
 
 /// The turns of one policy: so many calls at once, and the others wait, but not for ever.
@@ -54,7 +67,8 @@ impl Gate {
 
     /// The same within what all policies have together; a call may use `memory` bytes.
     pub(crate) fn within(self, shares: Arc<Shares>, memory: usize) -> Self {
-        Self { shares: Some((shares, memory)), ..self }
+        let turns = self.turns.available_permits().min(shares.most_turns(memory));
+        Self { turns: Arc::new(Semaphore::new(turns)), shares: Some((shares, memory)), ..self }
     }
 
     /// Runs `work` on a blocking thread when it is its turn. A caller that goes away leaves the work running: its turn
@@ -86,5 +100,25 @@ impl Gate {
             None => None,
         };
         Some(Turn { _turn: turn, _share: share })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_policy_has_at_most_a_quarter_of_the_memory_and_always_one_turn() {
+        let shares = Arc::new(Shares::new(32, 1 << 30));
+        let turns = |concurrency: usize, memory: usize| {
+            let gate = Gate::new(concurrency, Duration::ZERO).within(Arc::clone(&shares), memory);
+            gate.turns.available_permits()
+        };
+        assert_eq!(turns(4, 64 << 20), 4);
+        assert_eq!(turns(5, 64 << 20), 4);
+        assert_eq!(turns(4, (64 << 20) + 1), 3);
+        assert_eq!(turns(4, 256 << 20), 1);
+        assert_eq!(turns(4, 2 << 30), 1);
+        assert_eq!(turns(2, 0), 2);
     }
 }
