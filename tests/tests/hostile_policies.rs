@@ -226,17 +226,14 @@ fn costly() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "refused: br_table",
             with(&format!("(func (param i32) (block (br_table {} (local.get 0))))", times(100_000, "0 "))),
         ),
-        (
-            "deep-blocks",
-            "answered:",
-            with(&format!("(func {}{})", times(2_000, "block "), times(2_000, "end "))),
-        ),
-        (
-            "deep-ifs",
-            "answered:",
-            with(&format!("(func (param i32) {}{})", times(2_000, "local.get 0 if "), times(2_000, "end "))),
-        ),
+        ("blocks-nested", "answered:", with(&nested(3_200, "block "))),
+        ("blocks-too-deep", "refused: 3200", with(&nested(3_201, "block "))),
+        ("blocks-far-too-deep", "refused: 3200", with(&nested(100_000, "block "))),
+        ("ifs-nested", "answered:", with(&nested(2_000, "local.get 0 if "))),
+        ("ifs-far-too-deep", "refused: 3200", with(&nested(50_000, "local.get 0 if "))),
         ("many-functions", "allowed:", with(&times(2_000, "(func)"))),
+        ("functions-too-many", "refused: 40000", with(&times(40_001, "(func)"))),
+        ("functions-far-too-many", "refused: 40000", with(&times(500_000, "(func)"))),
         ("many-globals", "allowed:", with(&times(10_000, "(global (mut i64) (i64.const 0))"))),
         (
             "many-values",
@@ -249,12 +246,17 @@ fn costly() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("many-locals-in-loops", "answered:", with(&locals_in_loops(1_000, 100))),
         ("locals-too-many", "refused: locals", with(&format!("(func {})", times(10_001, "(local i64)")))),
         ("function-too-large", "refused: bytes", with(&format!("(func {})", times(1_100_000, "nop ")))),
-        ("instances-of-instances", INSTANCES, instances_of_instances(2)),
-        ("instances-of-instances-of-instances", INSTANCES, instances_of_instances(3)),
+        ("instances-of-instances", "answered:", instances_of_instances(1)),
+        ("instances-of-instances-of-instances", "refused: 160", instances_of_instances(2)),
+        ("instances-in-four-levels", "refused: 160", instances_of_instances(4)),
+        ("instances-in-forty-levels", "refused: 160", instances_of_instances(40)),
     ]
 }
 
-const INSTANCES: &str = "failed: instance";
+/// A function of nested blocks.
+fn nested(depth: usize, open: &str) -> String {
+    format!("(func (param i32) {}{})", open.repeat(depth), "end ".repeat(depth))
+}
 
 /// A policy, and beside it ten instances of a component that makes ten instances, and so on: 300 bytes for each level.
 fn instances_of_instances(depth: usize) -> Vec<u8> {

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use wasmparser::types::Types;
-use wasmparser::{
-    ComponentExternalKind, Encoding, FunctionBody, Parser, Payload, ValidPayload, Validator, WasmFeatures,
-};
+use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
-use crate::limits::{MAX_COMPONENT_BYTES, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_NESTED_MODULES};
+use crate::bounds::Bounds;
+use crate::limits::MAX_COMPONENT_BYTES;
 use crate::loader::LoadError;
 use crate::shape::{Room, Shape, difference, offered, shape};
 use crate::text::clean;
@@ -135,28 +134,22 @@ impl Surface {
 
     /// The surface, if it imports nothing that no policy may: only then types are looked at.
     pub(crate) fn parse(component: &[u8]) -> Result<Self, LoadError> {
-        let (mut surface, mut depth, mut nested) = (Self::default(), 0_usize, 0_usize);
+        let (mut surface, mut depth, mut bounds) = (Self::default(), 0_usize, Bounds::default());
         let mut validator = Validator::new_with_features(WasmFeatures::all());
         let mut types = None;
         for payload in Parser::new(0).parse_all(component) {
             let payload = payload.map_err(malformed)?;
-            if let Payload::CodeSectionEntry(body) = &payload {
-                bounded(body)?;
-            }
             // Types only: bodies of functions are validated when they are compiled.
             if let ValidPayload::End(found) = validator.payload(&payload).map_err(malformed)? {
                 types = Some(found);
             }
+            bounds.take(&payload)?;
             match payload {
                 Payload::Version { encoding, .. } => {
                     if depth == 0 && encoding != Encoding::Component {
                         return Err(LoadError::CoreModule);
                     }
                     depth += 1;
-                    nested += 1;
-                    if nested > MAX_NESTED_MODULES {
-                        return Err(LoadError::TooManyModules(MAX_NESTED_MODULES));
-                    }
                 }
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(imports) if depth == 1 => {
@@ -256,21 +249,6 @@ fn compatible(version: &str) -> bool {
     !version.contains('-') && major(version) == major(VERSION)
 }
 
-fn bounded(body: &FunctionBody<'_>) -> Result<(), LoadError> {
-    let bytes = body.range().len();
-    if bytes > MAX_FUNCTION_BYTES {
-        return Err(LoadError::FunctionTooLarge { bytes, limit: MAX_FUNCTION_BYTES });
-    }
-    let mut locals = 0_u32;
-    for group in body.get_locals_reader().map_err(malformed)? {
-        locals = locals.saturating_add(group.map_err(malformed)?.0);
-    }
-    if locals > MAX_FUNCTION_LOCALS {
-        return Err(LoadError::TooManyLocals { locals, limit: MAX_FUNCTION_LOCALS });
-    }
-    Ok(())
-}
-
 fn malformed(error: wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Malformed(clean(&error.to_string(), SHOWN_NAME_BYTES))
 }
@@ -278,6 +256,7 @@ fn malformed(error: wasmparser::BinaryReaderError) -> LoadError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_FUNCTION_BYTES;
 
     #[test]
     fn only_the_three_interfaces_of_version_1_may_be_imported() {

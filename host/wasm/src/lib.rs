@@ -12,6 +12,8 @@
 mod engine;
 mod world;
 
+#[cfg(feature = "host")]
+mod bounds;
 #[cfg(feature = "builtin")]
 mod builtin;
 #[cfg(feature = "host")]

@@ -62,6 +62,22 @@ pub enum LoadError {
         /// Allowed.
         limit: usize,
     },
+    /// A function that is costly to compile.
+    #[error("a function of the component nests blocks deeper than {0}")]
+    BlocksTooDeep(usize),
+    /// Too much to compile.
+    #[error("the component has {functions} functions or more; at most {limit} are allowed")]
+    TooManyFunctions {
+        /// Found so far.
+        functions: usize,
+        /// Allowed.
+        limit: usize,
+    },
+    /// Instances of what makes instances, or of a component that is not known before it runs.
+    #[error(
+        "the component makes more than {0} instances of modules and components, or of a component that it imports"
+    )]
+    TooManyInstantiations(usize),
     /// A policy has no other authority.
     #[error(
         "the component imports {0}; a policy may import carrara:policy/types, carrara:policy/host and \

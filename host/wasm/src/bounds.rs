@@ -1,0 +1,290 @@
+//! Whether compiling a component is bounded: what is counted while it is read, each in one pass.
+
+use wasmparser::{
+    BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
+    ComponentTypeRef, Encoding, FunctionBody, Instance, Operator, Payload,
+};
+
+use crate::limits::{
+    MAX_BLOCK_DEPTH, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_FUNCTIONS, MAX_INSTANTIATIONS,
+    MAX_NESTED_MODULES,
+};
+use crate::loader::LoadError;
+use crate::text::clean;
+
+/// Errors of the reader are cut here.
+const SHOWN_ERROR_BYTES: usize = 128;
+
+/// A block takes at least two bytes, its instruction and its type: shorter bodies need not be read.
+const BLOCK_BYTES: usize = 2;
+
+/// Instantiating what is not known.
+const UNKNOWN: usize = usize::MAX;
+
+/// What was counted so far.
+#[derive(Default)]
+pub(crate) struct Bounds {
+    modules: usize,
+    functions: usize,
+    /// The modules and components that are being read, the outermost first.
+    open: Vec<Part>,
+}
+
+/// A module or component.
+#[derive(Default)]
+struct Part {
+    /// Modules have no index among components.
+    is_component: bool,
+    /// What instantiating it instantiates.
+    instantiations: usize,
+    /// The same for each component that it names, by index.
+    components: Vec<usize>,
+}
+
+impl Bounds {
+    /// Counts what a valid payload adds.
+    ///
+    /// # Errors
+    /// [`LoadError`] for the first limit that is exceeded.
+    pub(crate) fn take(&mut self, payload: &Payload<'_>) -> Result<(), LoadError> {
+        match payload {
+            Payload::Version { encoding, .. } => self.begin(*encoding)?,
+            Payload::End(_) => self.end(),
+            Payload::CodeSectionStart { count, .. } => self.functions(*count)?,
+            Payload::CodeSectionEntry(body) => function(body)?,
+            Payload::InstanceSection(instances) => {
+                for instance in instances.clone() {
+                    if let Instance::Instantiate { .. } = instance.map_err(malformed)? {
+                        self.instantiate(0)?;
+                    }
+                }
+            }
+            Payload::ComponentInstanceSection(instances) => {
+                for instance in instances.clone() {
+                    let instance = instance.map_err(malformed)?;
+                    if let ComponentInstance::Instantiate { component_index, .. } = instance {
+                        self.instantiate(self.inside(0, component_index))?;
+                    }
+                }
+            }
+            other => self.name_components(other)?,
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, encoding: Encoding) -> Result<(), LoadError> {
+        self.modules += 1;
+        if self.modules > MAX_NESTED_MODULES {
+            return Err(LoadError::TooManyModules(MAX_NESTED_MODULES));
+        }
+        self.open.push(Part { is_component: encoding == Encoding::Component, ..Part::default() });
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        if let Some(ended) = self.open.pop().filter(|part| part.is_component) {
+            self.name(ended.instantiations);
+        }
+    }
+
+    fn functions(&mut self, count: u32) -> Result<(), LoadError> {
+        self.functions = self.functions.saturating_add(usize::try_from(count).unwrap_or(usize::MAX));
+        if self.functions > MAX_FUNCTIONS {
+            return Err(LoadError::TooManyFunctions { functions: self.functions, limit: MAX_FUNCTIONS });
+        }
+        Ok(())
+    }
+
+    /// One more, and all that are in it.
+    fn instantiate(&mut self, inside: usize) -> Result<(), LoadError> {
+        let Some(part) = self.open.last_mut() else { return Ok(()) };
+        part.instantiations = part.instantiations.saturating_add(1).saturating_add(inside);
+        if part.instantiations > MAX_INSTANTIATIONS {
+            return Err(LoadError::TooManyInstantiations(MAX_INSTANTIATIONS));
+        }
+        Ok(())
+    }
+
+    /// What instantiating a component instantiates, `outward` parts from the one that is being read. One that is not
+    /// known, since it is imported or comes out of an instance, may instantiate whatever it likes.
+    fn inside(&self, outward: u32, index: u32) -> usize {
+        let at = usize::try_from(outward).ok().and_then(|outward| self.open.iter().rev().nth(outward));
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        at.and_then(|part| part.components.get(index)).copied().unwrap_or(UNKNOWN)
+    }
+
+    /// The part that is being read names one more component.
+    fn name(&mut self, instantiations: usize) {
+        if let Some(part) = self.open.last_mut() {
+            part.components.push(instantiations);
+        }
+    }
+
+    /// Imports, aliases and exports of components take indices, too.
+    fn name_components(&mut self, payload: &Payload<'_>) -> Result<(), LoadError> {
+        match payload {
+            Payload::ComponentImportSection(imports) => {
+                for import in imports.clone() {
+                    if let ComponentTypeRef::Component(_) = import.map_err(malformed)?.ty {
+                        self.name(UNKNOWN);
+                    }
+                }
+            }
+            Payload::ComponentAliasSection(aliases) => {
+                for alias in aliases.clone() {
+                    match alias.map_err(malformed)? {
+                        ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, count, index } => {
+                            self.name(self.inside(count, index));
+                        }
+                        ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => {
+                            self.name(UNKNOWN);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Payload::ComponentExportSection(exports) => {
+                for export in exports.clone() {
+                    let export = export.map_err(malformed)?;
+                    if export.kind == ComponentExternalKind::Component {
+                        self.name(self.inside(0, export.index));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// What one function may have.
+fn function(body: &FunctionBody<'_>) -> Result<(), LoadError> {
+    let bytes = body.range().len();
+    if bytes > MAX_FUNCTION_BYTES {
+        return Err(LoadError::FunctionTooLarge { bytes, limit: MAX_FUNCTION_BYTES });
+    }
+    let mut locals = 0_u32;
+    for group in body.get_locals_reader().map_err(malformed)? {
+        locals = locals.saturating_add(group.map_err(malformed)?.0);
+    }
+    if locals > MAX_FUNCTION_LOCALS {
+        return Err(LoadError::TooManyLocals { locals, limit: MAX_FUNCTION_LOCALS });
+    }
+    if bytes / BLOCK_BYTES > MAX_BLOCK_DEPTH { blocks(body) } else { Ok(()) }
+}
+
+/// How deep blocks are nested.
+fn blocks(body: &FunctionBody<'_>) -> Result<(), LoadError> {
+    let (mut operators, mut depth) = (body.get_operators_reader().map_err(malformed)?, 0_usize);
+    while !operators.eof() {
+        match operators.read().map_err(malformed)? {
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => depth += 1,
+            Operator::End | Operator::Delegate { .. } => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_BLOCK_DEPTH {
+            return Err(LoadError::BlocksTooDeep(MAX_BLOCK_DEPTH));
+        }
+    }
+    Ok(())
+}
+
+fn malformed(error: BinaryReaderError) -> LoadError {
+    LoadError::Malformed(clean(&error.to_string(), SHOWN_ERROR_BYTES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::Surface;
+
+    fn read(text: &str) -> Result<Surface, LoadError> {
+        Surface::read(&wat::parse_str(text).unwrap())
+    }
+
+    // P-22
+    #[test]
+    fn blocks_of_each_kind_may_be_nested_to_the_limit_and_no_deeper() {
+        for open in ["block ", "loop ", "i32.const 1 if ", "try_table "] {
+            let nested = |depth: usize| {
+                let (open, close) = (open.repeat(depth), "end ".repeat(depth));
+                read(&format!("(component (core module (func) (func {open}{close})))"))
+            };
+            assert!(nested(MAX_BLOCK_DEPTH).is_ok(), "{open}");
+            let error = nested(MAX_BLOCK_DEPTH + 1).unwrap_err();
+            assert!(matches!(error, LoadError::BlocksTooDeep(MAX_BLOCK_DEPTH)), "{open}: {error}");
+            assert!(error.to_string().contains(&MAX_BLOCK_DEPTH.to_string()), "{error}");
+        }
+    }
+
+    // P-22
+    #[test]
+    fn blocks_one_after_the_other_are_not_nested() {
+        let blocks = "block end ".repeat(2 * MAX_BLOCK_DEPTH);
+        assert!(read(&format!("(component (core module (func {blocks})))")).is_ok());
+    }
+
+    // P-22
+    #[test]
+    fn the_functions_of_all_modules_together_are_limited() {
+        let modules = |first: usize, second: usize| {
+            let (first, second) = ("(func)".repeat(first), "(func)".repeat(second));
+            read(&format!("(component (core module {first}) (component (core module {second})))"))
+        };
+        assert!(modules(MAX_FUNCTIONS - 5, 5).is_ok());
+        let error = modules(MAX_FUNCTIONS - 5, 6).unwrap_err();
+        assert!(matches!(error, LoadError::TooManyFunctions { limit: MAX_FUNCTIONS, .. }), "{error}");
+        assert!(error.to_string().contains(&(MAX_FUNCTIONS + 1).to_string()), "{error}");
+    }
+
+    // P-22
+    #[test]
+    fn instances_of_modules_and_components_are_limited_together() {
+        let instances = |modules: usize, components: usize| {
+            let modules = "(core instance (instantiate $m))".repeat(modules);
+            let components = "(instance (instantiate $c))".repeat(components);
+            read(&format!("(component (core module $m) (component $c) {modules}{components})"))
+        };
+        assert!(instances(MAX_INSTANTIATIONS - 1, 1).is_ok());
+        assert!(instances(0, MAX_INSTANTIATIONS).is_ok());
+        for (modules, components) in [(MAX_INSTANTIATIONS, 1), (0, MAX_INSTANTIATIONS + 1)] {
+            let error = instances(modules, components).unwrap_err();
+            assert!(matches!(error, LoadError::TooManyInstantiations(MAX_INSTANTIATIONS)), "{error}");
+            assert!(error.to_string().contains(&MAX_INSTANTIATIONS.to_string()), "{error}");
+        }
+    }
+
+    // P-22
+    #[test]
+    fn instances_of_instances_are_multiplied() {
+        let nested = |each: usize| {
+            let modules = "(core instance (instantiate $m))".repeat(each);
+            read(&format!(
+                "(component (component $c (core module $m) {modules}) (component $d (alias outer 1 $c (component $e))
+                 {}) {})",
+                "(instance (instantiate $e))".repeat(4),
+                "(instance (instantiate $d))".repeat(4),
+            ))
+        };
+        // 4 * (1 + 4 * (1 + each))
+        let most = (MAX_INSTANTIATIONS / 4 - 1) / 4 - 1;
+        assert!(nested(most).is_ok());
+        assert!(matches!(nested(most + 1), Err(LoadError::TooManyInstantiations(_))));
+    }
+
+    // P-22
+    #[test]
+    fn a_component_whose_content_is_not_known_is_not_instantiated() {
+        let imported = "(component (component (import \"c\" (component $c)) (instance (instantiate $c))))";
+        assert!(matches!(read(imported), Err(LoadError::TooManyInstantiations(_))));
+        let exported = "(component (component $c (component $d) (export \"d\" (component $d)))
+            (instance $i (instantiate $c)) (alias export $i \"d\" (component $e)) {})";
+        assert!(read(&exported.replace("{}", "")).is_ok());
+        let instantiated = exported.replace("{}", "(instance (instantiate $e))");
+        assert!(matches!(read(&instantiated), Err(LoadError::TooManyInstantiations(_))));
+    }
+}
