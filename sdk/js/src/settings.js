@@ -4,6 +4,10 @@ import { FAILURE, describe, logFailure, refusePromise, text } from "./words.js";
 
 const MAX_U32 = 0xffff_ffff;
 
+// What the other SDKs say, too.
+const NO_SETTINGS = "this policy has no settings";
+const NO_SETTINGS_HINT = "remove Settings from this entry of Policies";
+
 export class SettingsError extends Error {
   constructor(message, { line = 1, column = 1, hint } = {}) {
     super(text(message, "message"));
@@ -25,7 +29,7 @@ function place(number, what) {
   return number;
 }
 
-/** Asks the policy's check. The errors in the form of the component's world; none means accepted. */
+/** Asks the policy's check; a policy without one takes `null` and `{}` only. The errors in the form of the component's world; none means accepted. */
 export function checkSettings(policy, settings) {
   let value;
   try {
@@ -34,13 +38,18 @@ export function checkSettings(policy, settings) {
     const { line, column } = position(settings);
     return [{ line, column, message: `the settings are no JSON: ${error.message}`, hint: null }];
   }
+  if (policy.check === undefined) return isNothing(value) ? [] : [plain(settingsError(NO_SETTINGS, { hint: NO_SETTINGS_HINT }))];
   try {
-    return policy.check === undefined ? [] : listed(policy.check(value)).map(plain);
+    return listed(policy.check(value)).map(plain);
   } catch (error) {
     if (error instanceof SettingsError) return [plain(error)];
     logFailure(error);
     return [{ line: 1, column: 1, message: FAILURE.message, hint: FAILURE.hint }];
   }
+}
+
+function isNothing(value) {
+  return value === null || (typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 0);
 }
 
 function listed(answer) {

@@ -23,8 +23,18 @@ test("text that is no JSON is refused where it stops being JSON", () => {
   }
 });
 
-test("every kind of JSON is accepted", () => {
+test("every kind of JSON comes to the check", () => {
   for (const source of ["null", " 1.5e-3 ", '"\\u0065"', '{"a":{"b":[1,true,[],{}]},"c":""}', "[]", "{}"]) {
+    assert.deepEqual(checkSettings({ check: () => [] }, source), [], source);
+  }
+});
+
+test("without a check null and an empty object are accepted and nothing else", () => {
+  for (const source of ["null", " null\n", "{}", "{ }"]) {
     assert.deepEqual(checkSettings({}, source), [], source);
+  }
+  for (const source of ['{"a":1}', "[]", "0", "false", '""']) {
+    const [error] = checkSettings({}, source);
+    assert.deepEqual([error.line, error.column, error.message], [1, 1, "this policy has no settings"], source);
   }
 });

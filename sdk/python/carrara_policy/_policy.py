@@ -12,6 +12,9 @@ FAILURE_CODE = "policy-error"
 FAILURE_MESSAGE = "the policy failed"
 FAILURE_HINT = "the coordinator's log says why"
 
+NO_SETTINGS_MESSAGE = "this policy has no settings"
+NO_SETTINGS_HINT = "remove Settings from this entry of Policies"
+
 _MAX_U32 = 0xFFFF_FFFF
 
 
@@ -77,15 +80,17 @@ def registered_check(function: Callable[..., Any] | None) -> Check | None:
 
 
 def check_settings(check: Check | None, source: str) -> list[SettingsError]:
-    """Asks a check. No error means accepted. Raises nothing."""
+    """Asks a check; a policy without one takes ``null`` and ``{}`` only. No error means accepted. Raises nothing."""
     try:
         value = _words.parse(source)
     except json.JSONDecodeError as error:
         return [SettingsError(f"the settings are no JSON: {error.msg}", error.lineno, error.colno)]
     except (ValueError, RecursionError) as error:
         return [SettingsError(f"the settings are no JSON that can be read: {error}")]
+    if check is None:
+        return [] if value is None or value == {} else [SettingsError(NO_SETTINGS_MESSAGE, hint=NO_SETTINGS_HINT)]
     try:
-        return [] if check is None else _listed(check(value))
+        return _listed(check(value))
     except SettingsError as error:
         return [error]
     except BaseException as error:

@@ -167,4 +167,15 @@ class Settings(unittest.TestCase):
                 (error,) = check_settings(None, text)
                 self.assertEqual(error.line, line)
                 self.assertIn("no JSON", error.message)
-        self.assertEqual(check_settings(None, '{"a": [1.5e3, true, null, "\\u0065"]}'), [])
+        accepting = lambda value: None
+        self.assertEqual(check_settings(accepting, '{"a": [1.5e3, true, null, "\\u0065"]}'), [])
+
+    def test_without_a_check_null_and_an_empty_object_are_accepted_and_nothing_else(self):
+        from carrara_policy._policy import check_settings
+
+        for text in ["null", " null\n", "{}", "{ }"]:
+            self.assertEqual(check_settings(None, text), [], text)
+        for text in ['{"a": 1}', "[]", "0", "false", '""']:
+            with self.subTest(text):
+                (error,) = check_settings(None, text)
+                self.assertEqual((error.line, error.column, error.message), (1, 1, "this policy has no settings"))

@@ -48,8 +48,15 @@ impl IntoErrors for Result<(), SettingsError> {
 }
 
 impl IntoErrors for Result<(), Vec<SettingsError>> {
+    /// An empty list of errors is an error, too: `Err` never accepts.
     fn into_errors(self) -> Vec<SettingsError> {
-        self.err().unwrap_or_default()
+        match self {
+            Ok(()) => Vec::new(),
+            Err(errors) if errors.is_empty() => {
+                vec![SettingsError::at(1, 1, "the policy refuses its settings and does not say why")]
+            }
+            Err(errors) => errors,
+        }
     }
 }
 
@@ -123,6 +130,16 @@ fn without_place(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_without_errors_is_a_refusal() {
+        let several = |result: Result<(), Vec<SettingsError>>| result.into_errors();
+        assert_eq!(several(Ok(())), []);
+        assert_eq!(several(Err(Vec::new())).len(), 1);
+        let error = SettingsError::at(1, 2, "x");
+        assert_eq!(several(Err(vec![error.clone()])), [error.clone()]);
+        assert_eq!(Err(error.clone()).into_errors(), [error]);
+    }
 
     #[test]
     fn a_policy_without_settings_takes_null_and_an_empty_object_only() {
