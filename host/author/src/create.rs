@@ -1,6 +1,7 @@
 //! `carrara policy new`: makes a project that builds and passes its own cases.
 //!
-//! The project is written beside its place and moved there whole; nothing is ever overwritten.
+//! The project is written beside its place and moved there whole; nothing is ever overwritten. An empty folder that is there
+//! stays the same folder, since somebody may be in it (`--dir .`): the project is written in it, and moved up.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -56,20 +57,40 @@ pub enum CreateError {
 /// [`CreateError`]; nothing is left behind.
 pub fn create(blueprint: &Blueprint<'_>, folder: &Path) -> Result<Project, CreateError> {
     let project = blueprint.project(folder)?;
-    if folder
-        .read_dir()
-        .map_or_else(|error| error.kind() != ErrorKind::NotFound, |mut found| found.next().is_some())
-    {
-        return Err(CreateError::Exists(folder.to_owned()));
-    }
+    let there = match folder.read_dir().map(|mut found| found.next().is_some()) {
+        Ok(false) => true,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        _ => return Err(CreateError::Exists(folder.to_owned())),
+    };
     let files = files(&project)?;
-    let beside = beside(folder);
-    let made = write_all(&files, &beside).and_then(|()| {
-        std::fs::rename(&beside, folder)
-            .map_err(|source| CreateError::Write { path: folder.to_owned(), source })
+    let staged = if there { folder.join(staging("project")) } else { beside(folder) };
+    let made = write_all(&files, &staged).and_then(|()| {
+        let moved = if there { move_up(&staged, folder) } else { std::fs::rename(&staged, folder) };
+        moved.map_err(|source| CreateError::Write { path: folder.to_owned(), source })
     });
-    made.inspect_err(|_| drop(std::fs::remove_dir_all(&beside)))?;
+    made.inspect_err(|_| drop(std::fs::remove_dir_all(&staged)))?;
     Ok(project)
+}
+
+/// Moves all that is in a folder to the empty one that it is in; what was moved is removed again where something cannot be.
+fn move_up(staged: &Path, folder: &Path) -> std::io::Result<()> {
+    let mut moved = Vec::new();
+    let mut all = || {
+        for entry in staged.read_dir()? {
+            let entry = entry?;
+            let place = folder.join(entry.file_name());
+            std::fs::rename(entry.path(), &place)?;
+            moved.push(place);
+        }
+        std::fs::remove_dir(staged)
+    };
+    let done = all();
+    if done.is_err() {
+        for place in moved {
+            drop(if place.is_dir() { std::fs::remove_dir_all(place) } else { std::fs::remove_file(place) });
+        }
+    }
+    done
 }
 
 impl Blueprint<'_> {
@@ -151,8 +172,11 @@ fn write_all(files: &[NewFile], folder: &Path) -> Result<(), CreateError> {
 }
 
 fn beside(folder: &Path) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!(".{name}.{}.new", std::process::id()))
+    folder.with_file_name(staging(&folder.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+fn staging(name: &str) -> String {
+    format!(".{name}.{}.new", std::process::id())
 }
 
 #[cfg(test)]
@@ -201,6 +225,25 @@ mod tests {
                 crate::question::Question::read(world, serde_json::from_str(text).unwrap(), Path::new("."));
             assert_eq!(question.unwrap().world(), world);
         }
+    }
+
+    // What `--dir .` names is the folder that somebody is in: it must not be replaced by another one.
+    #[test]
+    fn an_empty_folder_stays_the_same_folder_by_whatever_name() {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let inode = || std::fs::metadata(folder.path()).unwrap().ino();
+        let before = inode();
+        let here = folder.path().join(".");
+        create(&blueprint(World::RoleAuthorization, Language::Rust), &here).unwrap();
+        assert_eq!(inode(), before);
+        assert_eq!(Project::open(&here).unwrap().name, "two-rooms");
+        let names = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with(".new")));
+        std::fs::create_dir(folder.path().join("empty")).unwrap();
+        let up = folder.path().join("empty/..");
+        let again = create(&blueprint(World::RoleAuthorization, Language::Rust), &up);
+        assert!(matches!(again, Err(CreateError::Exists(_))), "{again:?}");
     }
 
     #[test]
