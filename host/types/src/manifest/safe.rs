@@ -167,4 +167,7 @@ impl Found {
 mod limit_tests;
 #[cfg(test)]
 #[cfg(feature = "host")]
+mod policy_tests;
+#[cfg(test)]
+#[cfg(feature = "host")]
 mod tests;
