@@ -35,8 +35,8 @@ struct Applicant<'a> {
 }
 
 impl Coordinator {
-    /// Activates a Marble (marble-api.md section 3). Where activations are counted and the manifest or the CA changes
-    /// before the count is stored, everything is judged and made again.
+    /// Activates a Marble (marble-api.md section 3). Where the manifest or the CA changes before the activation is counted,
+    /// everything is judged and made again.
     ///
     /// # Errors
     /// G-20..G-29, in that order.
@@ -157,11 +157,12 @@ impl Coordinator {
     }
 
     /// Counts the activation where the epoch's manifest limits it (M-92), exactly: the limit is checked again on what
-    /// the commit depends on. `false` if the epoch is over.
+    /// the commit depends on. `false` if the epoch is over, counted or not.
     async fn count(&self, epoch: &Epoch, marble_type: &str) -> Result<bool, ActivateError> {
         let (marble, _) = entitled(epoch, marble_type).map_err(ActivateError::Verification)?;
         if marble.max_activations == 0 {
-            return Ok(true);
+            // Nothing is stored, but what was judged by a manifest that is over must not be handed out.
+            return Ok(epoch.is_of(self.ports.store.snapshot().as_ref()));
         }
         let _turn = self.turns.wait(&records::activations(marble_type)).await;
         for _ in 0..ATTEMPTS {
