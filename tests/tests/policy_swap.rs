@@ -201,10 +201,9 @@ impl Records {
         }
     }
 
-    /// Of one policy. What a proposed authorizer is asked about the next update, before it is in force, is left out.
+    /// Of one policy.
     fn of(&self, name: &str) -> impl Iterator<Item = &Value> {
-        let action = |record: &Value| record["request"]["authorization"]["action"].clone();
-        self.all.iter().filter(move |record| record["policy"] == name && action(record) != "UpdateManifest")
+        self.all.iter().filter(move |record| record["policy"] == name)
     }
 }
 

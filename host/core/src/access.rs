@@ -209,7 +209,8 @@ pub(crate) async fn may_cancel_update<'view>(
 /// Whether a user counts among those who acknowledge updates (L-51, policy.md). A policy that fails counts as a yes:
 /// a broken authorizer must not lower the number of acknowledgements.
 pub(crate) async fn holds_update_manifest(view: &View, user: &Principal, now: OffsetDateTime) -> bool {
-    !matches!(ask(view, view.policies(), update_manifest(user), now).await, Ok(Some(_)))
+    let request = request(view, update_manifest(user), now);
+    !matches!(refusal(view.policies().would_authorize(request).await), Ok(Some(_)))
 }
 
 /// Whether a user could update a proposed manifest, by its own policies. One that fails could let nobody.
@@ -219,7 +220,8 @@ pub(crate) async fn could_update_manifest(
     user: &Principal,
     now: OffsetDateTime,
 ) -> bool {
-    matches!(ask(view, proposed, update_manifest(user), now).await, Ok(None))
+    let request = request(view, update_manifest(user), now);
+    matches!(refusal(proposed.would_authorize(request).await), Ok(None))
 }
 
 /// Permission to upload a policy's component; made by [`may_upload_policy`] alone.
@@ -247,6 +249,9 @@ pub(crate) async fn may_upload_policy(
     }
 }
 
+/// The action that lets read what policies decided.
+pub(crate) const READ_DECISIONS: &str = "ReadDecisions";
+
 /// Permission to read what policies decided; made by [`may_read_decisions`] alone.
 pub(crate) struct DecisionsGrant(());
 
@@ -259,7 +264,7 @@ pub(crate) async fn may_read_decisions(
     user: &Principal,
     now: OffsetDateTime,
 ) -> Result<DecisionsGrant, ReadDecisionsError> {
-    let question = Question { user, action: "ReadDecisions", resource_type: "Manifest", names: Vec::new() };
+    let question = Question { user, action: READ_DECISIONS, resource_type: "Manifest", names: Vec::new() };
     match ask(view, view.policies(), question, now).await.map_err(ReadDecisionsError::Policy)? {
         None => Ok(DecisionsGrant(())),
         Some(refusal) => {
@@ -359,14 +364,21 @@ async fn ask(
     question: Question<'_>,
     now: OffsetDateTime,
 ) -> Result<Option<Refusal>, PolicyFailure> {
-    let request = AuthorizationRequest {
+    refusal(policies.authorize(request(view, question, now)).await)
+}
+
+fn request(view: &View, question: Question<'_>, now: OffsetDateTime) -> AuthorizationRequest {
+    AuthorizationRequest {
         context: view.context(now),
         principal: question.user.clone(),
         action: question.action.to_owned(),
         resource_type: question.resource_type.to_owned(),
         resource_names: question.names,
-    };
-    let PolicyDecision { policy, decision } = policies.authorize(request).await?;
+    }
+}
+
+fn refusal(answer: Result<PolicyDecision, PolicyFailure>) -> Result<Option<Refusal>, PolicyFailure> {
+    let PolicyDecision { policy, decision } = answer?;
     Ok(match decision {
         Decision::Allow => None,
         Decision::Deny(denial) => Some(Refusal { policy, denial }),

@@ -5,13 +5,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use carrara_types::decision::{Decision, Finding};
+use carrara_types::decision::Decision;
 use carrara_types::decision_record::{Answer, DecisionRecord, Question};
 use carrara_types::policy::World;
 
 use crate::Coordinator;
 use crate::access;
 use crate::audit::{Action, Entry};
+use crate::decision_size;
 use crate::error::ReadDecisionsError;
 use crate::outcome::{DecisionFilter, DecisionPage};
 use crate::ports::{PolicyCall, PolicyObserver};
@@ -37,9 +38,9 @@ struct Kept {
 }
 
 impl DecisionRing {
-    /// Keeps a record under the next number; the oldest ones make room.
+    /// Keeps a record under the next number, cut where it is large; the oldest ones make room.
     pub fn record(&self, mut record: DecisionRecord) {
-        let bytes = size(&record);
+        let bytes = decision_size::fit(&mut record);
         let mut kept = self.lock();
         kept.last += 1;
         record.sequence = kept.last;
@@ -78,7 +79,9 @@ impl PolicyObserver for DecisionRing {
     fn called(&self, _call: &PolicyCall<'_>) {}
 
     fn decided(&self, record: DecisionRecord) {
-        self.record(record);
+        if !lets_read(&record) {
+            self.record(record);
+        }
     }
 }
 
@@ -106,50 +109,18 @@ impl Coordinator {
     }
 }
 
+/// Whether it allows reading the ring: who follows it would fill it with that. Refusals are kept.
+fn lets_read(record: &DecisionRecord) -> bool {
+    let Question::Authorization(request) = &record.request else { return false };
+    request.action == access::READ_DECISIONS && record.answer == Answer::Decision(Decision::Allow)
+}
+
 fn passes(filter: &DecisionFilter, record: &DecisionRecord) -> bool {
     let DecisionFilter { policy, world, mode, verdict } = filter;
     policy.as_ref().is_none_or(|policy| *policy == record.policy)
         && world.is_none_or(|world: World| world == record.world)
         && mode.is_none_or(|mode| mode == record.mode)
         && verdict.as_ref().is_none_or(|verdict| verdict == record.answer.verdict())
-}
-
-/// What a record takes in memory, about.
-fn size(record: &DecisionRecord) -> usize {
-    const EACH: usize = 64;
-    let texts = |texts: &[String]| texts.iter().map(|text| text.len() + EACH).sum::<usize>();
-    let facts = |facts: &[carrara_types::decision::Fact]| facts.len() * 2 * EACH;
-    let principal = |user: &carrara_types::decision::Principal| {
-        let role = |role: &carrara_types::decision::HeldRole| {
-            role.name.len() + texts(&role.resource_names) + texts(&role.actions) + 2 * EACH
-        };
-        user.name.len() + user.roles.iter().map(role).sum::<usize>() + EACH
-    };
-    let request = match &record.request {
-        Question::Authorization(request) => {
-            principal(&request.principal) + texts(&request.resource_names) + facts(&request.context.facts)
-        }
-        Question::Admission(request) => {
-            texts(&request.dns_names)
-                + texts(&request.ip_addresses)
-                + facts(&request.context.facts)
-                + 8 * EACH
-        }
-        Question::Validation(proposal) => proposal.proposer.as_ref().map_or(0, principal),
-    };
-    let finding = |finding: &Finding| {
-        let hint = finding.hint.as_ref().map_or(0, String::len);
-        finding.code.len() + finding.path.len() + finding.message.len() + hint + 2 * EACH
-    };
-    let answer = match &record.answer {
-        Answer::Decision(Decision::Allow) => 0,
-        Answer::Decision(Decision::Deny(denial)) => {
-            denial.message.len() + denial.hint.as_ref().map_or(0, String::len) + texts(&denial.resources)
-        }
-        Answer::Findings(findings) => findings.iter().map(finding).sum(),
-        Answer::Failed(reason) => reason.len(),
-    };
-    size_of::<DecisionRecord>() + record.policy.len() + request + answer
 }
 
 #[cfg(test)]
@@ -204,12 +175,39 @@ mod tests {
     #[test]
     fn large_records_push_more_of_the_others_out() {
         let ring = DecisionRing::default();
-        for _ in 0..100 {
-            ring.record(record("rbac", 10_000));
+        for _ in 0..500 {
+            ring.record(record("rbac", 700));
         }
         let page = ring.read(0, 1000, &DecisionFilter::default());
-        assert!(page.first > 50 && page.records.len() < 50, "{}", page.records.len());
-        assert_eq!(page.last, 100);
+        assert!(page.first > 50 && page.records.len() < 450, "{}", page.records.len());
+        assert_eq!(page.last, 500);
+    }
+
+    #[test]
+    fn one_request_of_very_many_names_pushes_nothing_out() {
+        let ring = DecisionRing::default();
+        ring.record(record("rbac", 1));
+        ring.record(record("rbac", DECISION_BYTES / 64 + 1));
+        assert_eq!(numbers(&ring.read(0, 9, &DecisionFilter::default())), [1, 2]);
+    }
+
+    // policy.md, Decision records: who follows the ring must not fill it.
+    #[test]
+    fn that_somebody_may_read_the_ring_is_not_kept_and_that_somebody_may_not_is() {
+        let ring = DecisionRing::default();
+        let asked = |action: &str, answer: Answer| {
+            let action = action.to_owned();
+            let request = AuthorizationRequest { action, ..Default::default() };
+            DecisionRecord { request: Question::Authorization(request), answer, ..record("rbac", 0) }
+        };
+        let allow = || Answer::Decision(Decision::Allow);
+        ring.decided(asked("ReadDecisions", allow()));
+        ring.decided(asked("ReadAudit", allow()));
+        ring.decided(asked("ReadDecisions", Answer::Failed("x".to_owned())));
+        ring.decided(asked("ReadDecisions", Answer::Decision(Decision::Deny(Default::default()))));
+        let page = ring.read(0, 9, &DecisionFilter::default());
+        let verdicts: Vec<_> = page.records.iter().map(|record| record.answer.verdict()).collect();
+        assert_eq!(verdicts, ["allow", "failed", "deny"]);
     }
 
     #[test]

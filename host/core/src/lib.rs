@@ -18,6 +18,7 @@ mod catalog;
 pub mod certificate;
 mod checkpoint;
 mod components;
+mod decision_size;
 pub mod decisions;
 pub mod derive;
 mod digest_signature;

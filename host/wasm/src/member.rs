@@ -151,6 +151,22 @@ impl<J: Judge> Member<J> {
         self.tell_failure(question, failure)
     }
 
+    /// Asks what nobody wants to do, where this policy's calls belong: counted as a call, not recorded as a decision.
+    pub(crate) async fn consult(
+        self: &Arc<Self>,
+        question: Arc<J::Question>,
+    ) -> Result<J::Verdict, PolicyFailure> {
+        let asked = self.run(move |member, policy| {
+            let called = policy.ask(&question);
+            member.watch.consulted::<J>(&member.about, &called);
+            called.answer
+        });
+        asked.await.unwrap_or_else(|failure| {
+            self.watch.called(&self.about, CallOutcome::Failed, &CallReport::default());
+            Err(failure)
+        })
+    }
+
     /// Asks on this thread.
     pub(crate) fn judge_here(&self, question: Arc<J::Question>) -> Result<J::Verdict, PolicyFailure> {
         match self.policy() {

@@ -142,6 +142,21 @@ impl Policies for Set {
         self.first_denial(&self.authorizers, request).await
     }
 
+    /// Shadows are not asked: all that comes of them is a record.
+    async fn would_authorize(&self, request: AuthorizationRequest) -> Result<PolicyDecision, PolicyFailure> {
+        require(&self.authorizers, World::RoleAuthorization)?;
+        let question = Arc::new(request);
+        let mut verdict = PolicyDecision { policy: String::new(), decision: Decision::Allow };
+        for member in &self.authorizers.enforcing {
+            let decision = member.consult(Arc::clone(&question)).await?;
+            verdict = PolicyDecision { policy: member.about.name.to_string(), decision };
+            if verdict.decision != Decision::Allow {
+                break;
+            }
+        }
+        Ok(verdict)
+    }
+
     async fn admit(&self, request: AdmissionRequest) -> Result<PolicyDecision, PolicyFailure> {
         self.first_denial(&self.admitters, request).await
     }

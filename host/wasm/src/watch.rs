@@ -65,6 +65,20 @@ impl Watch {
         });
     }
 
+    /// A judge was asked what nobody wants to do: a call, and no decision.
+    pub(crate) fn consulted<J: Judge>(
+        &self,
+        about: &About,
+        called: &Called<Result<J::Verdict, PolicyFailure>>,
+    ) {
+        let outcome = match &called.answer {
+            Ok(verdict) if J::allows(verdict) => CallOutcome::Allowed,
+            Ok(_) => CallOutcome::Refused,
+            Err(_) => CallOutcome::Failed,
+        };
+        self.called(about, outcome, &called.report);
+    }
+
     /// A judge was asked, or could not be.
     pub(crate) fn judged<J: Judge>(
         &self,
@@ -73,12 +87,11 @@ impl Watch {
         called: &Called<Result<J::Verdict, PolicyFailure>>,
     ) {
         let Called { answer, report } = called;
-        let (outcome, answer) = match answer {
-            Ok(verdict) if J::allows(verdict) => (CallOutcome::Allowed, J::answered(verdict)),
-            Ok(verdict) => (CallOutcome::Refused, J::answered(verdict)),
-            Err(failure) => (CallOutcome::Failed, Answer::Failed(failure.reason.clone())),
+        self.consulted::<J>(about, called);
+        let answer = match answer {
+            Ok(verdict) => J::answered(verdict),
+            Err(failure) => Answer::Failed(failure.reason.clone()),
         };
-        self.called(about, outcome, report);
         let now = self.clock.now();
         self.observer.decided(DecisionRecord {
             sequence: 0,

@@ -54,6 +54,24 @@ async fn a_set_is_made_at_once_and_a_policy_that_is_not_compiled_yet_says_so() {
 }
 
 #[tokio::test]
+async fn what_nobody_asked_is_answered_alike_and_leaves_no_record() {
+    let (engine, witness) = engine();
+    let guest = authorizer(DENIES);
+    let shelf = Shelf::of(&[&guest]);
+    let entries = [("p", entry(World::RoleAuthorization, &guest)), ("s", shadow(&guest))];
+    let set = set(&engine, &entries, &shelf);
+    set.prepare().await.unwrap();
+    for question in [1, MISBEHAVE] {
+        let would = set.would_authorize(request(question)).await.unwrap();
+        assert_eq!(witness.records_of("p"), []);
+        assert_eq!(would, set.authorize(request(question)).await.unwrap());
+        witness.records.lock().unwrap().clear();
+    }
+    let (allowed, refused) = (CallOutcome::Allowed, CallOutcome::Refused);
+    assert_eq!(witness.calls_of("p"), [allowed, allowed, refused, refused]);
+}
+
+#[tokio::test]
 async fn a_component_is_compiled_once_for_all_sets_and_entries() {
     let (engine, _) = engine();
     let guest = authorizer(HARMLESS);

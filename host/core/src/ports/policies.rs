@@ -154,6 +154,11 @@ pub trait Policies: Send + Sync {
     /// All authorizers must allow. Runs inline: built-in authorizers have tight limits.
     async fn authorize(&self, request: AuthorizationRequest) -> Result<PolicyDecision, PolicyFailure>;
 
+    /// What [`Self::authorize`] would answer, for a question that nobody asked: it is not recorded as a decision.
+    async fn would_authorize(&self, request: AuthorizationRequest) -> Result<PolicyDecision, PolicyFailure> {
+        self.authorize(request).await
+    }
+
     /// All admitters must allow; without one the answer is allow.
     async fn admit(&self, request: AdmissionRequest) -> Result<PolicyDecision, PolicyFailure>;
 
