@@ -65,6 +65,8 @@ impl Rego {
         let here = |error| settings.locate(POLICY, error);
         check_nesting(text).map_err(here)?;
         let mut engine = Engine::new();
+        // Undefined would let `deny` pass over what it cannot read.
+        engine.set_strict_builtin_errors(true);
         let wrong = |error: &dyn std::fmt::Display| here(located(&format!("{error:#}")));
         let package = engine.add_policy(FILE.to_owned(), text.to_owned()).map_err(|error| wrong(&error))?;
         if !package.split('.').all(is_name) {
