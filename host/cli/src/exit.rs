@@ -9,10 +9,11 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0  the command did what it says
   1  an error: a wrong command line, no connection, no trust, a refusal by the coordinator;
-     `policy test` found a case that fails or a property that does not hold, `policy diff` answers that differ
+     `policy test` found a case that fails or a property that does not hold
   5  `manifest check` found errors; `manifest diff --exit-code` found differences; `policy check` found that a
-     coordinator would refuse the component, `policy run` that the policy refuses its settings; `policy
-     replay --exit-code` found decisions that would be others
+     coordinator would refuse the component, `policy run` that the policy refuses its settings, `policy diff`
+     answers that differ; `policy replay --exit-code` found decisions that would be others, or could not
+     replay all of them
   6  `manifest log --verify` found that the log contradicts what was seen before
   141  whoever read stdout closed it, such as `head`: ended without a word, as programs do that SIGPIPE ends
 

@@ -24,7 +24,7 @@ const GENERATED: &str = "generated";
 /// Show which requests two components answer differently
 ///
 /// Asks both the same: the requests of a table of cases, those of recorded decisions, or ordinary ones of the world and more that
-/// are made from them. OLD and NEW may be one component with other settings, such as another version of a Cedar text. Exit code 1
+/// are made from them. OLD and NEW may be one component with other settings, such as another version of a Cedar text. Exit code 5
 /// if an answer differs, also where only its text does.
 ///
 ///   carrara policy diff old.wasm build/two-rooms.wasm --corpus cases.yaml
@@ -92,7 +92,7 @@ pub(super) fn run(command: &Diff, output: &mut Output) -> Result<()> {
         0 => Ok(()),
         count => {
             let text = format!("{count} of {} requests are answered differently", comparison.asked);
-            Err(Ending::new(ExitCode::Error, text).into())
+            Err(Ending::new(ExitCode::Findings, text).into())
         }
     }
 }

@@ -27,7 +27,8 @@ use crate::session::Session;
 /// The decisions come from a file, as `carrara policy decisions --json` writes it, or from a coordinator, for users with the action
 /// ReadDecisions on a role of type Manifest. Decisions do not hold settings: give those that the component is going to have.
 /// Validations are asked again where their manifests are at hand: those named by --manifest, and with --coordinator the one in force;
-/// the security versions in force are taken from them.
+/// the security versions in force are taken from them, without package updates that came later, and facts are empty: a policy that
+/// looks at either may answer otherwise than it would have.
 ///
 ///   carrara policy replay build/two-rooms.wasm --from decisions.json --name two-rooms
 ///   carrara policy replay build/two-rooms.wasm --coordinator localhost:4433 -c user.pem -k user-key.pem
@@ -57,7 +58,7 @@ pub(crate) struct Replay {
     /// A manifest as it was uploaded; may be given more than once
     #[arg(long, value_name = "FILE")]
     manifest: Vec<PathBuf>,
-    /// End with 5 if a decision would have another verdict
+    /// End with 5 if a decision would have another verdict or is not replayed, or if there is none to replay
     #[arg(long)]
     exit_code: bool,
 }
@@ -84,13 +85,21 @@ pub(super) async fn run(globals: &Globals, command: &Replay, output: &mut Output
     let replayed = replay(&trial, &settings, chosen, &manifests);
     show(&name, &replayed, output)?;
     output.result(&replayed)?;
-    match replayed.changes.len() {
-        0 => Ok(()),
-        count if command.exit_code => {
-            let text = format!("{count} decisions would be others");
-            Err(Ending::new(ExitCode::Findings, text).into())
-        }
+    match finding(&replayed) {
+        Some(text) if command.exit_code => Err(Ending::new(ExitCode::Findings, text).into()),
         _ => Ok(()),
+    }
+}
+
+/// Why a script must not go on: what was not asked is not known to stay the same.
+fn finding(replayed: &Replayed) -> Option<String> {
+    let Replayed { replayed: asked, not_replayable, changes, .. } = replayed;
+    match (changes.len(), not_replayable, asked) {
+        (0, 0, 0) => Some("there was nothing to replay".to_owned()),
+        (0, 0, _) => None,
+        (0, left, _) => Some(format!("{left} decisions are not replayed")),
+        (count, 0, _) => Some(format!("{count} decisions would be others")),
+        (count, left, _) => Some(format!("{count} decisions would be others, {left} are not replayed")),
     }
 }
 
@@ -212,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_asked_is_no_success() {
+        let found =
+            |replayed, not_replayable| finding(&Replayed { replayed, not_replayable, ..Replayed::default() });
+        assert_eq!(found(0, 0).as_deref(), Some("there was nothing to replay"));
+        assert_eq!(found(1, 0), None);
+        assert_eq!(found(1, 1).as_deref(), Some("1 decisions are not replayed"));
+        assert_eq!(found(0, 2).as_deref(), Some("2 decisions are not replayed"));
+    }
+
+    #[test]
     fn what_would_change_is_listed_and_counted() {
         let change = Change {
             sequence: 7,
@@ -238,5 +257,6 @@ mod tests {
                         3 decisions of rooms replayed, 1 would be others\n   allow -> allow  2\n   allow -> deny   1\n\
                         fuel 10 -> 20 (+100 %)\n";
         assert_eq!(kept.text(), expected);
+        assert_eq!(finding(&replayed).as_deref(), Some("1 decisions would be others"));
     }
 }
