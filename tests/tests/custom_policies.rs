@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use carrara_tests::api::{self, Version};
 use carrara_tests::coordinator::{Coordinator, Launch};
@@ -13,6 +14,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
+
+/// For what happens off the request path: compiling takes seconds, on a machine that does much else a minute.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Memory, an allocator, and settings that are always right. Strings: `text` at 512.
 const COMMON: &str = r#"
@@ -192,6 +196,18 @@ impl Stage {
     }
 }
 
+/// Asks until there is an answer. Every question is a request, so that the coordinator has its turn in between.
+#[track_caller]
+fn before_the_deadline<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    while began.elapsed() < DEADLINE {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+    }
+    panic!("after {DEADLINE:?} still not: {what}")
+}
+
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -246,12 +262,9 @@ fn a_shadow_is_recorded_and_never_obeyed() {
     shadow["Mode"] = json!("shadow");
     let stage = Stage::with(&[("rooms", shadow, &rooms)]);
     assert_eq!(stage.read().status, 200);
-    let recorded = loop {
-        let decided = stage.decisions(&["--policy", "rooms", "--verdict", "deny"]);
-        if let Some(recorded) = decided.into_iter().next() {
-            break recorded;
-        }
-    };
+    let recorded = before_the_deadline("the shadow is recorded", || {
+        stage.decisions(&["--policy", "rooms", "--verdict", "deny"]).into_iter().next()
+    });
     assert_eq!(recorded["mode"], "shadow");
     let obeyed = stage.decisions(&["--policy", "rbac", "--verdict", "allow"]);
     assert!(obeyed.iter().any(|record| record["request"]["authorization"]["action"] == "ReadSecret"));
@@ -357,7 +370,7 @@ fn while_a_policy_is_compiled_after_a_restart_the_answer_is_503_and_then_it_deci
     assert!(first.has_header("retry-after: 1"), "{}", first.headers);
     assert_eq!(first.message(), "policy \"slow\" is being compiled; try again");
     assert_eq!(api::get(&stage.coordinator, "/api/v2/manifest").status, 200, "others are served");
-    while stage.read().status != 200 {}
+    before_the_deadline("the policy is compiled", || (stage.read().status == 200).then_some(()));
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub(crate) struct Replay {
     /// A manifest as it was uploaded; may be given more than once
     #[arg(long, value_name = "FILE")]
     manifest: Vec<PathBuf>,
-    /// End with 5 if a decision would have another verdict or is not replayed, or if there is none to replay
+    /// End with 5 if a decision would have another verdict or is not replayed
     #[arg(long)]
     exit_code: bool,
 }
