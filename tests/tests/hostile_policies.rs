@@ -43,11 +43,16 @@ enum End {
 impl End {
     fn matches(&self, expected: &str) -> bool {
         let (kind, words) = expected.split_once(':').expect("`ends: KIND: WORDS`");
-        let said = |text: &String| words.trim().split('|').any(|word| text.contains(word));
+        let said = |text: &String| {
+            // No words would be any words: a component must not end for another reason than the one it is about.
+            words.trim().split('|').all(|word| !word.is_empty())
+                && words.trim().split('|').any(|word| text.contains(word))
+        };
         match self {
             Self::Refused(text) => kind == "refused" && !text.is_empty() && said(text),
             Self::Failed(reason) => {
-                matches!(kind, "failed" | "answered") && (1..=512).contains(&reason.len()) && said(reason)
+                let known = kind == "answered" || (kind == "failed" && said(reason));
+                known && (1..=512).contains(&reason.len())
             }
             Self::Denied => matches!(kind, "denied" | "answered"),
             Self::Allowed => matches!(kind, "allowed" | "answered"),

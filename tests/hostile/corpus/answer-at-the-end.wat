@@ -1,4 +1,4 @@
 ;; Answers in the last byte of its memory.
 ;; prelude: authorizer
-;; ends: failed: 
+;; ends: failed: out of bounds of memory
 (func $misbehave (result i32) (i32.const 131068))

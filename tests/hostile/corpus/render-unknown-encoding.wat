@@ -1,4 +1,4 @@
 ;; Asks for an encoding that there is not.
 ;; prelude: renderer
-;; ends: failed: 
+;; ends: failed: unexpected discriminant: 99
 (func $misbehave (param i32) (call $encode (call $secret) (i32.const 0) (i32.const 99) (i32.const 1600)))
