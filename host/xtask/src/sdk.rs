@@ -32,7 +32,7 @@ pub(crate) const SUITES: [Suite; 3] = [
         program: "node",
         arguments: &["--test", "--test-reporter=dot", "test/"],
         folder: "sdk/js",
-        probe: &["-e", "X"],
+        probe: &["-e", "process.exit(Number(process.versions.node.split('.')[0]) < 20 ? 1 : 0)"],
     },
     Suite {
         name: "SDK for Go",

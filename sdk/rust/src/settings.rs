@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(several(Ok(())), []);
         assert_eq!(several(Err(Vec::new())).len(), 1);
         let error = SettingsError::at(1, 2, "x");
-        assert_eq!(several(Err(vec![error.clone()])), [error.clone()]);
+        assert_eq!(several(Err(vec![error.clone()])), std::slice::from_ref(&error));
         assert_eq!(Err(error.clone()).into_errors(), [error]);
     }
 
