@@ -206,11 +206,15 @@ pub(crate) async fn may_cancel_update<'view>(
     }
 }
 
-/// Whether a user counts among those who acknowledge updates (L-51, policy.md). A policy that fails counts as a yes:
-/// a broken authorizer must not lower the number of acknowledgements.
-pub(crate) async fn holds_update_manifest(view: &View, user: &Principal, now: OffsetDateTime) -> bool {
+/// Whether a user counts among those who acknowledge updates (L-51, policy.md), where the authorizers say; `None` where
+/// one of them fails.
+pub(crate) async fn holds_update_manifest(
+    view: &View,
+    user: &Principal,
+    now: OffsetDateTime,
+) -> Option<bool> {
     let request = request(view, update_manifest(user), now);
-    !matches!(refusal(view.policies().would_authorize(request).await), Ok(Some(_)))
+    refusal(view.policies().would_authorize(request).await).ok().map(|refusal| refusal.is_none())
 }
 
 /// Whether a user could update a proposed manifest, by its own policies. One that fails could let nobody.

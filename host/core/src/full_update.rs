@@ -79,15 +79,17 @@ impl Coordinator {
         Ok((judged, warnings))
     }
 
-    /// L-51: who must acknowledge, by the manifest in force.
+    /// L-51: who must acknowledge, by the manifest in force. Of whom the authorizers cannot say it, that counts as a yes
+    /// where all must agree, and as a no where a number must: either way a policy that fails, or is kept busy, makes an
+    /// update need no fewer users, and makes nobody one of them whom it would deny.
     async fn pending_of(view: &View, proposed: &Proposed<'_>) -> Pending {
-        let mut holders = Vec::new();
+        let threshold = view.epoch.manifest.config.update_threshold;
+        let (mut holders, all) = (Vec::new(), threshold == 0);
         for user in view.epoch.users() {
-            if access::holds_update_manifest(view, user, proposed.now).await {
+            if access::holds_update_manifest(view, user, proposed.now).await.unwrap_or(all) {
                 holders.push(user.name.clone());
             }
         }
-        let threshold = view.epoch.manifest.config.update_threshold;
         Pending::start(proposed.bytes.to_vec(), &proposed.user.name, holders, threshold)
     }
 

@@ -209,6 +209,21 @@ async fn who_must_acknowledge_is_what_the_authorizers_say_and_a_trap_counts() {
     assert_eq!(test.coordinator.pending_update().unwrap().missing_users, ["bob", "carol"]);
 }
 
+// L-51: where a number of users must agree, one of whom a failing authorizer cannot say that it lets her is none of them;
+// the number stays
+#[tokio::test]
+async fn a_trap_makes_nobody_one_of_those_whose_number_counts() {
+    let test = Updating::new(&manifest(), 2).await;
+    let new = new_argument(&test);
+    test.world.policies.authorizer(Verdict::RolesButTrapFor("dave"));
+    let progress = test.update("alice", &new).await;
+    assert_eq!(progress.missing_acknowledgments, 1);
+    assert_eq!(progress.missing_users.unwrap(), ["bob", "carol"]);
+    refused_acknowledgement(&test, "dave", &bytes(&new)).await;
+    assert_eq!(test.coordinator.pending_update().unwrap().missing_users, ["bob", "carol"]);
+    assert_eq!(test.acknowledge("bob", &new).await.missing_acknowledgments, 0);
+}
+
 // lines are never shortened, and a manifest under which one would not fit could never be changed again
 #[tokio::test]
 async fn a_manifest_whose_updaters_the_log_cannot_hold_is_refused() {
