@@ -3,6 +3,7 @@
 //! In this order: the host's list, whether its own policies' components are there and fit their worlds, their settings, the
 //! validators of both sets. A manifest that the host refuses compiles nothing. Nothing is stored here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,6 +113,7 @@ impl Coordinator {
             return Ok(Own { policies: Arc::clone(self.policies.built_in()), offered: Offered::new() });
         }
         let offered = self.gather(entries, sent, view)?;
+        self.fit_together(entries, &offered, view).await?;
         inspect(Arc::clone(self.policies.engine()), entries.clone(), offered.clone()).await?;
         let snapshot = view.map(|view| Arc::clone(&view.snapshot));
         let policies = self.policies.of(entries, AtHand { offered: offered.clone(), snapshot });
@@ -142,6 +144,25 @@ impl Coordinator {
         }
         if missing.is_empty() { Ok(offered) } else { Err(refused([absent(entries, &missing)])) }
     }
+
+    /// What a manifest names is stored, backed up and compiled: each component is limited, and so are all of them together.
+    /// One that cannot be read counts nothing here; it is refused later.
+    async fn fit_together(
+        &self,
+        entries: &Entries,
+        offered: &Offered,
+        view: Option<&View>,
+    ) -> Result<(), Unfit> {
+        let mut sizes: BTreeMap<_, _> =
+            offered.iter().map(|(digest, bytes)| (*digest, bytes.len() as u64)).collect();
+        if let Some(view) = view {
+            let stored = named(entries).into_iter().filter(|digest| !offered.contains_key(digest)).collect();
+            sizes.extend(self.sizes(view, stored).await);
+        }
+        let (sum, limit) = (sizes.values().sum(), self.uploads.limits.named_bytes);
+        let within = usize::try_from(sum).is_ok_and(|sum| sum <= limit);
+        if within { Ok(()) } else { Err(refused([too_large(entries, &sizes, sum, limit)])) }
+    }
 }
 
 /// Waits until the policies are compiled.
@@ -168,7 +189,7 @@ pub(crate) async fn prepare(policies: &dyn Policies) -> Result<(), Unfit> {
 /// Whether what was not stored before is what its entries say, without compiling it. Off the async workers: it is parsed whole.
 async fn inspect(engine: Arc<dyn PolicyEngine>, entries: Entries, offered: Offered) -> Result<(), Unfit> {
     let work = move || {
-        let infos: std::collections::BTreeMap<_, _> =
+        let infos: BTreeMap<_, _> =
             offered.iter().map(|(digest, bytes)| (*digest, engine.inspect(bytes))).collect();
         let judged = entries.iter().filter_map(|(name, entry)| match infos.get(&entry.component)? {
             Err(why) => Some(error(name, "Component", format!("policy {name}: {why}"), None)),
@@ -249,6 +270,21 @@ fn absent(entries: &Entries, missing: &[Digest]) -> Finding {
     let hint = "upload them first, or send them along with the manifest".to_owned();
     let first = entries.iter().find(|(_, entry)| missing.contains(&entry.component));
     error(first.map_or("", |(name, _)| name), "Component", message, Some(hint))
+}
+
+/// Names the largest: it is the first that whoever repairs it looks at.
+fn too_large(entries: &Entries, sizes: &BTreeMap<Digest, u64>, sum: u64, limit: usize) -> Finding {
+    let largest = sizes.iter().max_by_key(|(_, size)| **size);
+    let user = largest.and_then(|(largest, size)| {
+        let (name, _) = entries.iter().find(|(_, entry)| entry.component == *largest)?;
+        Some((name.as_str(), *size))
+    });
+    let (name, size) = user.unwrap_or_default();
+    let message = format!(
+        "the components of all policies have {sum} bytes together, and at most {limit} are allowed; \
+         that of policy {name} is the largest with {size} bytes"
+    );
+    error(name, "Component", message, Some("name fewer or smaller components".to_owned()))
 }
 
 /// What came along for nothing.

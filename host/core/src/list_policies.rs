@@ -143,7 +143,8 @@ impl Coordinator {
         }
     }
 
-    async fn sizes(&self, view: &View, digests: Vec<Digest>) -> BTreeMap<Digest, u64> {
+    /// The lengths of stored components, but for those that cannot be read.
+    pub(crate) async fn sizes(&self, view: &View, digests: Vec<Digest>) -> BTreeMap<Digest, u64> {
         let snapshot = Arc::clone(&view.snapshot);
         let read = move |unread: &[Digest]| read_sizes(snapshot.as_ref(), unread);
         self.sizes.of(view.snapshot.revision(), digests, read).await

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::ports::ComponentInfo;
 
-/// How much is kept of what nobody uses yet.
+/// How much is kept of what nobody uses yet, and how much a manifest may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UploadLimits {
     /// Bytes of one component: those of Python bring their interpreter, which has 15 to 20 MiB.
@@ -21,11 +21,20 @@ pub struct UploadLimits {
     pub bytes: usize,
     /// How long one is kept: long enough for whoever agrees on a manifest first.
     pub kept: Duration,
+    /// Bytes of all components that one manifest names, each digest once. They are stored and backed up with the state, and
+    /// compiled they take more memory than that. Seven of Python's fit, and hundreds of others.
+    pub named_bytes: usize,
 }
 
 impl Default for UploadLimits {
     fn default() -> Self {
-        Self { component_bytes: 32 << 20, count: 64, bytes: 128 << 20, kept: Duration::hours(24) }
+        Self {
+            component_bytes: 32 << 20,
+            count: 64,
+            bytes: 128 << 20,
+            kept: Duration::hours(24),
+            named_bytes: 256 << 20,
+        }
     }
 }
 

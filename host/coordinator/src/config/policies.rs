@@ -103,6 +103,9 @@ options! {
     /// Questions that wait for shadow policies [EDG_COORDINATOR_WAITING_SHADOWS; default 256]
     waiting_shadows "EDG_COORDINATOR_WAITING_SHADOWS" 1..65_536 "NUMBER"
         |limits, value| limits.engine.waiting_shadows = size(value);
+    /// Components that a manifest names, all of them together [EDG_COORDINATOR_POLICIES_MIB; default 256]
+    policies_mib "EDG_COORDINATOR_POLICIES_MIB" 1..16_384 "MIB"
+        |limits, value| limits.uploads.named_bytes = mib(value);
     /// Components that were uploaded and that no manifest names [EDG_COORDINATOR_UPLOADS; default 64]
     uploads "EDG_COORDINATOR_UPLOADS" 1..1024 "NUMBER"
         |limits, value| limits.uploads.count = size(value);

@@ -204,6 +204,39 @@ async fn uploads_are_bounded_and_end_after_a_day() {
     assert_eq!(coordinator.list_policies().await.unwrap().len(), 1);
 }
 
+// All components of a manifest together are limited, each digest once
+#[tokio::test]
+async fn components_that_are_too_large_together_refuse_the_manifest_and_name_the_largest() {
+    let world = World::new().await;
+    let (small, large) = (component("marble-admission", "allow"), component("role-authorization", "allow"));
+    let sum = small.len() + large.len();
+    let start = async |named_bytes: usize| {
+        let uploads = UploadLimits { named_bytes, ..UploadLimits::default() };
+        let settings = Settings { uploads, ..common::settings() };
+        carrara_core::Coordinator::start(world.ports(), settings).await.unwrap()
+    };
+    let wanted = with_policies(
+        manifest(),
+        &[
+            ("again", "marble-admission", &small),
+            ("s", "marble-admission", &small),
+            ("t", "role-authorization", &large),
+        ],
+    );
+    let components = || vec![small.clone(), large.clone()];
+    let tight = start(sum - 1).await;
+    let error = tight.set_manifest(None, &bytes(&wanted), components()).await.unwrap_err();
+    let refusal = format!(
+        "checking manifest: the components of all policies have {sum} bytes together, and at most {} are allowed; that of \
+         policy t is the largest with {} bytes",
+        sum - 1,
+        large.len()
+    );
+    assert_eq!(common::message(&error), refusal);
+    assert_eq!(world.engine.compilations(), 0);
+    start(sum).await.set_manifest(None, &bytes(&wanted), components()).await.unwrap();
+}
+
 // policy.md: "One that can no longer be compiled or read after a restart makes its world deny ...; the coordinator starts, and whoever
 // has the right bytes may upload them again"
 #[tokio::test]

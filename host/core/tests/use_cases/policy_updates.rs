@@ -2,6 +2,7 @@
 
 use carrara_core::outcome::{DecisionFilter, Reporting, UpdateProgress};
 use carrara_core::ports::Store as _;
+use carrara_core::{Coordinator, Settings, UploadLimits};
 use carrara_types::decision::{Decision, Value as FactValue};
 use carrara_types::decision_record::{Answer, DecisionRecord, Question};
 use carrara_types::policy::{Digest, Mode, World as PolicyWorld};
@@ -42,6 +43,29 @@ async fn both_the_current_and_the_proposed_validators_judge_an_update() {
     assert_eq!(test.world.engine.asked("corp"), asked + 1);
     assert_eq!(stored(&test).len(), 0, "nothing names it any more");
     assert_eq!(test.world.engine.sets(), 0, "nobody holds the old set");
+}
+
+// All components of a manifest together are limited: those that the state has count as well
+#[tokio::test]
+async fn stored_components_count_in_what_an_update_may_name() {
+    let test = Updating::alone(&manifest()).await;
+    let (old, new) = (component("marble-admission", "allow"), component("role-authorization", "allow"));
+    let with = with_policies(test.first.clone(), &[("old", "marble-admission", &old)]);
+    update(&test, "alice", &with, &[&old]).await.unwrap();
+    let both = with_policies(with, &[("new", "role-authorization", &new)]);
+    let start = async |named_bytes: usize| {
+        let uploads = UploadLimits { named_bytes, ..UploadLimits::default() };
+        let settings = Settings { uploads, ..common::settings() };
+        Coordinator::start(test.world.ports(), settings).await.unwrap()
+    };
+    let update = async |coordinator: Coordinator| {
+        let sent = vec![new.clone()];
+        coordinator.update_manifest(test.peer("alice"), &bytes(&both), sent, Reporting::Full).await
+    };
+    let sum = old.len() + new.len();
+    let text = common::message(&update(start(sum - 1).await).await.unwrap_err());
+    assert!(text.contains(&format!("{sum} bytes together")), "{text}");
+    update(start(sum).await).await.unwrap();
 }
 
 // policy.md: the current validator cannot be swapped out by what it would refuse
