@@ -8,52 +8,13 @@ use std::time::{Duration, Instant};
 use carrara_tests::api::{self, Version};
 use carrara_tests::coordinator::{Coordinator, Launch};
 use carrara_tests::curl::Answer;
+use carrara_tests::policies::{ALLOW, authorizer, component, digest, no_updates};
 use carrara_tests::users::User;
-use carrara_tests::{binary, manifests, root, run};
+use carrara_tests::{binary, manifests, run};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
 
 /// For what happens off the request path: compiling takes seconds, on a machine that does much else a minute.
 const DEADLINE: Duration = Duration::from_secs(120);
-
-/// Memory, an allocator, and settings that are always right. Strings: `text` at 512.
-const COMMON: &str = r#"
-(import "carrara:policy/host@1.0.0" "log" (func $log (param i32 i32 i32)))
-(memory (export "memory") 4)
-(global $free (mut i32) (i32.const 65536))
-(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-  (local $at i32)
-  (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
-  (global.set $free (i32.add (local.get $at) (local.get 3)))
-  (block $fits
-    (loop $more
-      (br_if $fits (i32.le_u (global.get $free) (i32.mul (memory.size) (i32.const 65536))))
-      (drop (memory.grow (i32.const 16)))
-      (br $more)))
-  (local.get $at))
-(func (export "carrara:policy/configuration@1.0.0#check") (param i32 i32) (result i32) (i32.const 1024))
-"#;
-
-/// An authorizer with this body. The action's length in the question is at 60; 2048 is `allow`.
-fn authorizer(text: &str, body: &str) -> Vec<u8> {
-    let length = text.len();
-    component(
-        "role-authorization",
-        &format!(
-            r#"{COMMON}
-            (data (i32.const 512) "{text}")
-            (func (export "carrara:policy/role-authorizer@1.0.0#authorize") (param $asked i32) (result i32) {body})
-            ;; The denial: its code and message are the text.
-            (func $deny (result i32)
-              (i32.store (i32.const 3072) (i32.const 1))
-              (i32.store (i32.const 3076) (i32.const 512)) (i32.store (i32.const 3080) (i32.const {length}))
-              (i32.store (i32.const 3084) (i32.const 512)) (i32.store (i32.const 3088) (i32.const {length}))
-              (i32.const 3072))"#
-        ),
-    )
-}
 
 /// Denies the actions whose name has this length.
 fn denies(text: &str, action: &str) -> Vec<u8> {
@@ -62,41 +23,9 @@ fn denies(text: &str, action: &str) -> Vec<u8> {
         text,
         &format!(
             "(if (result i32) (i32.eq (i32.load offset=60 (local.get $asked)) (i32.const {length}))
-               (then (call $deny)) (else (i32.const 2048)))"
+               (then (call $deny)) (else {ALLOW}))"
         ),
     )
-}
-
-/// Refuses full updates alone.
-fn no_updates(text: &str) -> Vec<u8> {
-    let length = text.len();
-    component(
-        "manifest-validation",
-        &format!(
-            r#"{COMMON}
-            (data (i32.const 512) "{text}")
-            (func (export "carrara:policy/manifest-validator@1.0.0#validate") (param $asked i32) (result i32)
-              (if (i32.eq (i32.load offset=36 (local.get $asked)) (i32.const 11))
-                (then
-                  (i32.store (i32.const 2048) (i32.const 3072)) (i32.store (i32.const 2052) (i32.const 1))
-                  (i32.store (i32.const 3076) (i32.const 512)) (i32.store (i32.const 3080) (i32.const {length}))
-                  (i32.store (i32.const 3092) (i32.const 512)) (i32.store (i32.const 3096) (i32.const {length}))))
-              (i32.const 2048))"#
-        ),
-    )
-}
-
-fn component(world: &str, fields: &str) -> Vec<u8> {
-    let mut module = wat::parse_str(format!("(module {fields})")).unwrap();
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(root().join("wit")).unwrap();
-    let world = resolve.select_world(&[package], Some(world)).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
-    ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
-}
-
-fn digest(component: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(component)))
 }
 
 fn entry(component: &[u8]) -> Value {
@@ -273,7 +202,7 @@ fn a_shadow_is_recorded_and_never_obeyed() {
 // policy.md: "only `Replaces` removes one, which the validator reports as a warning"
 #[test]
 fn a_policy_that_replaces_the_roles_is_asked_in_their_place() {
-    let all = authorizer("", "(i32.const 2048)");
+    let all = authorizer("", ALLOW);
     let mut replacing = entry(&all);
     replacing["Replaces"] = json!("rbac");
     let mut stage = Stage::new();
@@ -359,8 +288,7 @@ fn while_a_policy_is_compiled_after_a_restart_the_answer_is_503_and_then_it_deci
     let slow = component(
         "role-authorization",
         &format!(
-            "{COMMON}(func (export \"carrara:policy/role-authorizer@1.0.0#authorize\") (param i32) (result i32)
-               (i32.const 2048)) {many}"
+            "(func (export \"carrara:policy/role-authorizer@1.0.0#authorize\") (param i32) (result i32) {ALLOW}) {many}"
         ),
     );
     let mut stage = Stage::with(&[("slow", entry(&slow), &slow)]);

@@ -12,12 +12,10 @@ use carrara_tests::api;
 use carrara_tests::connection::Connection;
 use carrara_tests::coordinator::Coordinator;
 use carrara_tests::marble::premain;
+use carrara_tests::policies::{ALLOW, admitter, authorizer, digest};
 use carrara_tests::users::User;
-use carrara_tests::{manifests, root, run};
+use carrara_tests::{manifests, run};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
 
 const SWAPS: usize = 8;
 const READERS: usize = 2;
@@ -28,48 +26,10 @@ const STEPS: u64 = 3;
 const NO_READS: &str = "nobody reads by day";
 const NO_STARTS: &str = "nobody starts by night";
 
-/// A component whose function answers with `body`: 2048 is `allow`, `(call $deny)` a denial with the text.
-fn component(world: &str, function: &str, text: &str, body: &str) -> Vec<u8> {
-    let length = text.len();
-    let mut module = wat::parse_str(format!(
-        r#"(module
-          (memory (export "memory") 4)
-          (global $free (mut i32) (i32.const 65536))
-          (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-            (local $at i32)
-            (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
-            (global.set $free (i32.add (local.get $at) (local.get 3)))
-            (local.get $at))
-          (func (export "carrara:policy/configuration@1.0.0#check") (param i32 i32) (result i32) (i32.const 1024))
-          (data (i32.const 512) "{text}")
-          (func (export "carrara:policy/{function}") (param $asked i32) (result i32) {body})
-          (func $deny (result i32)
-            (i32.store (i32.const 3072) (i32.const 1))
-            (i32.store (i32.const 3076) (i32.const 512)) (i32.store (i32.const 3080) (i32.const {length}))
-            (i32.store (i32.const 3084) (i32.const 512)) (i32.store (i32.const 3088) (i32.const {length}))
-            (i32.const 3072)))"#
-    ))
-    .unwrap();
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(root().join("wit")).unwrap();
-    let world = resolve.select_world(&[package], Some(world)).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
-    ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
-}
-
 /// An authorizer with this answer to reads of secrets, the only action whose name has ten letters (the length is at 60).
 fn gate(text: &str, answer: &str) -> Vec<u8> {
     let reads = "(i32.eq (i32.load offset=60 (local.get $asked)) (i32.const 10))";
-    let body = format!("(if (result i32) {reads} (then {answer}) (else (i32.const 2048)))");
-    component("role-authorization", "role-authorizer@1.0.0#authorize", text, &body)
-}
-
-fn door(text: &str, answer: &str) -> Vec<u8> {
-    component("marble-admission", "marble-admitter@1.0.0#admit", text, answer)
-}
-
-fn digest(component: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(component)))
+    authorizer(text, &format!("(if (result i32) {reads} (then {answer}) (else {ALLOW}))"))
 }
 
 /// A pair of policies and the manifest that names them.
@@ -212,9 +172,9 @@ fn policies_swapped_under_load_lose_no_request_and_each_record_names_what_was_in
     let folder = tempfile::tempdir().unwrap();
     let alice = User::new(folder.path(), "alice");
     let manifest = manifest(&alice);
-    let allow = "(i32.const 2048)";
-    let day = Side::new(&manifest, &gate(NO_READS, "(call $deny)"), &door("", allow));
-    let night = Side::new(&manifest, &gate("", allow), &door(NO_STARTS, "(call $deny)"));
+    let allow = ALLOW;
+    let day = Side::new(&manifest, &gate(NO_READS, "(call $deny)"), &admitter("", allow));
+    let night = Side::new(&manifest, &gate("", allow), &admitter(NO_STARTS, "(call $deny)"));
     let sides = [&day, &night];
     let coordinator = Coordinator::start();
     let set = api::post(&coordinator, "/api/v2/manifest", day.body());

@@ -19,8 +19,7 @@ use self::install::installed;
 pub use self::tool::{Tool, run};
 use crate::project::{Language, Project};
 
-/// The Rust target that policies are built for.
-pub use self::rust::TARGET as RUST_TARGET;
+pub use self::rust::{TARGET as RUST_TARGET, remapped_paths};
 
 /// Tells how a build goes on.
 pub trait Progress: Sync {

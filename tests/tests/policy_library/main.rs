@@ -10,20 +10,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, OnceLock};
 
+use carrara_author::asked::Asked;
+use carrara_author::cases::{Case, CaseTable, JudgedSettings, run};
 use carrara_author::question::{Answer, Question, ask};
-use carrara_wasm::{Limits, PolicySource, Trial, World};
-use serde_json::{Value, json};
+use carrara_tests::root;
+use carrara_types::decision::{Context, Fact, Value};
+use carrara_wasm::{CallReport, Limits, PolicySource, Trial, World};
+use serde_json::json;
 
 const LANGUAGES: [&str; 3] = ["cedar", "cel", "rego"];
 
-/// A table of cases.
+/// A table of cases and the component that it is asked of.
 struct Table {
     path: PathBuf,
-    /// Of the component that it is asked of.
     component: String,
-    world: World,
-    settings: Value,
-    cases: Vec<Value>,
+    cases: CaseTable,
 }
 
 #[test]
@@ -31,10 +32,36 @@ fn every_case_of_every_policy_has_the_answer_that_its_table_expects() {
     let mut wrong = Vec::new();
     let tables = tables();
     for table in &tables {
-        wrong.extend(wrong_answers(trial(&table.component, table.world), table));
+        wrong.extend(wrong_answers(trial(&table.component, table.cases.world), table));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(tables.len() >= 20, "{} tables were found", tables.len());
+}
+
+// P-3
+#[test]
+fn facts_that_a_policy_does_not_know_change_no_answer() {
+    let fact = |name: &str, value| Fact { name: name.to_owned(), value };
+    let strangers = [
+        fact("secret-last-set", Value::Text("never".to_owned())),
+        fact("platform-report:1", Value::Bytes(vec![0xff; 8])),
+        fact("", Value::Texts(vec![String::new()])),
+    ];
+    let mut asked = 0;
+    for table in tables() {
+        let trial = trial(&table.component, table.cases.world);
+        for case in &table.cases.cases {
+            let Some(question) = &case.question else { continue };
+            let mut more = question.clone();
+            let facts = &mut context(&mut more).facts;
+            facts.insert(0, strangers[0].clone());
+            facts.extend_from_slice(&strangers[1..]);
+            let (known, unknown) = (ask(trial, &case.settings, question), ask(trial, &case.settings, &more));
+            assert_eq!(known.0, unknown.0, "{}:{}: {}", table.path.display(), case.line, case.name);
+            asked += 1;
+        }
+    }
+    assert!(asked >= 100, "{asked} cases were asked");
 }
 
 #[test]
@@ -50,17 +77,13 @@ fn every_policy_has_a_table_and_a_readme_that_shows_an_entry_of_a_manifest() {
 #[test]
 fn the_same_question_has_the_same_answer_for_the_same_fuel() {
     for table in tables() {
-        let trial = trial(&table.component, table.world);
-        let (first, second) =
-            (answer(trial, &table, &table.cases[0]), answer(trial, &table, &table.cases[0]));
+        let trial = trial(&table.component, table.cases.world);
+        let (case, question) = first_question(&table);
+        let (first, second) = (ask(trial, &case.settings, question), ask(trial, &case.settings, question));
         assert_eq!((&first.0, first.1.fuel), (&second.0, second.1.fuel), "{}", table.path.display());
-        if table.world == World::RoleAuthorization {
-            assert!(
-                first.1.fuel * 2 <= Limits::AUTHORIZATION.fuel,
-                "{}: {}",
-                table.path.display(),
-                first.1.fuel
-            );
+        if table.cases.world == World::RoleAuthorization {
+            let fuel = first.1.fuel;
+            assert!(fuel * 2 <= Limits::AUTHORIZATION.fuel, "{}: {fuel}", table.path.display());
         }
     }
 }
@@ -83,7 +106,7 @@ fn settings_that_do_not_parse_are_refused_with_line_and_column() {
         ("cel", World::ManifestValidation, "manifest.Packages.size() > timestamp('x')", (1, 37)),
     ];
     for (name, world, text, place) in wrong {
-        let errors = settings_errors(trial(name, world), &json!(text));
+        let errors = settings_errors(trial(name, world), &json!(text).to_string());
         let (line, column, message) = errors.first().unwrap_or_else(|| panic!("{name} takes {text}"));
         assert_eq!((*line, *column), place, "{name}: {text}: {message}");
     }
@@ -105,9 +128,9 @@ fn a_policy_that_is_nested_too_deep_is_refused_and_one_that_is_not_is_taken() {
     ];
     for (name, world, wrap, taken) in languages {
         let trial = trial(name, world);
-        assert_eq!(settings_errors(trial, &json!(wrap(nested(taken)))), [], "{name}");
+        assert_eq!(settings_errors(trial, &json!(wrap(nested(taken))).to_string()), [], "{name}");
         for depth in [100, 10_000] {
-            let errors = settings_errors(trial, &json!(wrap(nested(depth))));
+            let errors = settings_errors(trial, &json!(wrap(nested(depth))).to_string());
             assert!(errors[0].2.contains("nested deeper"), "{name}: {}", errors[0].2);
         }
     }
@@ -127,48 +150,38 @@ fn a_policy_that_no_limit_on_brackets_bounds_denies_at_worst() {
 
 /// What a component answers that its table does not expect.
 fn wrong_answers(trial: &Trial, table: &Table) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let (mut judged, mut wrong) = (JudgedSettings::default(), Vec::new());
     let mut most = (0, std::time::Duration::ZERO, 0);
-    for case in &table.cases {
-        let (answer, report) = answer(trial, table, case);
-        let (found, expected) = (serde_json::to_value(&answer).unwrap(), &case["expect"]);
-        let failed = matches!(answer, Answer::Failure(_)) && expected == "failure";
-        if !failed && !covers(expected, &found) {
-            let name = case["name"].as_str().unwrap_or_default();
-            let log: Vec<_> = report.log.iter().map(|line| line.text.as_str()).collect();
-            wrong.push(format!("{}: {name}: {found}; log {log:?}", table.path.display()));
+    for case in &table.cases.cases {
+        let outcome = run(trial, case, &mut judged);
+        let CallReport { fuel, duration, memory, log } = &outcome.report;
+        if !outcome.passed() {
+            let (place, differences) = (table.path.display(), &outcome.differences);
+            wrong.push(format!("{place}:{}: {}: {differences:?}; log {log:?}", case.line, case.name));
         }
-        most = (most.0.max(report.fuel), most.1.max(report.duration), most.2.max(report.memory));
+        most = (most.0.max(*fuel), most.1.max(*duration), most.2.max(*memory));
     }
-    println!("{}: {} cases, at most {most:?}", table.path.display(), table.cases.len());
+    println!("{}: {} cases, at most {most:?}", table.path.display(), table.cases.cases.len());
     wrong
 }
 
 /// Line, column and message of each error.
-fn settings_errors(trial: &Trial, settings: &Value) -> Vec<(u32, u32, String)> {
-    let errors = trial.check_settings(&settings.to_string()).answer.unwrap();
+fn settings_errors(trial: &Trial, settings: &str) -> Vec<(u32, u32, String)> {
+    let errors = Asked::check_settings(trial, settings).unwrap();
     errors.into_iter().map(|error| (error.line, error.column, error.message)).collect()
 }
 
-fn answer(trial: &Trial, table: &Table, case: &Value) -> (Answer, carrara_wasm::CallReport) {
-    let folder = table.path.parent().unwrap();
-    let settings = case.get("settings").unwrap_or(&table.settings).to_string();
-    let question = Question::read(table.world, case["request"].clone(), folder)
-        .unwrap_or_else(|error| panic!("{}: {}: {error}", table.path.display(), case["name"]));
-    ask(trial, &settings, &question)
+fn first_question(table: &Table) -> (&Case, &Question) {
+    let mut cases = table.cases.cases.iter();
+    cases.find_map(|case| Some((case, case.question.as_ref()?))).unwrap()
 }
 
-/// Whether everything that is expected is there; lists are as long.
-fn covers(expected: &Value, found: &Value) -> bool {
-    match (expected, found) {
-        (Value::Object(expected), Value::Object(found)) => {
-            expected.iter().all(|(key, expected)| found.get(key).is_some_and(|found| covers(expected, found)))
-        }
-        (Value::Array(expected), Value::Array(found)) => {
-            expected.len() == found.len()
-                && expected.iter().zip(found).all(|(expected, found)| covers(expected, found))
-        }
-        _ => expected == found,
+fn context(question: &mut Question) -> &mut Context {
+    match question {
+        Question::Authorization(request) => &mut request.context,
+        Question::Admission(request) => &mut request.context,
+        Question::Validation(proposal) => &mut proposal.context,
+        Question::Rendering(rendering) => &mut rendering.context,
     }
 }
 
@@ -184,11 +197,6 @@ fn trial(component: &str, world: World) -> &'static Trial {
             .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask policies`", path.display()));
         Trial::load(PolicySource::new(component, world, bytes)).unwrap()
     })
-}
-
-/// The tree that this test was built from.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// The folders of policies: those with a `rust` folder, and the languages.
@@ -222,14 +230,6 @@ fn tables() -> Vec<Table> {
 }
 
 fn table(path: &Path, component: &str) -> Table {
-    let text = std::fs::read_to_string(path).unwrap();
-    let value: Value =
-        serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    Table {
-        path: path.to_owned(),
-        component: component.to_owned(),
-        world: value["world"].as_str().unwrap().parse().unwrap(),
-        settings: value.get("settings").cloned().unwrap_or_default(),
-        cases: value["cases"].as_array().unwrap().clone(),
-    }
+    let cases = CaseTable::read(path).unwrap_or_else(|error| panic!("{error}"));
+    Table { path: path.to_owned(), component: component.to_owned(), cases }
 }

@@ -14,7 +14,7 @@ use crate::table::{Case, SettingsCase, Table};
 
 /// Every case of the table, asked of a contract policy.
 fn keeps_the_contract(language: Language, world: World) {
-    if let Some(install) = guests::missing(language) {
+    if let Some(install) = carrara_tests::guests::missing(language.name()) {
         let test = format!("{} policies in {language} keep the contract", world.name());
         return carrara_tests::skip::skip(&test, install);
     }

@@ -30,7 +30,7 @@ pub(super) fn build(task: &Task<'_>) -> Result<Vec<u8>, BuildError> {
     go.args(["build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="]);
     go.arg("-o").arg(std::path::absolute(&module).unwrap_or_else(|_| module.clone())).arg(".");
     // The machine's own flags would change the bytes, or build for the machine.
-    go.env("GOOS", "wasip1").env("GOARCH", "wasm").env("GOFLAGS", "-mod=mod").env("GOWORK", "off");
+    go.env("GOOS", "wasip1").env("GOARCH", "wasm").env("GOFLAGS", "-mod=readonly").env("GOWORK", "off");
     let built = run(&GO, "go build", &mut go, task.progress).and_then(|_| read(&module));
     // Nothing but the component is of use to anybody.
     let _ = std::fs::remove_file(&module);

@@ -31,7 +31,8 @@ pub(super) fn build(task: &Task<'_>) -> Result<Vec<u8>, BuildError> {
     }
     // Flags for the machine's code mean nothing here; with them, or with this machine's paths in messages of panics, the
     // bytes would depend on who builds.
-    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(folder));
+    let place = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(&place, "policy"));
     let messages = run(&CARGO, "cargo build", &mut cargo, task.progress)?;
     let module = module(&messages).ok_or_else(|| BuildError::Failed {
         step: "cargo build".to_owned(),
@@ -58,14 +59,16 @@ struct Artifact {
     filenames: Vec<PathBuf>,
 }
 
-fn remapped_paths(folder: &Path) -> String {
+/// Flags of rustc (encoded, as in `CARGO_ENCODED_RUSTFLAGS`) after which messages of panics say `name` for a folder and `cargo`
+/// for cargo's own, so that the bytes do not depend on where they are built.
+#[must_use]
+pub fn remapped_paths(folder: &Path, name: &str) -> String {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
         .unwrap_or_default();
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    [remap(&folder, "policy"), remap(&home, "cargo")].join("\u{1f}")
+    [remap(folder, name), remap(&home, "cargo")].join("\u{1f}")
 }
 
 #[cfg(test)]
