@@ -6,7 +6,8 @@ mod common;
 
 use carrara_core::ports::{Policies, RenderFailure};
 use carrara_types::decision::{
-    Change, Chunk, Decision, Encoding, HeldRole, Part, Proposal, Scope, SecretReference, Severity,
+    Change, Chunk, Context, Decision, Encoding, Fact, HeldRole, Part, Proposal, Scope, SecretReference,
+    Severity, Value,
 };
 use carrara_wasm::{PolicyHost, World, digest};
 use common::{context, one_key, request, template};
@@ -89,6 +90,53 @@ async fn rbac_allows_what_a_role_allows_and_nothing_else() {
     let mut other = request(1);
     other.principal.roles = vec![reader(&["other"])];
     assert!(matches!(host.authorize(other).await.unwrap().decision, Decision::Deny(_)));
+}
+
+// P-3
+#[tokio::test]
+async fn facts_and_words_that_built_in_policies_do_not_know_change_nothing() {
+    let host = PolicyHost::builtin().unwrap();
+    let facts = |context: &mut Context| {
+        let fact = |name: &str, value| Fact { name: name.to_owned(), value };
+        context.facts = vec![fact("", Value::Truth(true)), fact("platform:1", Value::Bytes(vec![0xff; 8]))];
+    };
+    // Nobody has said what `Marbles` or `StopMarble` are: a role that names them allows them, and no other.
+    let stop = |roles: Vec<HeldRole>| {
+        let mut asked = request(1);
+        (asked.resource_type, asked.action) = ("Marbles".to_owned(), "StopMarble".to_owned());
+        asked.principal.roles = roles;
+        asked
+    };
+    let stopper = HeldRole {
+        resource_type: "Marbles".to_owned(),
+        actions: vec!["StopMarble".to_owned()],
+        ..reader(&["key"])
+    };
+    let mut read = request(1);
+    read.principal.roles = vec![reader(&["key"])];
+    for (asked, allowed) in [
+        (request(1), false),
+        (read, true),
+        (stop(vec![reader(&["key"])]), false),
+        (stop(vec![stopper]), true),
+    ] {
+        let known = host.authorize(asked.clone()).await.unwrap().decision;
+        let mut more = asked;
+        facts(&mut more.context);
+        assert_eq!(host.authorize(more).await.unwrap().decision, known);
+        assert_eq!(known == Decision::Allow, allowed, "{known:?}");
+    }
+    let known = host.validate(proposal("{}")).await.unwrap();
+    let mut more = proposal("{}");
+    facts(&mut more.context);
+    assert_eq!(host.validate(more).await.unwrap(), known);
+    for renderer in ["go-template", "liquid"] {
+        let render = |context| host.render(renderer, context, vec![template("{{ 1 }}x")], one_key());
+        let known = render(context(1)).await.unwrap();
+        let mut more = context(1);
+        facts(&mut more);
+        assert_eq!(render(more).await.unwrap(), known);
+    }
 }
 
 // S-70, S-71: a function with one argument and a pipeline
