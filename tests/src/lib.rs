@@ -9,6 +9,7 @@ pub mod coordinator;
 pub mod curl;
 pub mod durable;
 pub mod guests;
+pub mod hostile;
 pub mod manifests;
 pub mod marble;
 pub mod memory;

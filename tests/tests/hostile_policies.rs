@@ -4,18 +4,16 @@
 
 use std::error::Error as _;
 use std::fs;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use carrara_core::ports::{RenderFailure, SecretCatalog};
-use carrara_tests::root;
+use carrara_tests::hostile::{Hostile, component_of, prelude};
 use carrara_types::decision::{
-    AuthorizationRequest, Context, Decision, Part, Principal, Scope, SecretInfo, Target, Template,
+    AdmissionRequest, AuthorizationRequest, Change, Context, Decision, Part, Principal, Proposal, Scope, SecretInfo,
+    Target, Template,
 };
 use carrara_wasm::{PolicyHost, PolicySource, World};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
 
 /// When this is the question's time, hostile guests misbehave.
 const MISBEHAVE: u64 = 666;
@@ -60,22 +58,8 @@ impl End {
     }
 }
 
-fn component_of(world: World, fields: &str) -> Vec<u8> {
-    let mut module = wat::parse_str(format!("(module {fields})")).expect("a core module");
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(root().join("wit")).unwrap();
-    let id = resolve.select_world(&[package], Some(world.name())).unwrap();
-    embed_component_metadata(&mut module, &resolve, id, StringEncoding::UTF8, false).unwrap();
-    // What is wrong with it is for the engine to find.
-    ComponentEncoder::default().validate(false).module(&module).unwrap().encode().unwrap()
-}
-
-fn prelude(name: &str) -> String {
-    fs::read_to_string(root().join(format!("tests/hostile/{name}.prelude.wat"))).unwrap()
-}
-
 fn authorizer(misbehave: &str) -> Vec<u8> {
-    component_of(World::RoleAuthorization, &format!("{}{misbehave}", prelude("authorizer")))
+    component_of("role-authorization", &format!("{}{misbehave}", prelude("authorizer")))
 }
 
 fn context(now: u64) -> Context {
@@ -127,8 +111,38 @@ fn offer(world: World, component: Vec<u8>) -> (End, Duration) {
     if let Err(failure) = host.check_settings() {
         return (End::Failed(failure.reason), compiled);
     }
-    let end = if world == World::SecretRendering { render(&host) } else { authorize(&host) };
+    let end = match world {
+        World::ManifestValidation => validate(&host),
+        World::RoleAuthorization => authorize(&host),
+        World::MarbleAdmission => admit(&host),
+        World::SecretRendering => render(&host),
+    };
     (end, compiled)
+}
+
+fn validate(host: &PolicyHost) -> End {
+    let proposal = Proposal {
+        context: context(MISBEHAVE),
+        change: Change::Initial,
+        manifest: "{}".to_owned(),
+        manifest_sha256: [7; 32],
+        current: None,
+        current_versions: Vec::new(),
+        proposer: None,
+    };
+    match host.validate_here(&proposal) {
+        Ok(findings) if findings.is_empty() => End::Allowed,
+        Ok(_) => End::Denied,
+        Err(failure) => End::Failed(failure.reason),
+    }
+}
+
+fn admit(host: &PolicyHost) -> End {
+    match host.admit_here(&AdmissionRequest { context: context(MISBEHAVE), ..AdmissionRequest::default() }) {
+        Ok(answer) if answer.decision == Decision::Allow => End::Allowed,
+        Ok(_) => End::Denied,
+        Err(failure) => End::Failed(failure.reason),
+    }
 }
 
 fn authorize(host: &PolicyHost) -> End {
@@ -164,22 +178,6 @@ impl Good {
     }
 }
 
-/// A text of the corpus: its world, its component, and how it must end.
-fn read(file: &Path) -> (World, Vec<u8>, String) {
-    let text = fs::read_to_string(file).unwrap();
-    let header = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!(";; {key}: ")));
-        line.unwrap_or_else(|| panic!("{} has no line `;; {key}: `", file.display())).to_owned()
-    };
-    let (ends, name) = (header("ends"), header("prelude"));
-    let world = if name.starts_with("renderer") { World::SecretRendering } else { World::RoleAuthorization };
-    let component = match name.as_str() {
-        "none" => wat::parse_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display())),
-        _ => component_of(world, &format!("{}{text}", prelude(&name))),
-    };
-    (world, component, ends)
-}
-
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
@@ -210,15 +208,17 @@ fn all_end_as_expected(hostile: Vec<(String, World, Vec<u8>, String)>) {
 #[test]
 fn every_component_of_the_corpus_ends_as_it_says_and_harms_nobody() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut files: Vec<_> =
-        fs::read_dir(root().join("tests/hostile/corpus")).unwrap().map(|file| file.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 60, "{}", files.len());
-    let read = |file: &std::path::PathBuf| {
-        let (world, component, ends) = read(file);
-        (file.file_stem().unwrap().to_string_lossy().into_owned(), world, component, ends)
+    let all = Hostile::all();
+    assert!(all.len() >= 85, "{}", all.len());
+    for world in World::ALL {
+        let of_world = all.iter().filter(|hostile| hostile.world == world.name()).count();
+        assert!(of_world >= 8, "{of_world} texts of {}", world.name());
+    }
+    let offered = |hostile: &Hostile| {
+        let world = hostile.world.parse().expect("a world");
+        (hostile.name.clone(), world, hostile.component(), hostile.ends.clone())
     };
-    all_end_as_expected(files.iter().map(read).collect());
+    all_end_as_expected(all.iter().map(offered).collect());
 }
 
 /// Components that are too long to be written down: large, or slow to compile.

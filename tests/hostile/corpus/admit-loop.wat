@@ -1,0 +1,4 @@
+;; Never ends.
+;; prelude: admitter
+;; ends: failed: fuel|did not end
+(func $misbehave (result i32) (loop $forever (br $forever)) (unreachable))

@@ -1,0 +1,4 @@
+;; Takes all the memory that it can get.
+;; prelude: validator
+;; ends: failed: memory
+(func $misbehave (result i32) (loop $more (drop (memory.grow (i32.const 16))) (br $more)) (unreachable))
