@@ -9,8 +9,18 @@ use carrara_policy::settings::{self, SettingsError};
 use carrara_policy::validation::{Finding, Proposal, error, escape};
 use serde_json::Value;
 
-const SECTIONS: [&str; 8] =
-    ["Infrastructures", "Marbles", "Packages", "Policies", "RecoveryKeys", "Roles", "Secrets", "Users"];
+/// Those whose members have names.
+const SECTIONS: [&str; 9] = [
+    "Infrastructures",
+    "Marbles",
+    "Packages",
+    "Policies",
+    "RecoveryKeys",
+    "Roles",
+    "Secrets",
+    "TLS",
+    "Users",
+];
 
 type Settings = BTreeMap<String, Vec<String>>;
 
@@ -91,7 +101,7 @@ mod tests {
 
     #[test]
     fn settings_name_sections_that_there_are() {
-        assert!(check(r#"{"Secrets": ["*"]}"#).is_ok());
+        assert!(check(r#"{"Secrets": ["*"], "TLS": ["*"]}"#).is_ok());
         assert!(check(r#"{"secrets": ["*"]}"#).is_err());
     }
 }
