@@ -1,4 +1,4 @@
-//! A newcomer's path in Rust, JavaScript and Go, by one script: a new policy, the marked line edited, built, tested, sent, named by a
+//! A newcomer's path in each language, by one script: a new policy, the marked line edited, built, tested, sent, named by a
 //! manifest, and a request that is refused with the text that was written.
 
 use std::path::PathBuf;
@@ -6,14 +6,13 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use carrara_tests::skip::skip;
-use carrara_tests::{binary, root, run, succeed};
+use carrara_tests::{binary, guests, root, run, succeed};
 
-/// `program` must be there; if not, `install` says how.
-fn walk(language: &str, program: &str, install: &str) {
+fn walk(language: &str) {
     // Each keeps a core busy.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    if Command::new(program).arg("version").output().is_err() {
+    if let Some(install) = guests::missing(language) {
         return skip(&format!("a newcomer's path in {language}"), install);
     }
     let mut command = Command::new(root().join("tests/newcomer/run"));
@@ -28,7 +27,7 @@ fn walk(language: &str, program: &str, install: &str) {
 
 /// A user's cache, whose tools are those of all tests.
 fn cache() -> PathBuf {
-    let tools = root().join("target/policy-tools");
+    let tools = guests::tools();
     let cache = root().join("target/newcomer");
     std::fs::create_dir_all(&tools).unwrap();
     std::fs::create_dir_all(&cache).unwrap();
@@ -41,17 +40,22 @@ fn cache() -> PathBuf {
 
 #[test]
 fn in_rust() {
-    walk("rust", "cargo", "https://rustup.rs");
+    walk("rust");
+}
+
+#[test]
+fn in_python() {
+    walk("python");
 }
 
 #[test]
 fn in_javascript() {
-    walk("js", "npm", "apt-get install nodejs npm");
+    walk("js");
 }
 
 #[test]
 fn in_go() {
-    walk("go", "go", "https://go.dev/dl (1.25 or newer)");
+    walk("go");
 }
 
 #[test]
