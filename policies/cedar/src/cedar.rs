@@ -12,7 +12,7 @@ use cedar_policy::{
 use miette::Diagnostic;
 use serde_json::Value;
 
-use crate::entities::Question;
+use crate::entities::{Question, attributes_of_roles};
 
 /// The member of the settings that holds the policies.
 const POLICIES: &str = "policies";
@@ -33,6 +33,7 @@ const NAMED_IN_MESSAGE: usize = 16;
 #[derive(Debug)]
 pub struct Cedar {
     policies: PolicySet,
+    attributes_of_roles: Vec<&'static str>,
 }
 
 impl Language for Cedar {
@@ -49,11 +50,11 @@ impl Language for Cedar {
             return Err(vec![settings.locate(POLICIES, error)]);
         }
         validate_with_schema(settings, text, &policies)?;
-        Ok(Self { policies })
+        Ok(Self { policies, attributes_of_roles: attributes_of_roles(text) })
     }
 
     fn decide(&self, request: &Value) -> Result<Option<Denial>, Failure> {
-        let question = Question::new(request)?;
+        let question = Question::new(request, &self.attributes_of_roles)?;
         let (authorizer, mut refused, mut forbidding) = (Authorizer::new(), Vec::new(), BTreeSet::new());
         for (name, asked) in &question.requests {
             let response = authorizer.is_authorized(asked, &self.policies, &question.entities);

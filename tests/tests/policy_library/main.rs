@@ -12,6 +12,7 @@ use std::sync::{LazyLock, Mutex, OnceLock};
 
 use carrara_author::asked::Asked;
 use carrara_author::cases::{Case, CaseTable, JudgedSettings, run};
+use carrara_author::properties::PROPERTIES;
 use carrara_author::question::{Answer, Question, ask};
 use carrara_tests::root;
 use carrara_types::decision::{Context, Fact, Value};
@@ -85,6 +86,19 @@ fn the_same_question_has_the_same_answer_for_the_same_fuel() {
             let fuel = first.1.fuel;
             assert!(fuel * 2 <= Limits::AUTHORIZATION.fuel, "{}: {fuel}", table.path.display());
         }
+    }
+}
+
+/// By fuel alone: how long it takes depends on what else the machine does.
+#[test]
+fn the_largest_requests_take_at_most_half_of_the_fuel_of_a_call() {
+    let property = PROPERTIES.iter().find(|property| property.name == "limits").unwrap();
+    for table in tables() {
+        let trial = trial(&table.component, table.cases.world);
+        let outcome = property.run(trial, &table.cases.settings, &[]);
+        let broken = outcome.broken.map(|example| example.explanation);
+        let too_much = broken.filter(|text| !text.ends_with(" ms"));
+        assert_eq!((outcome.tried, too_much), (1, None), "{}", table.path.display());
     }
 }
 

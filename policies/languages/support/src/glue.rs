@@ -2,11 +2,61 @@
 //!
 //! Macros, since each guest generates its own bindings: a component exports no more worlds than its language answers for.
 
-/// Makes a component of a language: the type, then `authorizer`, `admitter`, `validator` as the world exports them.
-///
-/// The caller has a module `bindings` with what `wit-bindgen` generates, and exports `Component`.
+/// Makes a component of a language: the type, and the worlds that it answers for: `authorizer`, or `authorizer, admitter, validator`.
+/// The path of `wit/` is as the language's crate sees it.
 #[macro_export]
 macro_rules! guest {
+    ($language:ty, authorizer) => {
+        $crate::bindings!("
+            package carrara:languages;
+            world language {
+                import carrara:policy/host@1.0.0;
+                export carrara:policy/configuration@1.0.0;
+                export carrara:policy/role-authorizer@1.0.0;
+            }
+        ");
+        $crate::answers!($language, authorizer);
+    };
+    ($language:ty, authorizer, admitter, validator) => {
+        $crate::bindings!("
+            package carrara:languages;
+            world language {
+                import carrara:policy/host@1.0.0;
+                export carrara:policy/configuration@1.0.0;
+                export carrara:policy/manifest-validator@1.0.0;
+                export carrara:policy/role-authorizer@1.0.0;
+                export carrara:policy/marble-admitter@1.0.0;
+            }
+        ");
+        $crate::answers!($language, authorizer, admitter, validator);
+    };
+}
+
+/// What `wit-bindgen` generates from a world, for [`guest!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! bindings {
+    ($world:tt) => {
+        /// What `wit-bindgen` generates from the world.
+        #[allow(
+            unsafe_code,
+            missing_docs,
+            unreachable_pub,
+            clippy::all,
+            reason = "generated: the ABI needs raw memory"
+        )]
+        mod bindings {
+            wit_bindgen::generate!({ path: "../../wit", generate_all, inline: $world });
+            use super::Component;
+            export!(Component);
+        }
+    };
+}
+
+/// The component's answers, for [`guest!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! answers {
     ($language:ty, $($export:ident),+) => {
         use $crate::serde_json::{Map, Value, json};
         use bindings::carrara::policy::host::{self, Level};
