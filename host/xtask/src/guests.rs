@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
+use carrara_author::build::remapped_paths;
 use carrara_wasm::Surroundings;
 use sha2::{Digest as _, Sha256};
 
@@ -86,7 +87,7 @@ pub(crate) fn build(root: &Path, place: &Path, packages: &[String]) -> anyhow::R
     cargo.arg("--target-dir").arg(&target);
     // Flags for the host's code mean nothing to a guest; with them, or with this machine's paths in panic messages, its
     // bytes would depend on who builds.
-    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(root));
+    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(root, "carrara"));
     for package in packages {
         cargo.args(["--package", package]);
     }
@@ -98,15 +99,6 @@ pub(crate) fn build(root: &Path, place: &Path, packages: &[String]) -> anyhow::R
 /// Where [`build`] leaves a package's module.
 pub(crate) fn module(modules: &Path, package: &str) -> PathBuf {
     modules.join(format!("{}.wasm", package.replace('-', "_")))
-}
-
-fn remapped_paths(workspace: &Path) -> String {
-    let home = std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
-        .unwrap_or_default();
-    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    [remap(workspace, "carrara"), remap(&home, "cargo")].join("\u{1f}")
 }
 
 fn finish(name: &str, module: &Path, guests: &Path, enclave: bool) -> anyhow::Result<()> {
@@ -124,12 +116,7 @@ fn finish(name: &str, module: &Path, guests: &Path, enclave: bool) -> anyhow::Re
 /// Makes a component of a core module; the module's custom section carries the world.
 pub(crate) fn component(module: &Path) -> anyhow::Result<Vec<u8>> {
     let module = fs::read(module).with_context(|| format!("reading {}", module.display()))?;
-    let mut encoder = wit_component::ComponentEncoder::default();
-    encoder
-        .validate(true)
-        .module(&module)
-        .context("reading the module's world (does the plugin call `export!`?)")?;
-    encoder.encode().context("making a component of the module")
+    carrara_author::build::component(&module).context("does it call `export!`?")
 }
 
 /// Compiles ahead of time unless the file was made of the same component by the same engine; its stamp says so.

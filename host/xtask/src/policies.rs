@@ -6,10 +6,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::cargo::cargo;
 use crate::guests;
 
 /// The policy languages.
@@ -43,6 +45,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (of_languages, of_library): (Vec<&str>, Vec<&str>) = names.into_iter().partition(is_language);
     build(&root, &root, &of_library)?;
     build(&root, &languages, &of_languages)
+}
+
+/// Cargo in the workspace of the policy languages, whose target folder for the machine's own code is that of all guests.
+pub(crate) fn languages(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = cargo(root);
+    command.current_dir(root.join("policies/languages")).args(arguments);
+    command.env("CARGO_TARGET_DIR", root.join("target/guests-build"));
+    command
 }
 
 /// The names of all policies that are built from Rust, sorted.

@@ -54,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let clippy = ["clippy", "--workspace", "--all-targets", "--features", TESTED, "--", "-D", "warnings"];
         counts.check("formatting", cargo(&root).args(["fmt", "--all", "--", "--check"]))?;
         counts.check("lints", cargo(&root).args(clippy))?;
+        check_languages(&root, &mut counts)?;
     }
     // With the tests: cargo joins the features of all that it builds at once, and would else build dependencies twice.
     let build = ["build", "--workspace", "--all-targets", "--features", TESTED];
@@ -108,6 +109,22 @@ impl Counts {
             }
         }
     }
+}
+
+/// Formatting, lints and native tests of the policy languages, which are a workspace of their own.
+fn check_languages(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
+    let checks: [(&str, &[&str]); 3] = [
+        ("formatting of the policy languages", &["fmt", "--all", "--", "--check"]),
+        (
+            "lints of the policy languages",
+            &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        ),
+        ("tests of the policy languages", &["test", "--workspace", "--quiet"]),
+    ];
+    for (name, arguments) in checks {
+        counts.check(name, &mut policies::languages(root, arguments))?;
+    }
+    Ok(())
 }
 
 /// The SDKs' own tests, each as one.
