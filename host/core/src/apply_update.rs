@@ -50,7 +50,8 @@ impl Coordinator {
             .map_err(|refusal| SetManifestError::Refused(Refused(refusal)))
     }
 
-    /// The policies of an update that waited, compiled again where they no longer are.
+    /// The policies of an update that waited, compiled again where they no longer are. Their components are those that it brought
+    /// along, or what was uploaded since for one that is lost.
     ///
     /// # Errors
     /// One of them cannot be used any more.
@@ -59,13 +60,15 @@ impl Coordinator {
         view: &View,
         manifest: &ParsedManifest,
     ) -> Result<Own, SetManifestError> {
-        let offered = Offered::new();
+        let offered = match self.gather(&manifest.policies, &Offered::new(), Some(view)) {
+            Ok(offered) => offered,
+            Err(unfit) => return Err(unusable(unfit)),
+        };
         let snapshot = Some(Arc::clone(&view.snapshot));
         let policies = self.policies.of(&manifest.policies, AtHand { offered: offered.clone(), snapshot });
         match judging::prepare(policies.as_ref()).await {
             Ok(()) => Ok(Own { policies, offered }),
-            Err(Unfit::Refused(why)) => Err(SetManifestError::Refused(why)),
-            Err(Unfit::Policy(failure)) => Err(SetManifestError::Policy(failure)),
+            Err(unfit) => Err(unusable(unfit)),
         }
     }
 
@@ -99,6 +102,13 @@ impl Coordinator {
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
             Err(SetManifestError::Secrets(Cause("generation ended unexpectedly".to_owned())))
         })
+    }
+}
+
+fn unusable(unfit: Unfit) -> SetManifestError {
+    match unfit {
+        Unfit::Refused(why) => SetManifestError::Refused(why),
+        Unfit::Policy(failure) => SetManifestError::Policy(failure),
     }
 }
 

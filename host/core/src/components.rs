@@ -68,8 +68,9 @@ pub(crate) fn named(entries: &Entries) -> BTreeSet<Digest> {
     entries.values().map(|entry| entry.component).collect()
 }
 
-/// Changes a batch so that afterwards the state has these components and no others. What the state lacks is taken from `offered`;
-/// what is not there either stays away. The batch must depend on [`records::RESTORED`] where the state is open.
+/// Changes a batch so that afterwards the state has these components and no others. What is in `offered` is written, also over what
+/// is stored: that may be damaged, and to find out takes longer. What is not there either stays away. The batch must depend on
+/// [`records::RESTORED`] where the state is open.
 pub(crate) fn keep(
     batch: &mut Batch,
     snapshot: Option<&dyn Snapshot>,
@@ -79,10 +80,9 @@ pub(crate) fn keep(
     let needed_keys: BTreeMap<String, &Digest> =
         needed.iter().map(|digest| (records::component_key(digest), digest)).collect();
     let stored = snapshot.map(|snapshot| snapshot.keys(records::COMPONENTS)).unwrap_or_default();
-    let stored: BTreeSet<String> = stored.into_iter().collect();
-    batch.deletes.extend(stored.iter().filter(|key| !needed_keys.contains_key(*key)).cloned());
+    batch.deletes.extend(stored.into_iter().filter(|key| !needed_keys.contains_key(key)));
     for (key, digest) in needed_keys {
-        if let Some(bytes) = offered.get(digest).filter(|_| !stored.contains(&key)) {
+        if let Some(bytes) = offered.get(digest) {
             records::put(batch, key, bytes.to_vec());
         }
     }

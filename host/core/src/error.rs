@@ -6,16 +6,18 @@
 
 mod recovery;
 mod unknown;
+mod uploading;
 
 use std::error::Error;
 
 use carrara_types::manifest::{ManifestError, Refusal};
 
-use crate::ports::{ComponentRefused, EvidenceError, PolicyFailure, StoreError};
+use crate::ports::{EvidenceError, PolicyFailure, StoreError};
 pub use recovery::{RecoverError, RecoveryPublicKeyError};
 pub use unknown::Unknown;
 pub(crate) use unknown::told;
 use unknown::{not_done, not_stored};
+pub use uploading::UploadPolicyError;
 
 /// The text of a wrong state (rest-api.md section 4).
 pub const WRONG_STATE: &str = "server is not in expected state";
@@ -478,52 +480,6 @@ pub enum BackupError {
     /// The copy could not be made.
     #[error("{}", not_done("the state could not be copied", .0))]
     Store(StoreError),
-}
-
-/// Uploading a policy's component.
-#[derive(Debug, thiserror::Error)]
-pub enum UploadPolicyError {
-    /// 401: not the owner before a manifest is set, no user afterwards.
-    #[error("{UNAUTHORIZED}")]
-    Unauthorized,
-    /// 403; the whole text.
-    #[error("{0}")]
-    Denied(String),
-    /// A policy trapped or ran out of its limits: 403.
-    #[error("{0}")]
-    Policy(PolicyFailure),
-    /// 413.
-    #[error("the component has {bytes} bytes, and a policy may have at most {most}")]
-    TooLarge {
-        /// What was sent.
-        bytes: usize,
-        /// The limit.
-        most: usize,
-    },
-    /// 400: names the interface, versions and the missing item.
-    #[error("this is no policy that can be used: {0}")]
-    Refused(ComponentRefused),
-    /// Reading it ended unexpectedly: 500.
-    #[error("the component could not be read; see the coordinator's log")]
-    Ended,
-    /// The state could not be read or written; nothing was changed, unless that is not known.
-    #[error("{}", not_stored("the component", .0))]
-    Store(StoreError),
-    /// Eight conflicts in a row: 503.
-    #[error("{BUSY}")]
-    Busy,
-}
-
-impl UploadPolicyError {
-    /// What the public message keeps back; for the log.
-    #[must_use]
-    pub fn internal(&self) -> Option<String> {
-        match self {
-            Self::Store(error) => Some(error.to_string()),
-            Self::Policy(failure) => Some(failure.internal()),
-            _ => None,
-        }
-    }
 }
 
 /// Reading what policies decided.

@@ -24,6 +24,8 @@ struct Read {
     facts: Arc<[Fact]>,
     /// By secret: the record's revision and the time that it says.
     times: BTreeMap<String, (u64, u64)>,
+    /// Whether the log says that there are more than policies are told.
+    told: bool,
 }
 
 impl Facts {
@@ -41,11 +43,29 @@ impl Facts {
                 names.filter_map(|(name, _)| Some((name.clone(), time(name)?))).collect();
             read.facts =
                 times.iter().take(MAX_FACTS).map(|(name, (_, seconds))| fact(name, *seconds)).collect();
+            let left_out = times.len().saturating_sub(MAX_FACTS);
+            if left_out > 0 && !read.told {
+                tracing::warn!(
+                    left_out,
+                    told = MAX_FACTS,
+                    "policies are not told when these secrets were last set: those whose names come last"
+                );
+                read.told = true;
+            }
             read.times = times;
             read.revision = revision;
         }
         read.facts.to_vec()
     }
+}
+
+/// How many secrets of a manifest policies may not be told of, should all of them be set.
+pub(crate) fn left_out(manifest: &ParsedManifest) -> usize {
+    if manifest.policies.is_empty() {
+        return 0;
+    }
+    let defined = manifest.secrets.values().filter(|secret| secret.user_defined).count();
+    defined.saturating_sub(MAX_FACTS)
 }
 
 fn last_set(name: &str, snapshot: &dyn Snapshot, known: &BTreeMap<String, (u64, u64)>) -> Option<(u64, u64)> {

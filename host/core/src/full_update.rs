@@ -114,6 +114,10 @@ impl Coordinator {
             .map_err(UpdateManifestError::Store)?;
         if stored {
             self.uploads.forget(own.offered.keys());
+            // What came along may be what the manifest in force lacks, too.
+            if view.policies().unusable().iter().any(|lost| own.offered.contains_key(lost)) {
+                self.remake_policies().map_err(UpdateManifestError::Store)?;
+            }
         }
         Ok(stored.then(|| UpdateProgress {
             missing_acknowledgments: missing,

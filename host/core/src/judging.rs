@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::Coordinator;
 use crate::components::{AtHand, Entries, Offered, named};
 use crate::error::{Cause, Refused};
+use crate::facts;
 use crate::ports::{Policies, PolicyEngine, PolicyFailure, PolicyProblem};
 use crate::view::View;
 
@@ -90,6 +91,7 @@ impl Coordinator {
             own => own?,
         };
         let mut found = unnamed(manifest, sent);
+        found.extend(too_many_facts(manifest));
         if validators(&manifest.policies).eq(validators(in_force)) {
             found.extend(current.validate(proposal).await.map_err(Unfit::Policy)?);
         } else {
@@ -126,7 +128,12 @@ impl Coordinator {
     }
 
     /// The components of the entries but for those that the state has: sent along, built in, or uploaded before.
-    fn gather(&self, entries: &Entries, sent: &Offered, view: Option<&View>) -> Result<Offered, Unfit> {
+    pub(crate) fn gather(
+        &self,
+        entries: &Entries,
+        sent: &Offered,
+        view: Option<&View>,
+    ) -> Result<Offered, Unfit> {
         let built_in = self.policies.engine().built_in();
         let (mut offered, mut missing) = (Offered::new(), Vec::new());
         for digest in named(entries) {
@@ -285,6 +292,23 @@ fn too_large(entries: &Entries, sizes: &BTreeMap<Digest, u64>, sum: u64, limit: 
          that of policy {name} is the largest with {size} bytes"
     );
     error(name, "Component", message, Some("name fewer or smaller components".to_owned()))
+}
+
+/// A policy that asks when a secret was set may not be told.
+fn too_many_facts(manifest: &ParsedManifest) -> Option<Finding> {
+    let left_out = facts::left_out(manifest);
+    let message = format!(
+        "policies are told when a user-defined secret was last set of the first {} by name alone, and may not be told of {left_out} \
+         more",
+        facts::MAX_FACTS
+    );
+    let hint =
+        "declare fewer user-defined secrets, or let the names of those that policies ask for come first";
+    (left_out > 0).then(|| Finding {
+        severity: Severity::Warning,
+        path: "/Secrets".to_owned(),
+        ..error("", "", message, Some(hint.to_owned()))
+    })
 }
 
 /// What came along for nothing.

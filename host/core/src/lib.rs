@@ -76,6 +76,7 @@ mod write_secrets;
 pub use catalog::declared_secrets;
 pub use decisions::DecisionRing;
 pub use owner::OwnerCertificate;
+pub use upload_policy::UploadPermission;
 pub use uploads::UploadLimits;
 
 use std::sync::Arc;
@@ -148,8 +149,7 @@ pub struct Coordinator {
     pending_cache: pending_update::PendingCache,
     policies: PolicySets,
     uploads: uploads::Uploads,
-    /// Held while an uploaded component is read.
-    uploading: Arc<tokio::sync::Mutex<()>>,
+    uploading: upload_policy::UploadQueues,
     sizes: list_policies::Sizes,
 }
 
@@ -192,7 +192,7 @@ impl Coordinator {
             pending_cache: pending_update::PendingCache::default(),
             policies,
             uploads: uploads::Uploads::new(settings.uploads),
-            uploading: Arc::default(),
+            uploading: upload_policy::UploadQueues::default(),
             sizes: list_policies::Sizes::default(),
         })
     }
@@ -225,6 +225,18 @@ impl Coordinator {
         self.epoch.store(Some(Arc::clone(&epoch)));
         self.newest_live.store(Arc::clone(&epoch.live));
         Ok(Some(View { snapshot, epoch }))
+    }
+
+    /// Has the policies in force made anew, and with them what could not be used before.
+    fn remake_policies(&self) -> Result<(), StoreError> {
+        if self.ports.store.found() != Found::Open {
+            return Ok(());
+        }
+        let _reading = self.reading.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let epoch = Arc::new(Epoch::load(&self.ports.store.snapshot(), &self.policies, None)?);
+        self.newest_live.store(Arc::clone(&epoch.live));
+        self.epoch.store(Some(epoch));
+        Ok(())
     }
 
     /// The CA in force: the state's, or the temporary one.

@@ -213,7 +213,7 @@ fn classify(version: Version, failure: &Failure) -> (StatusCode, Kind) {
         | Failure::Update(UpdateManifestError::Busy)
         | Failure::Pending(PendingUpdateError::Busy)
         | Failure::Counter(CounterError::Busy)
-        | Failure::UploadPolicy(UploadPolicyError::Busy)
+        | Failure::UploadPolicy(UploadPolicyError::Busy | UploadPolicyError::Full)
         | Failure::LogHead(LogHeadError::WrongState) => busy,
         Failure::SetManifest(_) | Failure::Secrets(_) | Failure::WriteSecrets(_) | Failure::Update(_) => {
             refused

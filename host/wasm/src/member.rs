@@ -53,6 +53,14 @@ impl<P: OfWorld> Member<P> {
         }
     }
 
+    /// Whether its component cannot be used. One that is being compiled can, as far as is known.
+    pub(crate) fn is_unusable(&self) -> bool {
+        match self.linked.get() {
+            Some(linked) => linked.is_err(),
+            None => matches!(self.compiled.state(), State::Unavailable(_)),
+        }
+    }
+
     /// Waits until it can be asked, or never can.
     pub(crate) async fn prepare(&self) -> Result<(), PolicyProblem> {
         self.compiled.settled().await;

@@ -1,5 +1,6 @@
 //! A set of policies: what a manifest asks for, behind the port that the use cases ask.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use carrara_core::ports::{
 use carrara_types::decision::{
     AdmissionRequest, AuthorizationRequest, Chunk, Context, Decision, Finding, Proposal, Template,
 };
-use carrara_types::policy::World;
+use carrara_types::policy::{Digest, World};
 
 use crate::member::Panel;
 use crate::policies::{Admitter, Authorizer, Renderer, Validator};
@@ -105,6 +106,14 @@ impl Policies for Set {
         each!(self, member => all.push(member.in_force()));
         all.sort_by(|a, b| (a.world, &a.name).cmp(&(b.world, &b.name)));
         all
+    }
+
+    fn unusable(&self) -> BTreeSet<Digest> {
+        let mut unusable = BTreeSet::new();
+        each!(self, member => if member.is_unusable() {
+            unusable.insert(member.about.digest);
+        });
+        unusable
     }
 
     async fn prepare(&self) -> Result<(), Vec<PolicyProblem>> {

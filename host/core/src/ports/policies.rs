@@ -1,6 +1,6 @@
 //! The policies: sets of them, as manifests ask for them, and what makes such sets of components.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,6 +130,11 @@ pub trait Policies: Send + Sync {
     /// All policies of the set, by world and name.
     fn in_force(&self) -> Vec<PolicyInForce> {
         Vec::new()
+    }
+
+    /// The components that cannot be used. One that is being compiled is none of them.
+    fn unusable(&self) -> BTreeSet<Digest> {
+        BTreeSet::new()
     }
 
     /// Waits until every policy is compiled or known not to be usable.

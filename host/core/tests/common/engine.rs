@@ -1,9 +1,10 @@
 //! An engine whose components say in words what they answer: `component WORLD,WORLD ANSWER`, and anything after a line break.
 //!
 //! Answers: `allow`, `deny TEXT` (of a validator: an error), `warn TEXT`, `trap`, `broken` (does not compile), and for authorizers
-//! `only NAME` (denies everybody else). Settings that hold `bad` are not understood.
+//! `only NAME` (denies everybody else), for validators `without TEXT` (an error where the manifest has it). Settings that hold `bad`
+//! are not understood.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -42,6 +43,8 @@ pub struct FakeEngine {
     /// How many were.
     pub compilations: AtomicUsize,
     pub inspections: AtomicUsize,
+    /// Nothing compiles meanwhile, as where memory is short.
+    pub compiler_fails: AtomicBool,
     /// Nothing is ready before this is over.
     pub compiling: Arc<AtomicBool>,
     /// Policy and revision of every question to an entry.
@@ -57,6 +60,7 @@ impl FakeEngine {
             compiled: Mutex::default(),
             compilations: AtomicUsize::new(0),
             inspections: AtomicUsize::new(0),
+            compiler_fails: AtomicBool::new(false),
             compiling: Arc::default(),
             asked: Arc::default(),
             sets: Mutex::default(),
@@ -89,7 +93,7 @@ impl FakeEngine {
         let bytes = components.component(&digest).ok()??;
         let (_, answer) = read(&bytes)?;
         self.compilations.fetch_add(1, Ordering::SeqCst);
-        if answer == "broken" {
+        if answer == "broken" || self.compiler_fails.load(Ordering::SeqCst) {
             return None;
         }
         compiled.insert(digest, answer.clone());
@@ -213,6 +217,11 @@ impl Policies for FakeSet {
         self.built_in.renderers().into_iter().filter(|name| self.has(name)).chain(own).collect()
     }
 
+    fn unusable(&self) -> BTreeSet<Digest> {
+        let unusable = self.members.iter().filter(|member| member.answer.is_none());
+        unusable.map(|member| member.entry.component).collect()
+    }
+
     async fn prepare(&self) -> Result<(), Vec<PolicyProblem>> {
         let problem = |member: &Member| PolicyProblem {
             policy: member.name.clone(),
@@ -245,6 +254,7 @@ impl Policies for FakeSet {
             let severity = match answer.split_once(' ') {
                 Some(("deny", _)) => Severity::Error,
                 Some(("warn", _)) => Severity::Warning,
+                Some(("without", text)) if proposal.manifest.contains(text) => Severity::Error,
                 _ => continue,
             };
             let text = answer.split_once(' ').map_or("", |(_, text)| text);

@@ -14,8 +14,9 @@ mod store;
 
 use std::sync::Arc;
 
+use carrara_core::error::UploadPolicyError;
 use carrara_core::outcome::{Activation, ActivationRequest, ManifestSet};
-use carrara_core::ports::{Entropy, Found, Store};
+use carrara_core::ports::{ComponentInfo, Entropy, Found, Store};
 use carrara_core::{Coordinator, Ports, Settings};
 use serde_json::{Value, json};
 
@@ -141,6 +142,16 @@ pub fn bytes(manifest: &Value) -> Vec<u8> {
 
 pub async fn set(coordinator: &Coordinator, manifest: &Value) -> ManifestSet {
     coordinator.set_manifest(None, &bytes(manifest), Vec::new()).await.unwrap()
+}
+
+/// Uploads a component as the client API does: permission first.
+pub async fn upload(
+    coordinator: &Coordinator,
+    peer: Option<&[u8]>,
+    component: Vec<u8>,
+) -> Result<ComponentInfo, UploadPolicyError> {
+    let permission = coordinator.permit_upload(peer).await?;
+    coordinator.upload_policy(permission, component).await
 }
 
 /// Why the manifest is refused, as clients read it.

@@ -46,3 +46,4 @@ mod update_recovery_keys;
 mod update_whole;
 mod update_world;
 mod upgrade;
+mod uploads;

@@ -154,10 +154,10 @@ async fn before_a_manifest_is_set_anybody_may_upload_and_a_manifest_finds_it() {
     let world = World::new().await;
     let coordinator = world.start().await;
     let admits = component("marble-admission", "allow");
-    let info = coordinator.upload_policy(None, admits.clone()).await.unwrap();
+    let info = common::upload(&coordinator, None, admits.clone()).await.unwrap();
     assert_eq!((info.digest, info.size), (digest(&admits), admits.len()));
     assert_eq!((world.engine.inspections.load(Ordering::SeqCst), world.engine.compilations()), (1, 0));
-    let error = coordinator.upload_policy(None, b"text".to_vec()).await.unwrap_err();
+    let error = common::upload(&coordinator, None, b"text".to_vec()).await.unwrap_err();
     assert_eq!(
         common::message(&error),
         "this is no policy that can be used: it exports none of the interfaces"
@@ -181,10 +181,10 @@ async fn only_the_owner_uploads_where_one_is_configured() {
     let settings = Settings { owner, ..common::settings() };
     let coordinator = carrara_core::Coordinator::start(world.ports(), settings).await.unwrap();
     let admits = component("marble-admission", "allow");
-    let error = coordinator.upload_policy(None, admits.clone()).await.unwrap_err();
+    let error = common::upload(&coordinator, None, admits.clone()).await.unwrap_err();
     assert_eq!(common::message(&error), carrara_core::error::UNAUTHORIZED);
     assert_eq!(world.engine.inspections.load(Ordering::SeqCst), 0);
-    coordinator.upload_policy(Some(&der), admits).await.unwrap();
+    common::upload(&coordinator, Some(&der), admits).await.unwrap();
 }
 
 // policy.md: "bounded in number and bytes", "others expire after 24 hours"
@@ -194,10 +194,10 @@ async fn uploads_are_bounded_and_end_after_a_day() {
     let uploads = UploadLimits { component_bytes: 64, count: 2, ..UploadLimits::default() };
     let settings = Settings { uploads, ..common::settings() };
     let coordinator = carrara_core::Coordinator::start(world.ports(), settings).await.unwrap();
-    let error = coordinator.upload_policy(None, vec![b' '; 65]).await.unwrap_err();
+    let error = common::upload(&coordinator, None, vec![b' '; 65]).await.unwrap_err();
     assert_eq!(common::message(&error), "the component has 65 bytes, and a policy may have at most 64");
     for answer in ["allow 1", "allow 2", "allow 3"] {
-        coordinator.upload_policy(None, component("marble-admission", answer)).await.unwrap();
+        common::upload(&coordinator, None, component("marble-admission", answer)).await.unwrap();
     }
     assert_eq!(coordinator.list_policies().await.unwrap().len(), 1 + 2, "one is built in");
     world.clock.move_by(Duration::hours(24));
@@ -255,14 +255,15 @@ async fn a_lost_component_makes_its_world_deny_until_anybody_uploads_it_again() 
     let lost = listed.iter().find(|listing| listing.digest == digest(&admits)).unwrap();
     assert_eq!((lost.size, lost.used_by.as_slice()), (None, ["p".to_owned()].as_slice()));
 
-    let other = restarted.upload_policy(None, component("marble-admission", "allow y")).await.unwrap_err();
+    let other = common::upload(&restarted, None, component("marble-admission", "allow y")).await.unwrap_err();
     assert_eq!(common::message(&other), carrara_core::error::UNAUTHORIZED, "other bytes are not wanted");
-    restarted.upload_policy(None, admits.clone()).await.unwrap();
+    common::upload(&restarted, None, admits.clone()).await.unwrap();
     common::activate(&restarted).await;
     assert_eq!(world.store.snapshot().open(&key(&admits)).unwrap().unwrap().expose(), admits);
     let before = world.revision();
-    restarted.upload_policy(None, admits).await.unwrap();
-    assert_eq!(world.revision(), before, "what is there is not stored again");
+    let again = common::upload(&restarted, None, admits).await.unwrap_err();
+    assert_eq!(common::message(&again), carrara_core::error::UNAUTHORIZED, "nothing is lost any more");
+    assert_eq!(world.revision(), before);
 }
 
 // policy.md: while a policy compiles the answer is that it is not ready
@@ -310,7 +311,7 @@ async fn the_largest_component_survives_a_restart_on_disk_and_a_backup() {
     let length = {
         let world = World::on(dir.path(), 1).await;
         let coordinator = world.start().await;
-        coordinator.upload_policy(None, admits.clone()).await.unwrap();
+        common::upload(&coordinator, None, admits.clone()).await.unwrap();
         common::set(&coordinator, &wanted).await;
         world.store.backup().await.unwrap().length
     };

@@ -185,7 +185,7 @@ async fn once_a_manifest_is_set_uploads_need_the_right_to_update_it() {
     let test = Updating::alone(&manifest()).await;
     let admits = component("marble-admission", "allow");
     let upload = async |user: &str| {
-        let sent = test.coordinator.upload_policy(test.peer(user), admits.clone()).await;
+        let sent = common::upload(&test.coordinator, test.peer(user), admits.clone()).await;
         sent.map_err(|error| common::message(&error))
     };
     assert_eq!(upload("nobody").await.unwrap_err(), carrara_core::error::UNAUTHORIZED);

@@ -133,6 +133,24 @@ fn every_error_has_its_code_and_its_words() {
     }
 }
 
+// policy.md: UNAVAILABLE while a policy is being compiled, so that the launcher tries again
+#[test]
+fn a_policy_that_is_being_compiled_is_unavailable_and_one_that_cannot_be_used_is_not() {
+    let errors = |kind| {
+        let failure =
+            || PolicyFailure { policy: "doorman".to_owned(), kind, reason: "at /secret/place".to_owned() };
+        let rendering = ActivateError::Rendering { place: "in file \"F\"".to_owned(), failure: failure() };
+        [status(&ActivateError::Admission(failure())), status(&rendering)]
+    };
+    for status in errors(FailureKind::NotReady) {
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(status.message().ends_with("policy \"doorman\" is being compiled; try again"), "{status}");
+    }
+    let codes = errors(FailureKind::Unavailable).map(|status| status.code());
+    assert_eq!(codes, [Code::PermissionDenied, Code::Internal]);
+    assert_eq!(errors(FailureKind::Failed).map(|status| status.code()), codes);
+}
+
 #[test]
 fn a_mishap_is_a_grpc_status_in_an_answer_of_200() {
     for (mishap, expected) in [(Mishap::Panic, "13"), (Mishap::Timeout, "4"), (Mishap::Overload, "14")] {

@@ -33,6 +33,53 @@ async fn body(version: Version, failure: &Failure) -> (http::HeaderMap, String) 
     (headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
+/// As long as its component is being compiled.
+fn not_ready() -> PolicyFailure {
+    PolicyFailure { kind: FailureKind::NotReady, ..policy() }
+}
+
+/// Every failure that a policy can be the reason of.
+fn undecided_by(policy: fn() -> PolicyFailure) -> Vec<Failure> {
+    let set = || SetManifestError::Policy(policy());
+    let dry_run = || SetManifestError::DryRunPolicy { place: "in Marble M".to_owned(), failure: policy() };
+    vec![
+        Failure::SetManifest(set()),
+        Failure::SetManifest(dry_run()),
+        Failure::WriteSecrets(WriteSecretsError::DryRun(dry_run())),
+        Failure::WriteSecrets(WriteSecretsError::Policy(policy())),
+        Failure::Update(UpdateManifestError::Apply(set())),
+        Failure::Update(UpdateManifestError::Apply(dry_run())),
+        Failure::Update(UpdateManifestError::Policy(policy())),
+        Failure::Pending(PendingUpdateError::Apply(set())),
+        Failure::Pending(PendingUpdateError::Policy(policy())),
+        Failure::Secrets(ReadSecretsError::Policy(policy())),
+        Failure::Audit(ReadAuditError::Policy(policy())),
+        Failure::UploadPolicy(UploadPolicyError::Policy(policy())),
+        Failure::Decisions(ReadDecisionsError::Policy(policy())),
+        Failure::Backup(BackupError::Policy(policy())),
+    ]
+}
+
+// policy.md: "while it runs the answer is 503 / UNAVAILABLE with Retry-After"
+#[tokio::test]
+async fn a_policy_that_is_being_compiled_is_503_with_retry_after_whatever_it_was_asked() {
+    for version in [V1, V2] {
+        for (waits, failed) in undecided_by(not_ready).into_iter().zip(undecided_by(policy)) {
+            let (status, kind, message) = shown(version, &waits);
+            assert_eq!((status, kind), (503, Kind::Error), "{message}");
+            assert!(message.ends_with("policy \"rbac\" is being compiled; try again"), "{message}");
+            let (headers, _) = body(version, &waits).await;
+            assert_eq!(headers["retry-after"], "1");
+            let (status, _, message) = shown(version, &failed);
+            assert!(
+                status != 503 && message.ends_with("policy \"rbac\" could not decide"),
+                "{status} {message}"
+            );
+            assert!(!body(version, &failed).await.0.contains_key("retry-after"));
+        }
+    }
+}
+
 //
 #[tokio::test]
 async fn what_is_not_allowed_has_no_message_and_no_allow_header() {

@@ -154,6 +154,19 @@ async fn who_is_not_the_owner_is_refused_before_the_body_is_read() {
     assert_eq!(world.coordinator.status().code, 2);
 }
 
+// A component: 401 and 403 come before the body, too
+#[tokio::test]
+async fn who_may_not_upload_a_policy_is_refused_before_the_body_is_read() {
+    let world = World::new().await;
+    let ask = async |caller| {
+        let answer = world.ask(caller, "POST", "/api/v2/policies", vec![b' '; 40 << 20]).await;
+        answer.status().as_u16()
+    };
+    for (caller, expected) in CALLERS.into_iter().zip([401, 401, 403, 401, 413]) {
+        assert_eq!(ask(caller).await, expected);
+    }
+}
+
 // A decision is told as it was recorded, and as the document says.
 #[tokio::test]
 async fn decisions_are_read_by_who_may_and_narrowed() {

@@ -41,11 +41,13 @@ struct Component {
     pending: Vec<String>,
 }
 
-/// Whether the caller may is known only when the digest is.
+/// Who may not is told so before the body is read.
 pub(super) async fn push(call: &mut Call) -> Result<Response, Failure> {
+    let permission =
+        call.api.coordinator.permit_upload(call.peer.der()).await.map_err(Failure::UploadPolicy)?;
     let mut body = call.body(call.api.limits.policy_bytes()).await?;
     let component = body.take();
-    let pushed = call.api.coordinator.upload_policy(call.peer.der(), component).await;
+    let pushed = call.api.coordinator.upload_policy(permission, component).await;
     success(shown(&pushed.map_err(Failure::UploadPolicy)?))
 }
 

@@ -292,6 +292,7 @@ fn failures() -> Vec<Failure> {
         Failure::UploadPolicy(UploadPolicyError::Refused(ComponentRefused("x".to_owned()))),
         Failure::UploadPolicy(UploadPolicyError::Ended),
         Failure::UploadPolicy(UploadPolicyError::Busy),
+        Failure::UploadPolicy(UploadPolicyError::Full),
         Failure::NoComponent,
         Failure::Decisions(ReadDecisionsError::Unauthorized),
         Failure::Decisions(ReadDecisionsError::Denied("x".to_owned())),
