@@ -2,21 +2,19 @@
 
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
-    ComponentTypeRef, Encoding, FunctionBody, Instance, Operator, Payload,
+    ComponentTypeRef, CompositeInnerType, Encoding, FunctionBody, Instance, Payload, TypeSectionReader,
 };
 
+use crate::effort::Effort;
 use crate::limits::{
-    MAX_BLOCK_DEPTH, MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_FUNCTIONS, MAX_INSTANTIATIONS,
-    MAX_NESTED_MODULES,
+    MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_FUNCTIONS, MAX_INSTANTIATIONS, MAX_NESTED_MODULES,
+    MAX_RESULTS,
 };
 use crate::loader::LoadError;
 use crate::text::clean;
 
 /// Errors of the reader are cut here.
 const SHOWN_ERROR_BYTES: usize = 128;
-
-/// A block takes at least two bytes, its instruction and its type: shorter bodies need not be read.
-const BLOCK_BYTES: usize = 2;
 
 /// Instantiating what is not known.
 const UNKNOWN: usize = usize::MAX;
@@ -26,6 +24,7 @@ const UNKNOWN: usize = usize::MAX;
 pub(crate) struct Bounds {
     modules: usize,
     functions: usize,
+    effort: Effort,
     /// The modules and components that are being read, the outermost first.
     open: Vec<Part>,
 }
@@ -50,8 +49,12 @@ impl Bounds {
         match payload {
             Payload::Version { encoding, .. } => self.begin(*encoding)?,
             Payload::End(_) => self.end(),
+            Payload::TypeSection(section) => types(section.clone())?,
             Payload::CodeSectionStart { count, .. } => self.functions(*count)?,
-            Payload::CodeSectionEntry(body) => function(body)?,
+            Payload::CodeSectionEntry(body) => {
+                let locals = function(body)?;
+                self.effort.add(body, locals)?;
+            }
             Payload::InstanceSection(instances) => {
                 for instance in instances.clone() {
                     if let Instance::Instantiate { .. } = instance.map_err(malformed)? {
@@ -157,8 +160,8 @@ impl Bounds {
     }
 }
 
-/// What one function may have.
-fn function(body: &FunctionBody<'_>) -> Result<(), LoadError> {
+/// What one function may have: its locals.
+fn function(body: &FunctionBody<'_>) -> Result<u32, LoadError> {
     let bytes = body.range().len();
     if bytes > MAX_FUNCTION_BYTES {
         return Err(LoadError::FunctionTooLarge { bytes, limit: MAX_FUNCTION_BYTES });
@@ -170,24 +173,18 @@ fn function(body: &FunctionBody<'_>) -> Result<(), LoadError> {
     if locals > MAX_FUNCTION_LOCALS {
         return Err(LoadError::TooManyLocals { locals, limit: MAX_FUNCTION_LOCALS });
     }
-    if bytes / BLOCK_BYTES > MAX_BLOCK_DEPTH { blocks(body) } else { Ok(()) }
+    Ok(locals)
 }
 
-/// How deep blocks are nested.
-fn blocks(body: &FunctionBody<'_>) -> Result<(), LoadError> {
-    let (mut operators, mut depth) = (body.get_operators_reader().map_err(malformed)?, 0_usize);
-    while !operators.eof() {
-        match operators.read().map_err(malformed)? {
-            Operator::Block { .. }
-            | Operator::Loop { .. }
-            | Operator::If { .. }
-            | Operator::TryTable { .. }
-            | Operator::Try { .. } => depth += 1,
-            Operator::End | Operator::Delegate { .. } => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_BLOCK_DEPTH {
-            return Err(LoadError::BlocksTooDeep(MAX_BLOCK_DEPTH));
+/// What functions and blocks may have.
+fn types(types: TypeSectionReader<'_>) -> Result<(), LoadError> {
+    for group in types {
+        for ty in group.map_err(malformed)?.into_types() {
+            if let CompositeInnerType::Func(function) = ty.composite_type.inner
+                && function.results().len() > MAX_RESULTS
+            {
+                return Err(LoadError::TooManyResults(MAX_RESULTS));
+            }
         }
     }
     Ok(())
@@ -201,6 +198,7 @@ fn malformed(error: BinaryReaderError) -> LoadError {
 mod tests {
     use super::*;
     use crate::inspect::Surface;
+    use crate::limits::MAX_BLOCK_DEPTH;
 
     fn read(text: &str) -> Result<Surface, LoadError> {
         Surface::read(&wat::parse_str(text).unwrap())
@@ -226,6 +224,19 @@ mod tests {
     fn blocks_one_after_the_other_are_not_nested() {
         let blocks = "block end ".repeat(2 * MAX_BLOCK_DEPTH);
         assert!(read(&format!("(component (core module (func {blocks})))")).is_ok());
+    }
+
+    // P-22
+    #[test]
+    fn a_function_gives_as_many_results_as_are_allowed_and_no_more() {
+        let results = |results: usize| {
+            let (types, values) = ("i32 ".repeat(results), "i32.const 1 ".repeat(results));
+            read(&format!("(component (core module (func (result {types}) {values})))"))
+        };
+        assert!(results(MAX_RESULTS).is_ok());
+        let error = results(MAX_RESULTS + 1).unwrap_err();
+        assert!(matches!(error, LoadError::TooManyResults(MAX_RESULTS)), "{error}");
+        assert!(error.to_string().contains("more than 16 results"), "{error}");
     }
 
     // P-22

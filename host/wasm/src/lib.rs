@@ -23,6 +23,8 @@ mod clock;
 #[cfg(feature = "host")]
 mod compiler;
 #[cfg(feature = "host")]
+mod effort;
+#[cfg(feature = "host")]
 mod host;
 #[cfg(feature = "host")]
 mod inspect;

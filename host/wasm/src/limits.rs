@@ -17,9 +17,28 @@ pub const MAX_FUNCTION_LOCALS: u32 = 10_000;
 /// The most core modules and nested components in one component: linked guests have about 30.
 pub const MAX_NESTED_MODULES: usize = 128;
 
+/// The most results of one function or block: each call gives the compiler as many values to keep. Languages use one, and
+/// the interfaces of components at most one.
+pub const MAX_RESULTS: usize = 16;
+
 /// How deep blocks may be nested in one function: what compiling takes grows with the square. CPython's deepest has 781,
 /// Go's 549, QuickJS's 255, others at most 300.
 pub const MAX_BLOCK_DEPTH: usize = 3_200;
+
+/// The sum over all functions of the square of their branches, at most: what compiling a function takes grows with that
+/// square, and a few bytes make a branch. One function may have 28,284 of them; compiling that takes about 17 s where the
+/// compiler is built with opt-level 1. CPython's largest function has 13,000, and all of its functions 310 million
+/// together; others have at most 40 million.
+pub const MAX_BRANCH_EFFORT: u64 = 800_000_000;
+
+/// The sum over all functions of their branches times their locals, at most: what lives across branches is looked at in
+/// each. Compiling what has so much takes about 10 s where the compiler is built with opt-level 1. CPython's functions
+/// have 4 million together, others at most 1 million.
+pub const MAX_LOCAL_EFFORT: u64 = 20_000_000;
+
+/// The sum of the squares of accesses of memory, each of which is a branch in an enclave: what is accepted outside of one can be
+/// compiled in it. CPython's functions have 750 million together, others at most 30 million.
+pub const MAX_ACCESS_EFFORT: u64 = 2_000_000_000;
 
 /// The most functions of all modules together: each costs the compiler, an empty one of three bytes as well. CPython with
 /// its libraries has 13,500, Cedar 8,600, others at most 5,000.

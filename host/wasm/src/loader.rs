@@ -65,6 +65,20 @@ pub enum LoadError {
     /// A function that is costly to compile.
     #[error("a function of the component nests blocks deeper than {0}")]
     BlocksTooDeep(usize),
+    /// Values that each call gives.
+    #[error("a function or block of the component has more than {0} results")]
+    TooManyResults(usize),
+    /// Functions whose instructions make compiling long.
+    #[error(
+        "the functions of the component have too many {what}: what compiling takes grows with the square of the largest \
+         function ({limit} for all together are allowed); split the largest functions"
+    )]
+    TooMuchToCompile {
+        /// What there is too much of.
+        what: &'static str,
+        /// Allowed.
+        limit: u64,
+    },
     /// Too much to compile.
     #[error("the component has {functions} functions or more; at most {limit} are allowed")]
     TooManyFunctions {
