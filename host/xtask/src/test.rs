@@ -119,7 +119,7 @@ fn check_languages(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
             "lints of the policy languages",
             &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
         ),
-        ("tests of the policy languages", &["test", "--workspace", "--quiet"]),
+        ("tests of the policy languages", &["test", "--workspace", "--quiet", "--no-fail-fast"]),
     ];
     for (name, arguments) in checks {
         counts.check(name, &mut policies::languages(root, arguments))?;

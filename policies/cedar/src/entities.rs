@@ -25,7 +25,8 @@ impl Question {
     pub(crate) fn new(document: &Value, of_roles: &[&str]) -> Result<Self, Failure> {
         let principal = document.get("principal").unwrap_or(&Value::Null);
         let user = uid("User", text(principal, "name"))?;
-        let roles = array(principal, "roles").map(|held| role(held, of_roles)).collect::<Result<Vec<_>, _>>()?;
+        let roles =
+            array(principal, "roles").map(|held| role(held, of_roles)).collect::<Result<Vec<_>, _>>()?;
         let resource_type = text(document, "resource_type");
         let kind = uid("ResourceType", resource_type)?;
         let names: Vec<&str> = array(document, "resource_names").filter_map(Value::as_str).collect();

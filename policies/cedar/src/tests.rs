@@ -28,7 +28,8 @@ fn an_attribute_of_a_role_is_there_however_a_policy_names_it() {
         ("Role::\"r\" has resource_type && Role::\"r\".resource_type == \"Packages\"", false),
         ("Role::\"r\" has name", false),
     ] {
-        let policies = json!(format!("permit(principal, action, resource) when {{ {condition} }};")).to_string();
+        let policies =
+            json!(format!("permit(principal, action, resource) when {{ {condition} }};")).to_string();
         assert_eq!(decide::<Cedar>(&policies, &request).unwrap().is_none(), permitted, "{condition}");
     }
 }

@@ -20,7 +20,7 @@ fn what_does_not_parse_or_is_not_there_is_refused_at_its_place() {
         ("\n  request.action ==\n  ) x", 3, 3, "Syntax error: extraneous input ')'"),
         ("foo == 1", 1, 1, "unknown name: foo"),
         ("request.nope()", 1, 13, "unknown name: nope()"),
-        ("'ä' == '' && nope", 1, 13, "unknown name: nope"),
+        ("'ä' == '' && nope", 1, 14, "unknown name: nope"),
         ("[1,2].all(x, y)", 1, 14, "unknown name: y"),
     ] {
         let errors = check::<Cel>(&settings(text)).unwrap_err();

@@ -7,18 +7,21 @@
 #[macro_export]
 macro_rules! guest {
     ($language:ty, authorizer) => {
-        $crate::bindings!("
+        $crate::bindings!(
+            "
             package carrara:languages;
             world language {
                 import carrara:policy/host@1.0.0;
                 export carrara:policy/configuration@1.0.0;
                 export carrara:policy/role-authorizer@1.0.0;
             }
-        ");
+        "
+        );
         $crate::answers!($language, authorizer);
     };
     ($language:ty, authorizer, admitter, validator) => {
-        $crate::bindings!("
+        $crate::bindings!(
+            "
             package carrara:languages;
             world language {
                 import carrara:policy/host@1.0.0;
@@ -27,7 +30,8 @@ macro_rules! guest {
                 export carrara:policy/role-authorizer@1.0.0;
                 export carrara:policy/marble-admitter@1.0.0;
             }
-        ");
+        "
+        );
         $crate::answers!($language, authorizer, admitter, validator);
     };
 }
