@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anstyle::Style;
 use anyhow::{Context, Result, anyhow, bail};
-use carrara_author::question::{Answer, Question, ask, settings_text};
-use carrara_wasm::{CallReport, PolicySource, Trial, World};
+use carrara_author::question::{Answer, Question, ask};
+use carrara_wasm::{CallReport, Trial, World};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::cases::{load, settings};
 use super::source::{self, Source, size};
 use crate::color;
 use crate::exit::{Ending, ExitCode};
@@ -47,12 +48,8 @@ pub(super) fn run(command: &Run, output: &mut Output) -> Result<()> {
     let source = Source::read(command.file.as_deref())?;
     let world = source.world(command.world)?;
     let question = question(command, &source, world)?;
-    let settings = match &command.settings {
-        Some(path) => settings_text(&source::text(path)?),
-        None => "null".to_owned(),
-    };
-    let policy = PolicySource::new(source.name(), world, source.component.clone());
-    let trial = Trial::load(policy).with_context(|| source.path.display().to_string())?;
+    let settings = settings(command.settings.as_deref())?.unwrap_or_else(|| "null".to_owned());
+    let trial = load(&source, world)?;
     accept_settings(&trial, &settings, command.settings.as_deref())?;
     let (answer, report) = ask(&trial, &settings, &question);
     show(&answer, &report, &trial, output)?;
