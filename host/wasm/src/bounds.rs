@@ -19,11 +19,32 @@ const SHOWN_ERROR_BYTES: usize = 128;
 /// Instantiating what is not known.
 const UNKNOWN: usize = usize::MAX;
 
+/// A limit, and how much of it a component takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// What is limited, in words.
+    pub what: &'static str,
+    /// What the component has of it.
+    pub found: u64,
+    /// The most that it may have.
+    pub limit: u64,
+}
+
+impl Taken {
+    pub(crate) fn new(what: &'static str, found: usize, limit: usize) -> Self {
+        Self { what, found: found as u64, limit: limit as u64 }
+    }
+}
+
 /// What was counted so far.
 #[derive(Default)]
 pub(crate) struct Bounds {
     modules: usize,
     functions: usize,
+    largest_function: usize,
+    most_locals: u32,
+    /// Of the whole component, when it was read.
+    instantiations: usize,
     effort: Effort,
     /// The modules and components that are being read, the outermost first.
     open: Vec<Part>,
@@ -53,6 +74,8 @@ impl Bounds {
             Payload::CodeSectionStart { count, .. } => self.functions(*count)?,
             Payload::CodeSectionEntry(body) => {
                 let locals = function(body)?;
+                self.largest_function = self.largest_function.max(body.range().len());
+                self.most_locals = self.most_locals.max(locals);
                 self.effort.add(body, locals)?;
             }
             Payload::InstanceSection(instances) => {
@@ -75,6 +98,23 @@ impl Bounds {
         Ok(())
     }
 
+    /// How far the limits are taken.
+    pub(crate) fn taken(&self) -> Vec<Taken> {
+        let mut taken = vec![
+            Taken::new("modules and components", self.modules, MAX_NESTED_MODULES),
+            Taken::new("instances", self.instantiations, MAX_INSTANTIATIONS),
+            Taken::new("functions", self.functions, MAX_FUNCTIONS),
+            Taken::new("bytes of the largest function", self.largest_function, MAX_FUNCTION_BYTES),
+            Taken {
+                what: "locals of one function",
+                found: self.most_locals.into(),
+                limit: MAX_FUNCTION_LOCALS.into(),
+            },
+        ];
+        taken.extend(self.effort.taken());
+        taken
+    }
+
     fn begin(&mut self, encoding: Encoding) -> Result<(), LoadError> {
         self.modules += 1;
         if self.modules > MAX_NESTED_MODULES {
@@ -86,6 +126,7 @@ impl Bounds {
 
     fn end(&mut self) {
         if let Some(ended) = self.open.pop().filter(|part| part.is_component) {
+            self.instantiations = ended.instantiations;
             self.name(ended.instantiations);
         }
     }
@@ -297,5 +338,25 @@ mod tests {
         assert!(read(&exported.replace("{}", "")).is_ok());
         let instantiated = exported.replace("{}", "(instance (instantiate $e))");
         assert!(matches!(read(&instantiated), Err(LoadError::TooManyInstantiations(_))));
+    }
+
+    // What `carrara policy check` shows
+    #[test]
+    fn how_far_limits_are_taken_is_what_the_component_has() {
+        let text = "(component
+            (core module $m
+                (func (local i32 i64) (block (block (br 0)) (drop (i32.load (i32.const 0)))))
+                (func) (memory 1))
+            (core instance (instantiate $m)) (core instance (instantiate $m)))";
+        let surface = Surface::parse(&wat::parse_str(text).unwrap()).unwrap();
+        let found: Vec<_> = surface.taken.iter().map(|taken| (taken.what, taken.found)).collect();
+        assert_eq!(found[..3], [("modules and components", 2), ("instances", 2), ("functions", 2)]);
+        assert_eq!(found[4..6], [("locals of one function", 2), ("depth of blocks", 2)]);
+        // Two blocks and a branch, squared; times two locals.
+        assert_eq!(
+            found[6..],
+            [("squares of branches", 9), ("squares of accesses of memory", 1), ("branches times locals", 6),]
+        );
+        assert!(surface.taken.iter().all(|taken| taken.found <= taken.limit));
     }
 }

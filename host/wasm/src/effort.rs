@@ -8,6 +8,7 @@
 
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
+use crate::bounds::Taken;
 use crate::limits::{MAX_ACCESS_EFFORT, MAX_BLOCK_DEPTH, MAX_BRANCH_EFFORT, MAX_LOCAL_EFFORT};
 use crate::loader::LoadError;
 use crate::text::clean;
@@ -24,6 +25,8 @@ pub(crate) struct Effort {
     branches: u64,
     accesses: u64,
     locals: u64,
+    /// Of the most deeply nested function.
+    depth: usize,
 }
 
 /// Of one function.
@@ -32,15 +35,29 @@ struct Counted {
     branches: u64,
     accesses: u64,
     depth: usize,
+    deepest: usize,
 }
 
 impl Effort {
+    /// How far the limits are taken.
+    pub(crate) fn taken(&self) -> [Taken; 4] {
+        let Self { branches, accesses, locals, depth } = *self;
+        let effort = |what, found, limit| Taken { what, found, limit };
+        [
+            Taken::new("depth of blocks", depth, MAX_BLOCK_DEPTH),
+            effort("squares of branches", branches, MAX_BRANCH_EFFORT),
+            effort("squares of accesses of memory", accesses, MAX_ACCESS_EFFORT),
+            effort("branches times locals", locals, MAX_LOCAL_EFFORT),
+        ]
+    }
+
     /// Reads one more function, which has so many locals.
     ///
     /// # Errors
     /// [`LoadError`] for the first limit that is exceeded.
     pub(crate) fn add(&mut self, body: &FunctionBody<'_>, locals: u32) -> Result<(), LoadError> {
-        let Counted { branches, accesses, .. } = count(body)?;
+        let Counted { branches, accesses, deepest, .. } = count(body)?;
+        self.depth = self.depth.max(deepest);
         for (sum, one, other, what, limit) in [
             (&mut self.branches, branches, branches, "branches", MAX_BRANCH_EFFORT),
             (&mut self.accesses, accesses, accesses, "accesses of memory", MAX_ACCESS_EFFORT),
@@ -72,6 +89,7 @@ fn count(body: &FunctionBody<'_>) -> Result<Counted, LoadError> {
             Operator::End | Operator::Delegate { .. } => counted.depth = counted.depth.saturating_sub(1),
             _ => {}
         }
+        counted.deepest = counted.deepest.max(counted.depth);
         if counted.depth > MAX_BLOCK_DEPTH {
             return Err(LoadError::BlocksTooDeep(MAX_BLOCK_DEPTH));
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wasmparser::types::Types;
 use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, Taken};
 use crate::limits::MAX_COMPONENT_BYTES;
 use crate::loader::LoadError;
 use crate::shape::{Room, Shape, difference, offered, shape};
@@ -25,6 +25,8 @@ pub struct Surface {
     pub imports: Vec<String>,
     /// What it offers.
     pub exports: Vec<String>,
+    /// How far it takes the limits that keep compiling it bounded.
+    pub taken: Vec<Taken>,
     /// The functions of each import.
     wanted: BTreeMap<String, Shape>,
     /// The functions of each export.
@@ -168,6 +170,7 @@ impl Surface {
                 _ => {}
             }
         }
+        surface.taken = bounds.taken();
         surface.imports.iter().try_for_each(|import| allowed(import))?;
         if let Some(types) = types {
             surface.read_shapes(&types)?;

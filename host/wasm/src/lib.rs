@@ -65,6 +65,8 @@ pub use engine::{EngineError, Surroundings, compatibility, precompile};
 pub use world::{UnknownWorld, VERSION, World};
 
 #[cfg(feature = "host")]
+pub use bounds::Taken;
+#[cfg(feature = "host")]
 pub use call::{CallReport, Called, LogLine};
 #[cfg(feature = "host")]
 pub use host::{HostError, PolicyHost, PolicyInfo, PolicySource};

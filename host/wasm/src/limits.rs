@@ -155,8 +155,9 @@ impl Default for EngineLimits {
             authorization: Limits::AUTHORIZATION,
             admission: Limits::ADMISSION,
             rendering: Limits::RENDERING,
-            // Four policies that are as slow as they may be leave turns for others.
+            // Eight policies have all their turns, and 32 have one.
             calls: 32,
+            // Four policies have all their turns, and 16 authorizers or admitters have one.
             memory: 1 << 30,
             waiting_shadows: 256,
         }

@@ -37,7 +37,7 @@ pub(crate) enum Place {
     /// On the calling thread: built-in authorizers, whose limits are tight.
     Inline,
     /// On a blocking thread, when it is their turn.
-    Pool(Gate),
+    Pool(Arc<Gate>),
 }
 
 impl<P: OfWorld> Member<P> {

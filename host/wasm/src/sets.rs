@@ -44,6 +44,8 @@ struct Own {
     policy: BuiltIn,
     limits: Limits,
     compiled: Arc<Compiled>,
+    /// Of all calls, whatever manifests call it.
+    turns: Arc<Gate>,
 }
 
 impl Engine {
@@ -81,7 +83,8 @@ impl Engine {
             let (own, component) = crate::builtin::own(&runtime, name).map_err(failed)?;
             let digest = own.digest;
             let policy = BuiltIn { name, world, digest, component };
-            engine.built_in.push(Own { policy, limits, compiled: Arc::new(own) });
+            let turns = Arc::new(Gate::new(limits.concurrency, limits.wait));
+            engine.built_in.push(Own { policy, limits, compiled: Arc::new(own), turns });
         }
         engine.employ();
         Ok(engine)
@@ -119,11 +122,33 @@ impl Engine {
         self.member(about, NO_SETTINGS.to_owned(), own.limits, Arc::clone(&own.compiled), own_place(own))
     }
 
+    /// The built-in policy that an entry names by its digest.
+    fn pinned(&self, entry: &PolicyEntry) -> Option<&Own> {
+        let is_own = |own: &&Own| own.policy.digest == entry.component && own.policy.world == entry.world;
+        self.built_in.iter().find(is_own)
+    }
+
+    /// How many calls each entry may make at once. Shadows are asked one after the other elsewhere, and pinned policies have
+    /// the turns of the built-in ones.
+    fn turns(&self, entries: &BTreeMap<String, PolicyEntry>) -> BTreeMap<String, usize> {
+        let dealt = |(_, entry): &(&String, &PolicyEntry)| {
+            entry.mode == Mode::Enforce && self.pinned(entry).is_none()
+        };
+        let (names, wanted): (Vec<_>, Vec<_>) = entries
+            .iter()
+            .filter(dealt)
+            .map(|(name, entry)| (name.clone(), self.limits.of(entry.world)))
+            .map(|(name, limits)| (name, (limits.concurrency, limits.memory)))
+            .unzip();
+        names.into_iter().zip(self.shares.deal(&wanted)).collect()
+    }
+
     /// A member that an entry of a manifest names.
     fn entry_member<P: OfWorld>(
         &self,
         name: &str,
         entry: &PolicyEntry,
+        turns: usize,
         components: &Arc<dyn Components>,
     ) -> Arc<Member<P>> {
         let about = About {
@@ -135,13 +160,12 @@ impl Engine {
             settings: Digest(digest(entry.settings.as_bytes())),
         };
         // Pinned, the code that is built in runs as it does otherwise.
-        let is_own = |own: &&Own| own.policy.digest == entry.component && own.policy.world == entry.world;
-        let (limits, compiled, place) = match self.built_in.iter().find(is_own) {
+        let (limits, compiled, place) = match self.pinned(entry) {
             Some(own) => (own.limits, Arc::clone(&own.compiled), own_place(own)),
             None => {
                 let limits = self.limits.of(entry.world);
-                let gate = Gate::new(limits.concurrency, limits.wait);
-                let place = Place::Pool(gate.within(Arc::clone(&self.shares), limits.memory));
+                let gate = Gate::new(turns, limits.wait).within(Arc::clone(&self.shares), limits.memory);
+                let place = Place::Pool(Arc::new(gate));
                 (limits, self.compiler.want(entry.component, components), place)
             }
         };
@@ -161,11 +185,12 @@ impl Engine {
     }
 }
 
-/// Built-in authorizers have tight limits and run inline; the others wait for turns that nobody else can take.
+/// Built-in authorizers have tight limits and run inline; the others wait for turns that no other policy can take. However
+/// often manifests name one, its turns are as many: the engine has slots for so many calls.
 fn own_place(own: &Own) -> Place {
     match own.policy.world {
         World::RoleAuthorization => Place::Inline,
-        _ => Place::Pool(Gate::new(own.limits.concurrency, own.limits.wait)),
+        _ => Place::Pool(Arc::clone(&own.turns)),
     }
 }
 
@@ -187,7 +212,9 @@ impl PolicyEngine for Engine {
     ) -> Arc<dyn Policies> {
         let enforcing = entries.values().filter(|entry| entry.mode == Mode::Enforce);
         let replaced: Vec<_> = enforcing.filter_map(|entry| entry.replaces.as_deref()).collect();
-        let set = Recipe { engine: self, entries, components: &components, replaced: &replaced };
+        let turns = self.turns(entries);
+        let set =
+            Recipe { engine: self, entries, components: &components, replaced: &replaced, turns: &turns };
         Arc::new(Set {
             validators: set.panel(&self.validators),
             authorizers: set.panel(&self.authorizers),
@@ -204,6 +231,7 @@ struct Recipe<'a> {
     entries: &'a BTreeMap<String, PolicyEntry>,
     components: &'a Arc<dyn Components>,
     replaced: &'a [&'a str],
+    turns: &'a BTreeMap<String, usize>,
 }
 
 impl Recipe<'_> {
@@ -211,7 +239,66 @@ impl Recipe<'_> {
     fn panel<P: OfWorld>(&self, own: &[Arc<Member<P>>]) -> Panel<P> {
         let own = own.iter().filter(|member| !self.replaced.contains(&&*member.about.name)).cloned();
         let entries = self.entries.iter().filter(|(_, entry)| entry.world == P::WORLD);
-        let named = entries.map(|(name, entry)| self.engine.entry_member(name, entry, self.components));
+        let named = entries.map(|(name, entry)| {
+            let turns = self.turns.get(name).copied().unwrap_or(1);
+            self.engine.entry_member(name, entry, turns, self.components)
+        });
         Panel::new(own.chain(named))
+    }
+}
+
+#[cfg(all(test, feature = "builtin"))]
+mod tests {
+    use carrara_core::ports::{PolicyCall, StoreError};
+    use carrara_types::decision_record::DecisionRecord;
+
+    use super::*;
+
+    struct Nobody;
+
+    impl PolicyObserver for Nobody {
+        fn called(&self, _: &PolicyCall<'_>) {}
+
+        fn decided(&self, _: DecisionRecord) {}
+    }
+
+    impl Clock for Nobody {
+        fn now(&self) -> time::OffsetDateTime {
+            time::OffsetDateTime::UNIX_EPOCH
+        }
+    }
+
+    impl Components for Nobody {
+        fn component(&self, _: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+            Ok(None)
+        }
+    }
+
+    // P-31
+    #[test]
+    fn pinned_policies_have_the_turns_of_the_built_in_ones_and_take_none_from_others() {
+        let engine = Engine::start(EngineLimits::default(), Arc::new(Nobody), Arc::new(Nobody)).unwrap();
+        let own = engine.built_in.iter().find(|own| own.policy.name == "manifest-rules").unwrap();
+        let entry = |component: Digest, mode| PolicyEntry {
+            world: World::ManifestValidation,
+            component,
+            settings: NO_SETTINGS.to_owned(),
+            mode,
+            replaces: None,
+        };
+        let entries = BTreeMap::from([
+            ("pinned".to_owned(), entry(own.policy.digest, Mode::Enforce)),
+            ("shadow".to_owned(), entry(Digest([1; 32]), Mode::Shadow)),
+            ("custom".to_owned(), entry(Digest([2; 32]), Mode::Enforce)),
+        ]);
+        assert_eq!(engine.turns(&entries), BTreeMap::from([("custom".to_owned(), 1)]));
+        let components: Arc<dyn Components> = Arc::new(Nobody);
+        let pinned = engine.entry_member::<Validator>("pinned", &entries["pinned"], 1, &components);
+        let Place::Pool(turns) = &pinned.place else { panic!("validators do not run inline") };
+        assert!(Arc::ptr_eq(turns, &own.turns));
+        let Place::Pool(built_in) = &engine.validators[0].place else {
+            panic!("validators do not run inline")
+        };
+        assert!(Arc::ptr_eq(turns, built_in));
     }
 }

@@ -106,6 +106,7 @@ impl Watch {
             answer,
             fuel: report.fuel,
             duration_us: u64::try_from(report.duration.as_micros()).unwrap_or(u64::MAX),
+            cut: false,
         });
     }
 }
@@ -133,6 +134,8 @@ impl Judge for Validator {
             manifest_sha256: Digest(question.manifest_sha256),
             current_sha256: question.current.as_ref().map(|current| Digest(digest(current.as_bytes()))),
             proposer: question.proposer.clone(),
+            facts: question.context.facts.clone(),
+            current_versions: Some(question.current_versions.iter().cloned().collect()),
         })
     }
 
