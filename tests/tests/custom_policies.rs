@@ -316,3 +316,58 @@ fn what_is_no_policy_is_refused_when_it_is_sent_and_strangers_send_nothing() {
     let along = Version::V2.manifest(&stage.naming(&[]).to_string());
     assert_eq!(api::post_as(&stage.coordinator, &stage.alice, "/api/v2/update", along).status, 200);
 }
+
+// A coordinator's decisions are asked again: by the component that made them nothing changes, by another one it is told what would
+#[test]
+fn decisions_of_a_coordinator_are_replayed_against_another_component() {
+    let sundays = no_updates("no changes on Sundays");
+    let rooms = denies("this room is locked", "ReadSecret");
+    let validator = json!({ "World": "manifest-validation", "Component": digest(&sundays) });
+    let stage =
+        Stage::with(&[("rooms", entry(&rooms), rooms.as_slice()), ("sundays", validator, &sundays)]);
+    assert_eq!(stage.read().status, 500);
+    assert_eq!(stage.read().status, 500);
+    std::fs::write(stage.path("open.wasm"), authorizer("", ALLOW)).unwrap();
+    let replay = |component: &str, world: &str, name: &str| {
+        let line = ["policy", "replay", component, "--world", world, "--name", name, "--output", "json"];
+        let output = stage.carrara(&[&line[..], &["--exit-code", "--coordinator"]].concat());
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), found, stderr(&output))
+    };
+    let (code, same, told) = replay("rooms", "role-authorization", "rooms");
+    assert_eq!((code, &same["changes"]), (Some(0), &json!([])), "{told}");
+    assert!(same["replayed"].as_u64().unwrap() >= 2, "{same}");
+    let (code, other, told) = replay("open.wasm", "role-authorization", "rooms");
+    assert_eq!(code, Some(5), "{told}");
+    let changes = other["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 2, "{other}");
+    for change in changes {
+        assert_eq!((&change["old"], &change["new"]), (&json!("deny"), &json!("allow")));
+        assert!(change["old-answer"].as_str().unwrap().contains("this room is locked"), "{change}");
+        assert_eq!(change["request"]["action"], "ReadSecret", "{change}");
+    }
+    // The manifest in force is read from the coordinator, too.
+    let (code, validations, told) = replay("sundays", "manifest-validation", "sundays");
+    assert_eq!((code, &validations["replayed"], &validations["not-replayable"]), (Some(0), &json!(1), &json!(0)), "{told}");
+    let (code, _, told) = replay("rooms", "role-authorization", "doors");
+    assert!(code == Some(1) && told.contains("no decisions"), "{told}");
+}
+
+// What a verifier has is compared with what rules the coordinator
+#[test]
+fn verifying_a_manifest_compares_components_with_those_that_it_names() {
+    let rooms = denies("this room is locked", "ReadSecret");
+    let open = authorizer("", ALLOW);
+    let stage = Stage::with(&[("rooms", entry(&rooms), rooms.as_slice()), ("open", entry(&open), &open)]);
+    std::fs::write(stage.path("other.wasm"), denies("another", "ReadSecret")).unwrap();
+    let text = stage.ok(&["manifest", "verify", "--policy", "rooms", "manifest.json"]);
+    let expected = format!(
+        "OK\npolicy open: {}  not compared\npolicy rooms: {}  rooms\n",
+        digest(&open),
+        digest(&rooms)
+    );
+    assert_eq!(text, expected);
+    let refused = stage.carrara(&["manifest", "verify", "--policy", "other.wasm", "manifest.json"]);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));
+    assert!(stderr(&refused).contains("other.wasm is the component sha256:"), "{}", stderr(&refused));
+}

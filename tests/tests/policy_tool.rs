@@ -61,6 +61,15 @@ fn a_new_policy_is_built_checked_inspected_and_asked_and_says_what_was_written_a
 
     let checked = json_of(&project, &["check"]);
     assert_eq!((checked["digest"].as_str(), &checked["world"]), (Some(digest), &json!("role-authorization")));
+    let limits: Vec<&str> =
+        checked["limits"].as_array().unwrap().iter().map(|limit| limit["what"].as_str().unwrap()).collect();
+    for what in ["size", "memory at the start", "instances", "functions", "depth of blocks", "squares of branches"] {
+        assert!(limits.contains(&what), "{what}: {limits:?}");
+    }
+    for limit in checked["limits"].as_array().unwrap() {
+        let (found, most) = (limit["found"].as_u64().unwrap(), limit["limit"].as_u64().unwrap());
+        assert!(0 < most && found <= most, "{limit}");
+    }
     let host = checked["imports"].as_array().unwrap().iter().find(|import| !import["functions"][0].is_null());
     assert_eq!(host, Some(&json!({ "name": "carrara:policy/host@1.0.0", "functions": ["log"] })));
 

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use carrara_tests::api;
 use carrara_tests::coordinator::{Coordinator, Launch};
 use carrara_tests::manifests;
+use carrara_tests::policies::{ALLOW, admitter, digest};
 use carrara_tests::users::RecoveryKey;
 use serde_json::{Value, json};
 
@@ -132,4 +133,32 @@ fn a_refused_one_ends_the_start_and_leaves_nothing() {
     let text = refusal(&launch);
     assert!(text.contains("checking manifest"), "{text}");
     assert!(no_state(&launch) && !file.exists());
+}
+
+// with the components of its policies, and without them not at all
+#[test]
+fn its_policies_are_made_of_the_components_in_the_named_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = admitter("", ALLOW);
+    let mut manifest = manifests::minimal();
+    manifest["Policies"]["door"] = json!({ "World": "marble-admission", "Component": digest(&door) });
+    let file = folder.path().join("manifest.json");
+    std::fs::write(&file, manifest.to_string()).unwrap();
+    let components = folder.path().join("components");
+    std::fs::create_dir(&components).unwrap();
+    std::fs::write(components.join("other.wasm"), admitter("no", "(call $deny)")).unwrap();
+    let launch = Launch::new().argument("--startup-manifest").argument(file.to_str().unwrap());
+    let text = refusal(&launch);
+    assert!(text.contains(&digest(&door)) && text.contains("name it with startup-policies"), "{text}");
+    let launch = launch.environment("EDG_STARTUP_POLICIES", components.to_str().unwrap());
+    let text = refusal(&launch);
+    assert!(text.contains(&digest(&door)) && text.contains("put their files into"), "{text}");
+    assert!(no_state(&launch));
+
+    std::fs::write(components.join("door.wasm"), &door).unwrap();
+    let coordinator = launch.start();
+    assert_eq!(code(&coordinator), 3);
+    let listed = api::get(&coordinator, "/api/v2/policies").data();
+    let named = |policy: &Value| policy["digest"] == digest(&door) && policy["usedBy"] == json!(["door"]);
+    assert!(listed["policies"].as_array().unwrap().iter().any(named), "{listed}");
 }

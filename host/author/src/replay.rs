@@ -1,8 +1,8 @@
 //! Recorded decisions against another component: what would change.
 //!
 //! Records name settings and manifests by their SHA-256. Settings are given; a validation is asked again where its manifests
-//! are at hand. The security versions in force are not recorded: they are taken from the manifest that was in force, without
-//! later package updates.
+//! are at hand. Where a record does not hold the security versions in force, they are taken from the manifest that was in force,
+//! without later package updates. Records that were cut are not asked again: what is left of them is not what was asked.
 
 mod read;
 
@@ -83,6 +83,8 @@ pub struct Replay {
     pub replayed: usize,
     /// Records whose manifests are not at hand.
     pub not_replayable: usize,
+    /// Records whose request or answer was too large to be kept whole.
+    pub cut: usize,
     /// Records that were made with settings other than those that are given.
     pub other_settings: usize,
     /// How many, by the verdict before and after.
@@ -100,7 +102,7 @@ pub struct Replay {
 /// The request of a record as a sample, where it is at hand. Its settings are not: they are `null`.
 #[must_use]
 pub fn sample_of(record: &DecisionRecord, manifests: &Manifests) -> Option<Sample> {
-    let question = question(record, manifests)?;
+    let question = question(record, manifests).filter(|_| !record.cut)?;
     let name = format!("decision {}: {}", record.sequence, summary(&question));
     Some(Sample { name, settings: "null".to_owned(), question })
 }
@@ -116,6 +118,10 @@ pub fn replay<'a>(
     let digest = Digest(Sha256::digest(settings).into());
     let mut replay = Replay::default();
     for record in records.into_iter().filter(|record| record.world == asked.world()) {
+        if record.cut {
+            replay.cut += 1;
+            continue;
+        }
         let Some(question) = question(record, manifests) else {
             replay.not_replayable += 1;
             continue;
@@ -182,15 +188,19 @@ fn proposal_of(
     proposal: &ProposalRecord,
     manifests: &Manifests,
 ) -> Option<Proposal> {
-    let ProposalRecord { change, now, manifest_sha256, current_sha256, proposer } = proposal;
+    let ProposalRecord { change, now, manifest_sha256, current_sha256, proposer, facts, current_versions } =
+        proposal;
     let manifest = manifests.by_upload.get(manifest_sha256)?.clone();
     let current = match current_sha256 {
         None => None,
         Some(digest) => Some(manifests.by_normal_form.get(digest)?.clone()),
     };
-    let current_versions = current.as_deref().map(versions).unwrap_or_default();
+    let current_versions = match current_versions {
+        Some(recorded) => recorded.iter().map(|(name, version)| (name.clone(), *version)).collect(),
+        None => current.as_deref().map(versions).unwrap_or_default(),
+    };
     Some(Proposal {
-        context: Context { now: *now, revision: record.revision, facts: Vec::new() },
+        context: Context { now: *now, revision: record.revision, facts: facts.clone() },
         change: *change,
         manifest,
         manifest_sha256: manifest_sha256.0,

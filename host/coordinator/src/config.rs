@@ -108,6 +108,9 @@ struct Layer {
     /// Where the startup manifest's recovery secrets are written; must not exist yet [EDG_STARTUP_RECOVERY_FILE]
     #[arg(long, value_name = "FILE")]
     startup_recovery_file: Option<String>,
+    /// A directory with the components that the startup manifest's policies are made of [EDG_STARTUP_POLICIES]
+    #[arg(long, value_name = "DIRECTORY")]
+    startup_policies: Option<String>,
     /// Where the chosen addresses are written as JSON [EDG_COORDINATOR_ADDRESSES_FILE]
     #[arg(long, value_name = "FILE")]
     addresses_file: Option<String>,
@@ -163,6 +166,8 @@ pub(crate) struct StartupManifest {
     pub(crate) manifest: PathBuf,
     /// Where its recovery secrets go.
     pub(crate) recovery_file: Option<PathBuf>,
+    /// Where its policies' components are.
+    pub(crate) policies: Option<PathBuf>,
 }
 
 /// All settings, checked.
@@ -244,6 +249,7 @@ impl Layer {
             seal_dir: variable("EDG_COORDINATOR_SEAL_DIR")?,
             startup_manifest: variable("EDG_STARTUP_MANIFEST")?,
             startup_recovery_file: variable("EDG_STARTUP_RECOVERY_FILE")?,
+            startup_policies: variable("EDG_STARTUP_POLICIES")?,
             addresses_file: variable("EDG_COORDINATOR_ADDRESSES_FILE")?,
             log_format: variable("EDG_LOG_FORMAT")?,
             debug_logging: switch("EDG_DEBUG_LOGGING")?,
@@ -268,6 +274,7 @@ impl Layer {
             seal_dir: text(self.seal_dir, lower.seal_dir),
             startup_manifest: text(self.startup_manifest, lower.startup_manifest),
             startup_recovery_file: text(self.startup_recovery_file, lower.startup_recovery_file),
+            startup_policies: text(self.startup_policies, lower.startup_policies),
             addresses_file: text(self.addresses_file, lower.addresses_file),
             log_format: text(self.log_format, lower.log_format),
             debug_logging: self.debug_logging.or(lower.debug_logging),
@@ -289,13 +296,11 @@ impl Layer {
             |name, written: Option<String>, default| parse(name, written.as_deref().unwrap_or(default));
         let metrics = this.prometheus_addr.filter(|address| !address.is_empty());
         let path = |written: Option<String>| written.filter(|text| !text.is_empty()).map(PathBuf::from);
-        let recovery_file = path(this.startup_recovery_file);
-        let startup = path(this.startup_manifest);
-        if startup.is_none() && recovery_file.is_some() {
-            bail!(
-                "setting startup-recovery-file: there is no startup-manifest whose secrets could be written to it"
-            );
-        }
+        let startup = startup(
+            path(this.startup_manifest),
+            path(this.startup_recovery_file),
+            path(this.startup_policies),
+        )?;
         let seal_dir = path(this.seal_dir).unwrap_or_else(|| PathBuf::from("marblerun-coordinator-data"));
         let owner_cert = path(this.owner_cert);
         let names = this.dns_names.unwrap_or_else(|| "localhost".to_owned());
@@ -305,7 +310,7 @@ impl Layer {
             metrics: metrics.map(|written| parse("prometheus-addr", &written)).transpose()?,
             dns_names: names.split(',').map(str::to_owned).collect(),
             seal_dir: working_directory.join(seal_dir),
-            startup: startup.map(|manifest| StartupManifest { manifest, recovery_file }),
+            startup,
             addresses_file: path(this.addresses_file),
             logging: Logging {
                 format: log_format(this.log_format.as_deref())?,
@@ -319,6 +324,25 @@ impl Layer {
             owner: build.owner(owner_cert.as_deref())?,
             files_read: owner_cert.map(|path| ("owner-cert", path)).into_iter().collect(),
         })
+    }
+}
+
+fn startup(
+    manifest: Option<PathBuf>,
+    recovery_file: Option<PathBuf>,
+    policies: Option<PathBuf>,
+) -> Result<Option<StartupManifest>> {
+    match manifest {
+        Some(manifest) => Ok(Some(StartupManifest { manifest, recovery_file, policies })),
+        None if recovery_file.is_some() => bail!(
+            "setting startup-recovery-file: there is no startup-manifest whose secrets could be written to it"
+        ),
+        None if policies.is_some() => {
+            bail!(
+                "setting startup-policies: there is no startup-manifest whose policies could be made of them"
+            )
+        }
+        None => Ok(None),
     }
 }
 

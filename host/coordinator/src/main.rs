@@ -6,6 +6,7 @@
 mod addresses;
 mod audit;
 mod check;
+mod components;
 mod config;
 mod fips;
 mod in_force;

@@ -133,6 +133,7 @@ mod tests {
             startup: Some(StartupManifest {
                 manifest,
                 recovery_file: recovery_file.map(|name| folder.join(name)),
+                policies: None,
             }),
             addresses_file: addresses.map(|name| folder.join(name)),
             files_read: vec![("owner-cert", folder.join("owner.pem")), ("config", folder.join("c.toml"))],

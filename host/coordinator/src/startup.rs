@@ -6,6 +6,7 @@ use carrara_core::error::{SetManifestError, StartupManifestError};
 use carrara_core::ports::StoreError;
 use tracing::{error, info, warn};
 
+use crate::components;
 use crate::config::StartupManifest;
 use crate::input;
 use crate::recovery_file::RecoveryFile;
@@ -20,8 +21,21 @@ pub(crate) async fn apply(coordinator: &Coordinator, startup: &StartupManifest, 
         .with_context(|| format!("reading the startup manifest {path}"))?;
     let file = startup.recovery_file.as_deref().map(RecoveryFile::at);
     let keep = file.as_ref().map(RecoveryFile::keep);
-    let applied = coordinator.apply_startup_manifest(&manifest, Vec::new(), keep).await;
-    let applied = applied.map_err(|error| refused(error, file.as_ref()));
+    let policies = startup.policies.as_deref();
+    let components = match policies {
+        None => Vec::new(),
+        Some(folder) => components::named_by(&manifest, folder)
+            .with_context(|| format!("reading the startup policies {}", folder.display()))?,
+    };
+    let applied = coordinator.apply_startup_manifest(&manifest, components, keep).await;
+    let applied = applied.map_err(|error| {
+        let remedy = components::remedy(&error, policies);
+        let error = refused(error, file.as_ref());
+        match remedy {
+            Some(remedy) => anyhow!("{error:#}; {remedy}"),
+            None => error,
+        }
+    });
     let Some(set) = applied.with_context(|| format!("applying the startup manifest {path}"))? else {
         info!(%path, "the startup manifest is in force already");
         return Ok(());

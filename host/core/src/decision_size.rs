@@ -1,6 +1,8 @@
 //! What a decision record takes in memory, and how one that takes too much is cut: who asks for thousands of names must not
 //! push out what others did.
 
+use std::collections::BTreeMap;
+
 use carrara_types::decision::{
     AdmissionRequest, AuthorizationRequest, Context, Decision, EvidenceFacts, Fact, Finding, HeldRole,
     Principal, Severity, Value,
@@ -31,6 +33,7 @@ pub(crate) fn fit(record: &mut DecisionRecord) -> usize {
     if whole <= RECORD_BYTES {
         return whole;
     }
+    record.cut = true;
     text(&mut record.policy);
     match &mut record.request {
         Question::Authorization(AuthorizationRequest {
@@ -47,7 +50,11 @@ pub(crate) fn fit(record: &mut DecisionRecord) -> usize {
             texts(resource_names, LIST_BYTES);
         }
         Question::Admission(request) => admission(request),
-        Question::Validation(proposal) => proposal.proposer.iter_mut().for_each(principal),
+        Question::Validation(proposal) => {
+            proposal.proposer.iter_mut().for_each(principal);
+            facts(&mut proposal.facts);
+            proposal.current_versions.iter_mut().for_each(versions);
+        }
     }
     match &mut record.answer {
         Answer::Decision(Decision::Allow) => {}
@@ -103,6 +110,16 @@ fn facts(all: &mut Vec<Fact>) {
         }
     };
     list(all, LIST_BYTES, size_of_fact, fact, |name| Fact { name, value: Value::Truth(true) });
+}
+
+/// Keeps the first packages. That there were more is said by the record, which is cut.
+fn versions(all: &mut BTreeMap<String, u64>) {
+    let mut room = LIST_BYTES;
+    all.retain(|name, _| {
+        let left = room.checked_sub(name.len() + EACH);
+        room = left.unwrap_or(0);
+        left.is_some()
+    });
 }
 
 fn finding(finding: &mut Finding) {
@@ -162,7 +179,12 @@ fn size(record: &DecisionRecord) -> usize {
                 + size_of_texts(&request.resource_names)
         }
         Question::Admission(request) => size_of_admission(request),
-        Question::Validation(proposal) => proposal.proposer.as_ref().map_or(0, size_of_principal),
+        Question::Validation(proposal) => {
+            let versions = proposal.current_versions.iter().flatten().map(|(name, _)| name.len() + EACH);
+            proposal.proposer.as_ref().map_or(0, size_of_principal)
+                + proposal.facts.iter().map(size_of_fact).sum::<usize>()
+                + versions.sum::<usize>()
+        }
     };
     let answer = match &record.answer {
         Answer::Decision(Decision::Allow) => 0,
@@ -226,7 +248,8 @@ fn size_of_texts(texts: &[String]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use carrara_types::decision::Denial;
+    use carrara_types::decision::{Change, Denial};
+    use carrara_types::decision_record::ProposalRecord;
     use carrara_types::policy::{Digest, Mode, World};
 
     use super::*;
@@ -245,6 +268,7 @@ mod tests {
             answer,
             fuel: 3,
             duration_us: 4,
+            cut: false,
         }
     }
 
@@ -272,7 +296,7 @@ mod tests {
         assert_eq!(fit(&mut whole), RECORD_BYTES);
         assert_eq!(whole, failed(most));
         let mut cut = failed(most + 1);
-        assert!(fit(&mut cut) < RECORD_BYTES);
+        assert!(fit(&mut cut) < RECORD_BYTES && cut.cut && !whole.cut);
         let Answer::Failed(reason) = cut.answer else { panic!() };
         assert_eq!(reason, format!("{}…", "x".repeat(TEXT_BYTES - 3)));
     }
@@ -320,7 +344,21 @@ mod tests {
         };
         let denial = Denial { code: long(), message: long(), hint: Some(long()), resources: many() };
         let found = Finding { code: long(), path: long(), hint: Some(long()), ..more_findings(long()) };
-        for request in [Question::Authorization(authorization), Question::Admission(admission)] {
+        let validation = ProposalRecord {
+            change: Change::FullUpdate,
+            now: 1,
+            manifest_sha256: Digest([3; 32]),
+            current_sha256: None,
+            proposer: Some(authorization.principal.clone()),
+            facts: many_facts(),
+            current_versions: Some(many().into_iter().map(|name| (name, 1)).collect()),
+        };
+        let requests = [
+            Question::Authorization(authorization),
+            Question::Admission(admission),
+            Question::Validation(validation),
+        ];
+        for request in requests {
             for answer in [
                 Answer::Decision(Decision::Deny(denial.clone())),
                 Answer::Findings(vec![found.clone(); 99]),

@@ -17,18 +17,31 @@ use crate::error::ReadDecisionsError;
 use crate::outcome::{DecisionFilter, DecisionPage};
 use crate::ports::{PolicyCall, PolicyObserver};
 
-/// Decisions that are kept: an hour of one a second, and a burst.
-pub const DECISIONS_KEPT: usize = 4096;
+/// How many decisions are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecisionLimits {
+    /// Records: an hour of one a second, and a burst.
+    pub kept: usize,
+    /// Bytes of all of them, about: requests may name thousands of secrets, and findings are texts of policies. The largest
+    /// record has 64 KiB.
+    pub kept_bytes: usize,
+}
 
-/// Bytes of all of them, about: requests may name thousands of secrets, and findings are texts of policies.
-pub const DECISION_BYTES: usize = 16 << 20;
+impl Default for DecisionLimits {
+    fn default() -> Self {
+        Self { kept: 4096, kept_bytes: 16 << 20 }
+    }
+}
 
 /// Records of one answer.
 pub const DECISION_PAGE: usize = 1000;
 
 /// The newest decisions, with numbers from 1 that are never used twice.
 #[derive(Default)]
-pub struct DecisionRing(Mutex<Kept>);
+pub struct DecisionRing {
+    limits: DecisionLimits,
+    kept: Mutex<Kept>,
+}
 
 #[derive(Default)]
 struct Kept {
@@ -38,6 +51,12 @@ struct Kept {
 }
 
 impl DecisionRing {
+    /// A ring with room for so many.
+    #[must_use]
+    pub fn new(limits: DecisionLimits) -> Self {
+        Self { limits, kept: Mutex::default() }
+    }
+
     /// Keeps a record under the next number, cut where it is large; the oldest ones make room.
     pub fn record(&self, mut record: DecisionRecord) {
         let bytes = decision_size::fit(&mut record);
@@ -46,7 +65,7 @@ impl DecisionRing {
         record.sequence = kept.last;
         kept.records.push_back((bytes, Arc::new(record)));
         kept.bytes += bytes;
-        while kept.records.len() > DECISIONS_KEPT || kept.bytes > DECISION_BYTES {
+        while kept.records.len() > self.limits.kept || kept.bytes > self.limits.kept_bytes {
             let Some((bytes, _)) = kept.records.pop_front() else { return };
             kept.bytes -= bytes;
         }
@@ -71,7 +90,7 @@ impl DecisionRing {
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -145,7 +164,12 @@ mod tests {
             answer: Answer::Decision(Decision::Allow),
             fuel: 3,
             duration_us: 4,
+            cut: false,
         }
+    }
+
+    fn kept() -> usize {
+        DecisionLimits::default().kept
     }
 
     fn numbers(page: &DecisionPage) -> Vec<u64> {
@@ -159,12 +183,12 @@ mod tests {
         let all = DecisionFilter::default();
         let empty = ring.read(0, 10, &all);
         assert_eq!((empty.first, empty.next, empty.last), (1, 0, 0));
-        for _ in 0..DECISIONS_KEPT + 2 {
+        for _ in 0..kept() + 2 {
             ring.record(record("rbac", 0));
         }
         let page = ring.read(0, 2, &all);
         assert_eq!((page.first, page.next, numbers(&page)), (3, 4, vec![3, 4]), "1 and 2 are lost");
-        let last = DECISIONS_KEPT as u64 + 2;
+        let last = kept() as u64 + 2;
         let page = ring.read(last - 1, 9, &all);
         assert_eq!((page.next, page.last, numbers(&page)), (last, last, vec![last]));
         assert_eq!(ring.read(0, usize::MAX, &all).records.len(), DECISION_PAGE);
@@ -187,8 +211,22 @@ mod tests {
     fn one_request_of_very_many_names_pushes_nothing_out() {
         let ring = DecisionRing::default();
         ring.record(record("rbac", 1));
-        ring.record(record("rbac", DECISION_BYTES / 64 + 1));
+        ring.record(record("rbac", DecisionLimits::default().kept_bytes / 64 + 1));
         assert_eq!(numbers(&ring.read(0, 9, &DecisionFilter::default())), [1, 2]);
+    }
+
+    #[test]
+    fn the_ring_has_the_room_that_is_configured() {
+        let all = DecisionFilter::default();
+        let few = DecisionRing::new(DecisionLimits { kept: 2, ..DecisionLimits::default() });
+        let small = DecisionRing::new(DecisionLimits { kept_bytes: 128 << 10, ..DecisionLimits::default() });
+        for _ in 0..9 {
+            few.record(record("rbac", 0));
+            small.record(record("rbac", 700));
+        }
+        assert_eq!(numbers(&few.read(0, 9, &all)), [8, 9]);
+        let page = small.read(0, 9, &all);
+        assert!(page.first > 1 && page.last == 9 && !page.records.is_empty(), "{page:?}");
     }
 
     // policy.md, Decision records: who follows the ring must not fill it.

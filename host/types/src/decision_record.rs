@@ -2,9 +2,11 @@
 //!
 //! Holds no secret and no manifest: settings and manifests are named by their SHA-256.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{AdmissionRequest, AuthorizationRequest, Change, Decision, Finding, Principal};
+use crate::decision::{AdmissionRequest, AuthorizationRequest, Change, Decision, Fact, Finding, Principal};
 use crate::policy::{Digest, Mode, World};
 
 /// One decision of an authorizer, an admitter or a validator.
@@ -35,6 +37,9 @@ pub struct DecisionRecord {
     pub fuel: u64,
     /// How long the call took, in microseconds.
     pub duration_us: u64,
+    /// Whether request or answer were too large and only their beginning is here: it cannot be asked again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
 }
 
 /// What a policy was asked.
@@ -63,6 +68,12 @@ pub struct ProposalRecord {
     pub current_sha256: Option<Digest>,
     /// Who proposed it, where somebody had to authenticate.
     pub proposer: Option<Principal>,
+    /// Facts, as the policy was told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Fact>,
+    /// The packages' security versions in force, as the policy was told; `None` in records of coordinators that did not keep them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_versions: Option<BTreeMap<String, u64>>,
 }
 
 /// What a policy answered.

@@ -129,3 +129,36 @@ fn a_validation_is_asked_again_where_its_manifests_are_at_hand() {
     let found = replay(&policy, "null", [&record], &manifests);
     assert_eq!((found.replayed, found.not_replayable, found.changes.len()), (1, 0, 0));
 }
+
+#[test]
+fn a_validation_is_told_the_facts_and_security_versions_that_it_was_told() {
+    let manifest = r#"{"Packages":{"web":{"SignerID":"00","ProductID":1,"SecurityVersion":4}}}"#;
+    let policy = Fake::new(World::ManifestValidation, |_, question| {
+        let Question::Validation(proposal) = question else { panic!() };
+        assert_eq!(proposal.current_versions, [("web".to_owned(), 7)]);
+        assert_eq!(proposal.context.facts.len(), 1);
+        assert_eq!(proposal.context.facts[0].name, "secret-last-set:token");
+        Answer::Findings(Vec::new())
+    });
+    let mut record = serde_json::to_value(validation(manifest, Some(manifest))).unwrap();
+    record["request"]["validation"]["current-versions"] = json!({ "web": 7 });
+    record["request"]["validation"]["facts"] =
+        json!([{ "name": "secret-last-set:token", "value": { "number": 5 } }]);
+    let records = parse_records(&Value::from(vec![record]).to_string()).unwrap();
+    let mut manifests = Manifests::default();
+    manifests.add(manifest.as_bytes());
+    assert_eq!(replay(&policy, "null", &records, &manifests).replayed, 1);
+}
+
+#[test]
+fn what_was_cut_is_counted_and_not_asked_again() {
+    let mut all = records();
+    all[1]["cut"] = json!(true);
+    let records = parse_records(&Value::from(all).to_string()).unwrap();
+    let replay = replay(&but_bob(), "null", &records, &Manifests::default());
+    assert_eq!((replay.replayed, replay.cut, replay.not_replayable), (3, 1, 0));
+    let changed: Vec<u64> = replay.changes.iter().map(|change| change.sequence).collect();
+    assert_eq!(changed, [3, 4]);
+    assert!(sample_of(&records[1], &Manifests::default()).is_none());
+    assert!(sample_of(&records[0], &Manifests::default()).is_some());
+}

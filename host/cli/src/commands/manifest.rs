@@ -72,6 +72,10 @@ pub(crate) enum Manifest {
         expected: String,
         /// HOST:PORT
         host: Address,
+        /// A component that the manifest must name; may be given more than once. Those that it names and that are not given are
+        /// listed
+        #[arg(long, value_name = "FILE")]
+        policy: Vec<PathBuf>,
     },
     Log(log::Log),
     /// Change the manifest in force, alone or together with other users
@@ -115,7 +119,9 @@ pub(crate) async fn run(globals: &Globals, command: &Manifest, output: &mut Outp
             set::run(globals, host, &set, destination, output).await
         }
         Manifest::Get(get) => get::run(globals, get, output).await,
-        Manifest::Verify { expected, host } => verify::run(globals, expected, host, output).await,
+        Manifest::Verify { expected, host, policy } => {
+            verify::run(globals, expected, host, policy, output).await
+        }
         Manifest::Log(log) => log::run(globals, log, output).await,
         Manifest::Update(update) => update::run(globals, update, output).await,
         Manifest::Signature { file } => {

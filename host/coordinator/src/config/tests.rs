@@ -140,6 +140,7 @@ fn a_wrong_value_names_its_setting() {
         (&["--log-format", "xml"], &[], "log-format"),
         (&["--http-error-log-level", "loud"], &[], "http-error-log-level"),
         (&["--startup-recovery-file", "f"], &[], "startup-recovery-file"),
+        (&["--startup-policies", "d"], &[], "startup-policies"),
         (&["--config", "/nonexistent.toml"], &[], "/nonexistent.toml"),
         (&[], &[("EDG_DEBUG_LOGGING", "yes")], "EDG_DEBUG_LOGGING"),
         (&[], &[("EDG_COORDINATOR_MESH_ADDR", "2001")], "mesh-addr"),

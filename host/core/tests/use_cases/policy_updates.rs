@@ -281,6 +281,7 @@ async fn decisions_are_read_by_whoever_may() {
         answer: Answer::Decision(Decision::Allow),
         fuel: 3,
         duration_us: 4,
+        cut: false,
     });
     let read = async |user: &str| {
         let filter = DecisionFilter::default();

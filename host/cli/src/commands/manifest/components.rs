@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use carrara_client::ClientError;
 use carrara_types::policy::Digest;
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -54,12 +55,48 @@ fn unnamed(file: &Path, digest: &Digest, named: &[String]) -> String {
     )
 }
 
-/// The components that a manifest names, as it writes them. What is wrong with it is the coordinator's to say.
+/// The components that a manifest names, as it writes them.
 fn named(manifest: &[u8]) -> Vec<String> {
+    policies(manifest).into_iter().map(|(_, component)| component).collect()
+}
+
+/// The policies of a manifest with their components, as it writes them. What is wrong with it is the coordinator's to say.
+fn policies(manifest: &[u8]) -> Vec<(String, String)> {
     let manifest: Value = serde_json::from_slice(manifest).unwrap_or_default();
     let entries = manifest.get("Policies").and_then(Value::as_object);
-    let component = |entry: &Value| Some(entry.get("Component")?.as_str()?.to_owned());
-    entries.into_iter().flat_map(|entries| entries.values()).filter_map(component).collect()
+    let component =
+        |(name, entry): (&String, &Value)| Some((name.clone(), entry.get("Component")?.as_str()?.to_owned()));
+    entries.into_iter().flatten().filter_map(component).collect()
+}
+
+/// A policy of a manifest and, where one was given, the file that it is made of.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Verified {
+    pub(super) name: String,
+    pub(super) component: String,
+    pub(super) file: Option<PathBuf>,
+}
+
+/// Which files the policies of a manifest are made of; each file must be one of them.
+pub(super) fn verify(manifest: &[u8], files: &[PathBuf]) -> Result<Vec<Verified>> {
+    let (given, policies) = (read(files)?, policies(manifest));
+    for Component { file, digest, .. } in &given {
+        let digest = digest.to_string();
+        if !policies.iter().any(|(_, component)| *component == digest) {
+            let named: Vec<String> =
+                policies.iter().map(|(name, component)| format!("{name} {component}")).collect();
+            let named = if named.is_empty() { "none".to_owned() } else { named.join(", ") };
+            bail!(
+                "{} is the component {digest}, which the coordinator's manifest does not name; it names {named}",
+                file.display()
+            );
+        }
+    }
+    let verified = |(name, component): (String, String)| {
+        let file = given.iter().find(|given| given.digest.to_string() == component);
+        Verified { name, component, file: file.map(|given| given.file.clone()) }
+    };
+    Ok(policies.into_iter().map(verified).collect())
 }
 
 /// What helps where the coordinator does not have all components that the manifest names.
@@ -99,6 +136,30 @@ mod tests {
             assert!(error.contains("it names none"), "{error}");
         }
         assert!(sent_along(named.as_bytes(), &[folder.path().join("missing")]).is_err());
+    }
+
+    #[test]
+    fn files_are_verified_against_what_a_manifest_names_and_the_others_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p.wasm");
+        std::fs::write(&file, b"abc").unwrap();
+        let other = OF_ABC.replace("ba78", "0000");
+        let manifest = |first: &str| {
+            let policies = serde_json::json!({ "a": { "Component": first }, "b": { "Component": other } });
+            serde_json::json!({ "Policies": policies }).to_string()
+        };
+        let found = verify(manifest(OF_ABC).as_bytes(), std::slice::from_ref(&file)).unwrap();
+        let files: Vec<_> =
+            found.iter().map(|policy| (policy.name.as_str(), policy.file.is_some())).collect();
+        assert_eq!(files, [("a", true), ("b", false)]);
+        assert_eq!((&found[0].component, &found[1].component), (&OF_ABC.to_owned(), &other));
+        for (text, named) in
+            [(manifest(&other), format!("a {other}, b {other}")), ("{}".to_owned(), "none".to_owned())]
+        {
+            let error = verify(text.as_bytes(), std::slice::from_ref(&file)).unwrap_err().to_string();
+            assert!(error.contains("p.wasm") && error.contains(OF_ABC) && error.contains(&named), "{error}");
+        }
+        assert!(verify(b"{}", &[]).unwrap().is_empty());
     }
 
     #[test]

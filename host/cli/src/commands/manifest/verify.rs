@@ -1,11 +1,12 @@
 //! `manifest verify FILE|SIGNATURE HOST`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use carrara_client::Address;
 use serde_json::json;
 
+use super::components::{self, Verified};
 use crate::args::Globals;
 use crate::manifest_file;
 use crate::output::Output;
@@ -15,21 +16,33 @@ pub(crate) async fn run(
     globals: &Globals,
     expected: &str,
     host: &Address,
+    policies: &[PathBuf],
     output: &mut Output,
 ) -> Result<()> {
     let expected = expected_signature(expected)?;
     let session = Session::new(globals, host);
     let attested = session.attest().await?;
-    let found = session.attested_client(&attested).manifest().await?.fingerprint;
+    let manifest = session.attested_client(&attested).manifest().await?;
+    let found = manifest.fingerprint;
     if found != expected {
         bail!(
             "the coordinator has another manifest: its signature is {found}, expected {expected}; read it with \
              `carrara manifest get`"
         );
     }
+    let verified =
+        if policies.is_empty() { Vec::new() } else { components::verify(&manifest.manifest, policies)? };
     session.cache(&attested.chain)?;
     output.line("OK")?;
-    output.result(&json!({ "ok": true, "ManifestSignature": found }))
+    for Verified { name, component, file } in &verified {
+        let file = file.as_ref().map_or_else(|| "not compared".to_owned(), |file| file.display().to_string());
+        output.line(&format!("policy {name}: {component}  {file}"))?;
+    }
+    let mut result = json!({ "ok": true, "ManifestSignature": found });
+    if !policies.is_empty() {
+        result["policies"] = json!(verified);
+    }
+    output.result(&result)
 }
 
 fn expected_signature(text: &str) -> Result<String> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Error, Result};
 use carrara_author::inspect::{Inspection, inspect};
-use carrara_wasm::{Limits, PolicySource, Surface, Trial, World, limits};
+use carrara_wasm::{Limits, PolicySource, Surface, Taken, Trial, World, limits};
 use clap::Args;
 use serde_json::json;
 
@@ -37,10 +37,8 @@ pub(super) fn run(command: &Check, output: &mut Output) -> Result<()> {
     let refused = |error: Error| {
         Error::new(Ending::new(ExitCode::Findings, format!("{}: {error:#}", source.path.display())))
     };
-    let world = Surface::read(&source.component)
-        .map_err(Error::from)
-        .and_then(|_| source.world(command.world))
-        .map_err(refused)?;
+    let surface = Surface::read(&source.component).map_err(|error| refused(error.into()))?;
+    let world = source.world(command.world).map_err(refused)?;
     let inspection = inspect(&source.component).map_err(|error| refused(error.into()))?;
     let policy = PolicySource::new(source.name(), world, source.component.clone());
     let allowed = policy.limits;
@@ -57,12 +55,12 @@ pub(super) fn run(command: &Check, output: &mut Output) -> Result<()> {
     surface::show_capabilities(&inspection, output)?;
     output.line(&format!("  imports  {}", surface::in_words(&inspection.imports)))?;
     output.line(&format!("  exports  {}", surface::in_words(&inspection.exports)))?;
-    let kept = kept(&inspection, &allowed);
-    for Kept { what, found, limit } in &kept {
-        let text = if *what == "modules" {
-            format!("  limits   {what}: {found} of {limit}")
-        } else {
+    let taken = taken(&inspection, &surface, &allowed);
+    for Taken { what, found, limit } in &taken {
+        let text = if SIZES.contains(what) {
             format!("  limits   {what}: {} of {}", size(*found), size(*limit))
+        } else {
+            format!("  limits   {what}: {found} of {limit}")
         };
         output.line(&text)?;
     }
@@ -70,31 +68,23 @@ pub(super) fn run(command: &Check, output: &mut Output) -> Result<()> {
     output.result(&json!({
         "file": source.path, "world": world, "digest": inspection.digest, "size": inspection.size,
         "imports": inspection.imports, "exports": inspection.exports, "compile-ms": compiled.as_millis() as u64,
-        "limits": kept.iter().map(|kept| json!({ "what": kept.what, "found": kept.found, "limit": kept.limit }))
+        "limits": taken.iter().map(|taken| json!({ "what": taken.what, "found": taken.found, "limit": taken.limit }))
             .collect::<Vec<_>>(),
     }))
 }
 
-/// A limit and how much of it the component takes.
-struct Kept {
-    what: &'static str,
-    found: u64,
-    limit: u64,
-}
+/// Limits in bytes, which are shown in the unit that people read.
+const SIZES: [&str; 2] = ["size", "memory at the start"];
 
-/// What is bounded before a call; the loader has refused what is beyond.
-fn kept(inspection: &Inspection, allowed: &Limits) -> Vec<Kept> {
-    let modules = &inspection.modules;
-    let largest = modules.iter().map(|module| module.largest_function).max().unwrap_or_default();
-    let memories = modules.iter().flat_map(|module| &module.memories);
-    vec![
-        Kept { what: "size", found: inspection.size as u64, limit: limits::MAX_COMPONENT_BYTES as u64 },
-        Kept { what: "largest function", found: largest as u64, limit: limits::MAX_FUNCTION_BYTES as u64 },
-        Kept { what: "modules", found: modules.len() as u64, limit: limits::MAX_NESTED_MODULES as u64 },
-        Kept {
-            what: "memory at the start",
-            found: memories.map(|memory| memory.initial).sum(),
-            limit: allowed.memory as u64,
-        },
-    ]
+/// What a coordinator bounds before a call; the loader has refused what is beyond.
+fn taken(inspection: &Inspection, surface: &Surface, allowed: &Limits) -> Vec<Taken> {
+    let memories = inspection.modules.iter().flat_map(|module| &module.memories);
+    let memory = memories.map(|memory| memory.initial).sum();
+    let size = inspection.size as u64;
+    let mut taken = vec![
+        Taken { what: "size", found: size, limit: limits::MAX_COMPONENT_BYTES as u64 },
+        Taken { what: "memory at the start", found: memory, limit: allowed.memory as u64 },
+    ];
+    taken.extend(&surface.taken);
+    taken
 }

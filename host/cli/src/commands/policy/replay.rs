@@ -26,9 +26,8 @@ use crate::session::Session;
 ///
 /// The decisions come from a file, as `carrara policy decisions --json` writes it, or from a coordinator, for users with the action
 /// ReadDecisions on a role of type Manifest. Decisions do not hold settings: give those that the component is going to have.
-/// Validations are asked again where their manifests are at hand: those named by --manifest, and with --coordinator the one in force;
-/// the security versions in force are taken from them, without package updates that came later, and facts are empty: a policy that
-/// looks at either may answer otherwise than it would have.
+/// Validations are asked again where their manifests are at hand: those named by --manifest, and with --coordinator the one in force.
+/// Decisions that were too large to be kept whole are not asked again.
 ///
 ///   carrara policy replay build/two-rooms.wasm --from decisions.json --name two-rooms
 ///   carrara policy replay build/two-rooms.wasm --coordinator localhost:4433 -c user.pem -k user-key.pem
@@ -93,8 +92,8 @@ pub(super) async fn run(globals: &Globals, command: &Replay, output: &mut Output
 
 /// Why a script must not go on: what was not asked is not known to stay the same.
 fn finding(replayed: &Replayed) -> Option<String> {
-    let Replayed { replayed: asked, not_replayable, changes, .. } = replayed;
-    match (changes.len(), not_replayable, asked) {
+    let Replayed { replayed: asked, not_replayable, cut, changes, .. } = replayed;
+    match (changes.len(), not_replayable + cut, asked) {
         (0, 0, 0) => Some("there was nothing to replay".to_owned()),
         (0, 0, _) => None,
         (0, left, _) => Some(format!("{left} decisions are not replayed")),
@@ -162,7 +161,8 @@ fn show(name: &str, replayed: &Replayed, output: &mut Output) -> Result<()> {
         output.styled(&[("        - ", plain), (old_answer, color::OLD)])?;
         output.styled(&[("        + ", plain), (new_answer, color::NEW)])?;
     }
-    let Replayed { replayed: count, not_replayable, other_settings, other_texts, changes, .. } = replayed;
+    let Replayed { replayed: count, not_replayable, cut, other_settings, other_texts, changes, .. } =
+        replayed;
     output.styled(&[(
         &format!("{count} decisions of {name} replayed, {} would be others", changes.len()),
         plain,
@@ -185,6 +185,9 @@ fn show(name: &str, replayed: &Replayed, output: &mut Output) -> Result<()> {
         warn(&format!(
             "{not_replayable} decisions are not replayed: their manifests are not at hand (--manifest)"
         ));
+    }
+    if *cut > 0 {
+        warn(&format!("{cut} decisions are not replayed: they were too large to be kept whole"));
     }
     if *other_settings > 0 {
         warn(&format!(
@@ -228,6 +231,8 @@ mod tests {
         assert_eq!(found(1, 0), None);
         assert_eq!(found(1, 1).as_deref(), Some("1 decisions are not replayed"));
         assert_eq!(found(0, 2).as_deref(), Some("2 decisions are not replayed"));
+        let cut = Replayed { replayed: 1, not_replayable: 1, cut: 2, ..Replayed::default() };
+        assert_eq!(finding(&cut).as_deref(), Some("3 decisions are not replayed"));
     }
 
     #[test]
