@@ -149,6 +149,7 @@ fn prometheus_own_parser_accepts_all_of_it() {
         ("coordinator_policy_calls".to_owned(), "counter"),
         ("coordinator_policy_call_duration_seconds".to_owned(), "histogram"),
         ("coordinator_policy_fuel".to_owned(), "counter"),
+        ("coordinator_policy_shadows_dropped".to_owned(), "counter"),
         ("coordinator_commits".to_owned(), "counter"),
         ("coordinator_commit_duration_seconds".to_owned(), "histogram"),
         ("coordinator_commit_queue_depth".to_owned(), "gauge"),

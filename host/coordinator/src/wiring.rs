@@ -44,7 +44,7 @@ pub(crate) async fn start(config: &Config) -> Result<(Coordinator, Metrics)> {
     let clock = Arc::new(SystemClock);
     let metrics = Metrics::new(BUILD, clock.clone())?;
     let store = metrics.count_store(store);
-    let decisions = Arc::new(DecisionRing::default());
+    let decisions = Arc::new(DecisionRing::new(config.policies.decisions));
     let observer = metrics.count_policies(decisions.clone());
     let policies = Engine::start(config.policies.engine, observer, clock.clone());
     let policies = Arc::new(policies.context("loading the built-in policies")?);

@@ -74,7 +74,7 @@ mod write_failure;
 mod write_secrets;
 
 pub use catalog::declared_secrets;
-pub use decisions::DecisionRing;
+pub use decisions::{DecisionLimits, DecisionRing};
 pub use owner::OwnerCertificate;
 pub use upload_policy::UploadPermission;
 pub use uploads::UploadLimits;

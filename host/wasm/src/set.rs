@@ -79,7 +79,10 @@ impl Set {
         let share = self.shadows.share(question.weight());
         for shadow in &panel.shadows {
             let (shadow, question) = (Arc::clone(shadow), Arc::clone(&question));
-            self.shadows.ask(share.as_ref(), move || drop(shadow.judge_here(question)));
+            let watch = shadow.watch.clone();
+            if !self.shadows.ask(share.as_ref(), move || drop(shadow.judge_here(question))) {
+                watch.observer.dropped();
+            }
         }
     }
 }

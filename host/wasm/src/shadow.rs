@@ -53,8 +53,8 @@ impl Shadows {
         Some(Arc::new(Share { held: Arc::clone(&self.held), bytes }))
     }
 
-    /// Asks later, or not at all: without a share there is no room.
-    pub(crate) fn ask(&self, share: Option<&Arc<Share>>, job: impl FnOnce() + Send + 'static) {
+    /// Asks later, or not at all: without a share there is no room. `false` if the question was dropped.
+    pub(crate) fn ask(&self, share: Option<&Arc<Share>>, job: impl FnOnce() + Send + 'static) -> bool {
         let asked = share.is_some_and(|share| self.queue(Arc::clone(share), job));
         if !asked {
             let dropped = self.dropped.fetch_add(1, Ordering::Relaxed).saturating_add(1);
@@ -63,6 +63,7 @@ impl Shadows {
                 tracing::warn!(dropped, "shadow policies are too slow: questions to them are dropped");
             }
         }
+        asked
     }
 
     /// How many questions were dropped since the start.

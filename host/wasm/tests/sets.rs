@@ -4,6 +4,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use carrara_core::ports::{CallOutcome, FailureKind, PolicyEngine as _};
@@ -215,7 +216,7 @@ async fn a_shadow_is_recorded_and_never_obeyed() {
 #[tokio::test]
 async fn shadows_that_never_end_or_are_not_there_neither_delay_nor_deny_and_what_has_no_room_is_dropped() {
     let slow = Limits { fuel: u64::MAX, deadline: Duration::from_secs(600), ..Limits::AUTHORIZATION };
-    let (engine, _) =
+    let (engine, witness) =
         engine_with(EngineLimits { authorization: slow, waiting_shadows: 2, ..EngineLimits::default() });
     let (allows, loops) = (authorizer(HARMLESS), authorizer(LOOPS));
     let shelf = Shelf::of(&[&allows, &loops]);
@@ -228,6 +229,7 @@ async fn shadows_that_never_end_or_are_not_there_neither_delay_nor_deny_and_what
         assert_eq!(set.authorize(request(MISBEHAVE)).await.unwrap().decision, Decision::Allow);
     }
     assert!((16..=18).contains(&engine.dropped_shadows()), "{}", engine.dropped_shadows());
+    assert_eq!(witness.dropped.load(Ordering::Relaxed) as u64, engine.dropped_shadows(), "each is told");
 }
 
 #[tokio::test]

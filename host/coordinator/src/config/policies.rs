@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
-use carrara_core::UploadLimits;
+use carrara_core::{DecisionLimits, UploadLimits};
 use carrara_wasm::EngineLimits;
 use clap::Args;
 use serde::Deserialize;
@@ -24,6 +24,8 @@ pub(crate) struct PolicyLimits {
     pub(crate) engine: EngineLimits,
     /// Of components that no manifest names yet.
     pub(crate) uploads: UploadLimits,
+    /// Of decision records.
+    pub(crate) decisions: DecisionLimits,
 }
 
 /// One line per option: its field, its variable, its range, its unit, and what it sets.
@@ -103,6 +105,12 @@ options! {
     /// Questions that wait for shadow policies [EDG_COORDINATOR_WAITING_SHADOWS; default 256]
     waiting_shadows "EDG_COORDINATOR_WAITING_SHADOWS" 1..65_536 "NUMBER"
         |limits, value| limits.engine.waiting_shadows = size(value);
+    /// Decision records that are kept [EDG_COORDINATOR_DECISIONS; default 4096]
+    decisions "EDG_COORDINATOR_DECISIONS" 1..1_000_000 "NUMBER"
+        |limits, value| limits.decisions.kept = size(value);
+    /// All of them together [EDG_COORDINATOR_DECISIONS_MIB; default 16]
+    decisions_mib "EDG_COORDINATOR_DECISIONS_MIB" 1..4096 "MIB"
+        |limits, value| limits.decisions.kept_bytes = mib(value);
     /// Components that a manifest names, all of them together [EDG_COORDINATOR_POLICIES_MIB; default 256]
     policies_mib "EDG_COORDINATOR_POLICIES_MIB" 1..16_384 "MIB"
         |limits, value| limits.uploads.named_bytes = mib(value);

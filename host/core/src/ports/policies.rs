@@ -292,4 +292,6 @@ pub trait PolicyObserver: Send + Sync {
     fn called(&self, call: &PolicyCall<'_>);
     /// An authorizer, admitter or validator decided. The record's sequence is 0.
     fn decided(&self, record: DecisionRecord);
+    /// A question to a shadow policy was dropped, for lack of room.
+    fn dropped(&self) {}
 }

@@ -28,6 +28,7 @@ pub(crate) struct PolicyCalls {
     calls: IntCounterVec,
     fuel: IntCounterVec,
     seconds: HistogramVec,
+    dropped: IntCounter,
     /// By name; one name may be in two worlds, in force and proposed.
     known: RwLock<HashMap<String, Vec<Series>>>,
 }
@@ -55,7 +56,12 @@ impl PolicyCalls {
         let fuel = family.counters("coordinator_policy_fuel_total", help, &labels)?;
         let (name, help) = ("coordinator_policy_call_duration_seconds", "Time until a policy answered.");
         let seconds = family.histograms(name, help, &CALL_SECONDS, &labels)?;
-        Ok(Self { calls, fuel, seconds, known: RwLock::default() })
+        let (name, help) = (
+            "coordinator_policy_shadows_dropped_total",
+            "Questions to shadow policies that were dropped, for lack of room.",
+        );
+        let dropped = family.counter(name, help)?;
+        Ok(Self { calls, fuel, seconds, dropped, known: RwLock::default() })
     }
 
     /// What there is a scrape of: policies in force, called or not, and no others.
@@ -174,6 +180,11 @@ impl PolicyObserver for Counting {
     fn decided(&self, record: DecisionRecord) {
         self.decisions.decided(record);
     }
+
+    fn dropped(&self) {
+        self.calls.dropped.inc();
+        self.decisions.dropped();
+    }
 }
 
 #[cfg(test)]
@@ -244,6 +255,24 @@ mod tests {
         }
         assert_eq!(sample(&text, &named("fuel_total", "rooms", "enforce", "")), "21");
         assert_eq!(sample(&text, &named("call_duration_seconds_count", "rooms", "enforce", "")), "3");
+    }
+
+    #[test]
+    fn questions_that_shadows_could_not_keep_up_with_are_counted() {
+        struct Nobody;
+
+        impl PolicyObserver for Nobody {
+            fn called(&self, _: &PolicyCall<'_>) {}
+
+            fn decided(&self, _: DecisionRecord) {}
+        }
+
+        let Counted { registry, calls } = Counted::new();
+        let counting = Counting { calls: Arc::new(calls), decisions: Arc::new(Nobody) };
+        counting.dropped();
+        counting.dropped();
+        let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        assert_eq!(sample(&text, "coordinator_policy_shadows_dropped_total"), "2");
     }
 
     #[test]

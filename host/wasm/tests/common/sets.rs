@@ -68,6 +68,7 @@ pub struct Witness {
     pub calls: Mutex<Vec<(String, World, Mode, CallOutcome)>>,
     pub records: Mutex<Vec<DecisionRecord>>,
     pub fuel: AtomicUsize,
+    pub dropped: AtomicUsize,
 }
 
 impl Witness {
@@ -104,6 +105,10 @@ impl PolicyObserver for Witness {
 
     fn decided(&self, record: DecisionRecord) {
         self.records.lock().unwrap().push(record);
+    }
+
+    fn dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 }
 
