@@ -102,5 +102,10 @@ pub fn component_of(world: &str, fields: &str) -> Vec<u8> {
     let (package, _) = resolve.push_dir(root().join("wit")).expect("the worlds");
     let id = resolve.select_world(&[package], Some(world)).expect("a world");
     embed_component_metadata(&mut module, &resolve, id, StringEncoding::UTF8, false).expect("a world");
-    ComponentEncoder::default().validate(false).module(&module).expect("a module").encode().expect("a component")
+    ComponentEncoder::default()
+        .validate(false)
+        .module(&module)
+        .expect("a module")
+        .encode()
+        .expect("a component")
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use carrara_core::ports::{RenderFailure, SecretCatalog};
 use carrara_tests::hostile::{Hostile, component_of, prelude};
 use carrara_types::decision::{
-    AdmissionRequest, AuthorizationRequest, Change, Context, Decision, Part, Principal, Proposal, Scope, SecretInfo,
-    Target, Template,
+    AdmissionRequest, AuthorizationRequest, Change, Context, Decision, Part, Principal, Proposal, Scope,
+    SecretInfo, Target, Template,
 };
 use carrara_wasm::{PolicyHost, PolicySource, World};
 
@@ -251,6 +251,15 @@ fn costly() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("many-locals-in-loops", "answered:", with(&locals_in_loops(1_000, 100))),
         ("locals-too-many", "refused: locals", with(&format!("(func {})", times(10_001, "(local i64)")))),
         ("function-too-large", "refused: bytes", with(&format!("(func {})", times(1_100_000, "nop ")))),
+        ("branches-too-many", "refused: branches", with(&branches(30_000, "local.get 0 if end "))),
+        ("loops-too-many", "refused: branches", with(&branches(10_000, "loop end "))),
+        ("calls-too-many", "refused: branches", with(&branches(10_000, "local.get 0 memory.grow drop "))),
+        (
+            "locals-across-branches",
+            "refused: locals with many branches",
+            with(&branches(4_000, "block end ").replace("(param i32)", &times(6_000, "(local i64)"))),
+        ),
+        ("results-too-many", "refused: 16 results", with(&format!("(func (result {}) unreachable)", times(17, "i32 ")))),
         ("instances-of-instances", "answered:", instances_of_instances(1)),
         ("instances-of-instances-of-instances", "refused: 160", instances_of_instances(2)),
         ("instances-in-four-levels", "refused: 160", instances_of_instances(4)),
@@ -261,6 +270,11 @@ fn costly() -> Vec<(&'static str, &'static str, Vec<u8>)> {
 /// A function of nested blocks.
 fn nested(depth: usize, open: &str) -> String {
     format!("(func (param i32) {}{})", open.repeat(depth), "end ".repeat(depth))
+}
+
+/// A function of branches, one after the other.
+fn branches(count: usize, text: &str) -> String {
+    format!("(func (param i32) {})", text.repeat(count))
 }
 
 /// A policy, and beside it ten instances of a component that makes ten instances, and so on: 300 bytes for each level.

@@ -9,6 +9,7 @@ mod demo;
 mod flood;
 mod fuzz;
 mod guests;
+mod hostile;
 mod policies;
 mod programs;
 mod python;
@@ -45,6 +46,8 @@ enum Command {
     Torture(torture::Arguments),
     /// Loads a coordinator evenly for long and checks that memory and answer times stay what they were
     Soak(soak::Arguments),
+    /// Makes hostile policies by the thousand and checks that none does harm
+    Hostile(hostile::Arguments),
     /// Attacks a coordinator in every way at once while polite clients ask, and tells how they fare
     Flood(flood::Arguments),
 }
@@ -58,6 +61,7 @@ fn main() -> anyhow::Result<()> {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Flood(arguments) => flood::run(&arguments),
+        Command::Hostile(arguments) => hostile::run(&arguments),
         Command::Torture(arguments) => torture::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
     }
