@@ -204,7 +204,16 @@ fn policies_swapped_under_load_lose_no_request_and_each_record_names_what_was_in
     records.gather(&coordinator, &alice);
     let answers = load.answers.map(AtomicU64::into_inner);
     assert!(answers.iter().all(|count| *count >= STEPS), "both sides ruled: {answers:?}");
-    assert_eq!(of_each_kind(&records), answers, "each answer was recorded once, and as it was given");
+    let [reads, no_reads, starts, no_starts] = of_each_kind(&records);
+    // A start that was admitted is judged again where the manifest changes before it ends: the first record stays. Each swap can
+    // do that to each starter once.
+    let again = starts.checked_sub(answers[2]).expect("each start was recorded");
+    assert!(again <= (SWAPS * STARTERS) as u64, "{again} starts were recorded and not answered");
+    assert_eq!(
+        [reads, no_reads, no_starts],
+        [answers[0], answers[1], answers[3]],
+        "each was recorded once, as it was given"
+    );
     one_side_at_each_revision(&records, sides);
 }
 
