@@ -103,6 +103,22 @@ impl Coordinator {
             .map_err(|refusal| Unfit::Refused(Refused(refusal)))
     }
 
+    /// The policies that a manifest asks for; `None` where something is wrong with it. Whoever holds them has them compiled
+    /// when it is judged.
+    pub(crate) async fn compiled(
+        &self,
+        manifest: &ParsedManifest,
+        sent: &Offered,
+        view: &View,
+    ) -> Option<Own> {
+        let renderers = self.policies.built_in().renderers();
+        let known = Known { renderers: Some(&renderers), coordinator_names: view.epoch.live.names() };
+        if refuses(&host_findings(manifest, &known)) {
+            return None;
+        }
+        self.own_policies(manifest, sent, Some(view)).await.ok()
+    }
+
     /// The policies that a manifest asks for, ready to be asked.
     async fn own_policies(
         &self,

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::Coordinator;
+use crate::access;
 use crate::audit::{Action, Entry};
 use crate::authority::AuthorityRecords;
 use crate::components::{self, Offered, named};
@@ -73,6 +74,7 @@ impl Coordinator {
         self.updater(peer)?;
         let manifest = &ParsedManifest::parse(bytes)?;
         let sent = &judging::receive(components).await.map_err(UpdateManifestError::Log)?;
+        let _compiled = self.compile_ahead(peer, manifest, sent).await?;
         let turn = &self.update_turn().await;
         for _ in 0..ATTEMPTS {
             let (view, user) = self.updater(peer)?;
@@ -92,6 +94,22 @@ impl Coordinator {
             }
         }
         Err(UpdateManifestError::Busy)
+    }
+
+    /// Compiles what a manifest names before its update has its turn: whoever waits for the compiler keeps nobody else from
+    /// updating. Only for users who may update; what is wrong is told by the judgement, which finds the rest compiled.
+    async fn compile_ahead(
+        &self,
+        peer: Option<&[u8]>,
+        manifest: &ParsedManifest,
+        sent: &Offered,
+    ) -> Result<Option<judging::Own>, UpdateManifestError> {
+        let (view, user) = self.updater(peer)?;
+        if manifest.policies.is_empty() || manifest.policies == view.epoch.manifest.policies {
+            return Ok(None);
+        }
+        let may = access::holds_update_manifest(&view, &user, self.now(&view)).await == Some(true);
+        Ok(if may { self.compiled(manifest, sent, &view).await } else { None })
     }
 
     /// Waits until no other update is being made.

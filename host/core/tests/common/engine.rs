@@ -47,6 +47,8 @@ pub struct FakeEngine {
     pub compiler_fails: AtomicBool,
     /// Nothing is ready before this is over.
     pub compiling: Arc<AtomicBool>,
+    /// Whoever has it for writing keeps policies named `slow` from being compiled.
+    pub hold: Arc<tokio::sync::RwLock<()>>,
     /// Policy and revision of every question to an entry.
     pub asked: Arc<Mutex<Vec<(String, u64)>>>,
     sets: Mutex<Vec<Weak<FakeSet>>>,
@@ -62,6 +64,7 @@ impl FakeEngine {
             inspections: AtomicUsize::new(0),
             compiler_fails: AtomicBool::new(false),
             compiling: Arc::default(),
+            hold: Arc::default(),
             asked: Arc::default(),
             sets: Mutex::default(),
         }
@@ -138,6 +141,7 @@ impl PolicyEngine for FakeEngine {
             built_in: Arc::clone(&self.built_in),
             members: entries.iter().map(member).collect(),
             compiling: Arc::clone(&self.compiling),
+            hold: Arc::clone(&self.hold),
             asked: Arc::clone(&self.asked),
         });
         if !entries.is_empty() {
@@ -158,6 +162,7 @@ struct FakeSet {
     built_in: Arc<FakePolicies>,
     members: Vec<Member>,
     compiling: Arc<AtomicBool>,
+    hold: Arc<tokio::sync::RwLock<()>>,
     asked: Arc<Mutex<Vec<(String, u64)>>>,
 }
 
@@ -223,6 +228,9 @@ impl Policies for FakeSet {
     }
 
     async fn prepare(&self) -> Result<(), Vec<PolicyProblem>> {
+        if self.members.iter().any(|member| member.name == "slow") {
+            drop(self.hold.read().await);
+        }
         let problem = |member: &Member| PolicyProblem {
             policy: member.name.clone(),
             message: "it does not compile".to_owned(),

@@ -68,6 +68,28 @@ async fn stored_components_count_in_what_an_update_may_name() {
     update(start(sum).await).await.unwrap();
 }
 
+// Compiling takes long, and no turn is held meanwhile
+#[tokio::test]
+async fn whoever_waits_for_the_compiler_keeps_nobody_else_from_updating() {
+    let test = Updating::alone(&manifest()).await;
+    let admits = component("marble-admission", "allow");
+    let slow = with_policies(test.first.clone(), &[("slow", "marble-admission", &admits)]);
+    let mut other = test.first.clone();
+    other["Marbles"]["web"]["MaxActivations"] = json!(5);
+    let compiler = test.world.engine.hold.write().await;
+    let sent: [&[u8]; 1] = [&admits];
+    let both = async {
+        tokio::join!(update(&test, "alice", &slow, &sent), async {
+            update(&test, "alice", &other, &[]).await.unwrap();
+            assert_eq!(stored(&test).len(), 0, "the slow one still waits");
+            drop(compiler);
+        })
+    };
+    let (updated, ()) = tokio::time::timeout(std::time::Duration::from_secs(60), both).await.unwrap();
+    updated.unwrap();
+    assert_eq!(stored(&test), [key(&admits)]);
+}
+
 // policy.md: the current validator cannot be swapped out by what it would refuse
 #[tokio::test]
 async fn a_validator_in_force_refuses_its_own_removal() {
