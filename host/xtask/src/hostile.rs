@@ -13,6 +13,7 @@ mod totals;
 mod worker;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,9 @@ use totals::Verdict;
 
 /// Processes side by side.
 const JOBS: usize = 2;
+
+/// Where the maker is built.
+const MAKER_TARGET: &str = "target/hostile-maker";
 
 /// Options of `cargo xtask hostile`.
 #[derive(clap::Args)]
@@ -113,17 +117,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds the program that makes components, which is a workspace of its own.
+/// The program that makes components; it is built where `CARRARA_HOSTILE_MAKER` names none.
 fn maker(root: &Path) -> anyhow::Result<PathBuf> {
     if let Some(built) = std::env::var_os("CARRARA_HOSTILE_MAKER") {
         return Ok(built.into());
     }
-    let target = root.join("target/hostile-maker");
+    let built = of_maker(root, &["build", "--quiet", "--locked"]).status().context("starting cargo")?;
+    ensure!(built.success(), "the maker does not build; see above");
+    Ok(root.join(MAKER_TARGET).join("debug/carrara-hostile-maker"))
+}
+
+/// Cargo in the maker's workspace, with a target folder of its own.
+pub(crate) fn of_maker(root: &Path, arguments: &[&str]) -> Command {
     let mut command = cargo(root);
-    command.current_dir(root.join("tests/hostile/maker"));
-    command.args(["build", "--quiet", "--locked"]).arg("--target-dir").arg(&target);
-    ensure!(command.status().context("starting cargo")?.success(), "the maker does not build; see above");
-    Ok(target.join("debug/carrara-hostile-maker"))
+    command.current_dir(root.join("tests/hostile/maker")).env("CARGO_TARGET_DIR", root.join(MAKER_TARGET));
+    command.args(arguments);
+    command
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

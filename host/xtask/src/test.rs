@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 
 use crate::cargo::cargo;
 use crate::sdk::SUITES;
-use crate::{guests, policies, python};
+use crate::{guests, hostile, policies, python};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -55,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         counts.check("formatting", cargo(&root).args(["fmt", "--all", "--", "--check"]))?;
         counts.check("lints", cargo(&root).args(clippy))?;
         check_languages(&root, &mut counts)?;
+        check_maker(&root, &mut counts)?;
     }
     // With the tests: cargo joins the features of all that it builds at once, and would else build dependencies twice.
     let build = ["build", "--workspace", "--all-targets", "--features", TESTED];
@@ -123,6 +124,22 @@ fn check_languages(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
     ];
     for (name, arguments) in checks {
         counts.check(name, &mut policies::languages(root, arguments))?;
+    }
+    Ok(())
+}
+
+/// The same of what makes hostile components, which is one, too.
+fn check_maker(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
+    let checks: [(&str, &[&str]); 3] = [
+        ("formatting of the hostile components' maker", &["fmt", "--", "--check"]),
+        (
+            "lints of the hostile components' maker",
+            &["clippy", "--locked", "--all-targets", "--", "-D", "warnings"],
+        ),
+        ("tests of the hostile components' maker", &["test", "--locked", "--quiet"]),
+    ];
+    for (name, arguments) in checks {
+        counts.check(name, &mut hostile::of_maker(root, arguments))?;
     }
     Ok(())
 }

@@ -17,6 +17,10 @@ use serde::{Deserialize, Serialize};
 /// same question has the same answer.
 const TIMES: [u64; 3] = [1_760_000_000, 666, 1_760_000_000];
 
+/// What a call may use of fuel here. A validator may use 25 times as much, which takes seconds, four times for each that never ends;
+/// that it ends is shown by less, and the texts run with all of it.
+const FUEL: u64 = 200_000_000;
+
 /// A call has its deadline twice, for its instantiation and for itself; so much more on a busy machine.
 const SLACK: Duration = Duration::from_secs(10);
 
@@ -73,7 +77,8 @@ pub(crate) fn offer(component: &[u8]) -> Offered {
         Err(error) => return offered.refused(End::Refused, &error.to_string(), began),
     };
     for world in worlds {
-        let source = PolicySource::new("hostile", world, component.to_vec());
+        let mut source = PolicySource::new("hostile", world, component.to_vec());
+        source.limits.fuel = source.limits.fuel.min(FUEL);
         let trial = match Trial::load(source) {
             Ok(trial) => trial,
             Err(error) => {

@@ -223,7 +223,7 @@ impl<'a> Site<'a> {
         self.ask(Method::GET, &manifests::secret_path(), Bytes::new()).await
     }
 
-    /// As Alice, over her connection, which is opened anew where it was closed.
+    /// As Alice, over her one connection.
     async fn ask(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(StatusCode, String)> {
         let (code, body) = self.alice.exchange(method, path, body).await.with_context(|| {
             let log = self.server.log();
