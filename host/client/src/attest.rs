@@ -5,7 +5,7 @@
 
 use std::error::Error;
 
-use carrara_types::claims::{Claims, Identity};
+use carrara_types::claims::{Claims, Identity, Tee};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -206,10 +206,8 @@ impl AttestationPolicy {
     }
 
     fn accept_identity(&self, identity: &Identity) -> Result<(), AttestationError> {
-        #[allow(unreachable_patterns, clippy::match_wildcard_for_single_variants)] // More TEEs are to come.
-        let sgx = match identity {
-            Identity::Sgx(sgx) => sgx,
-            _ => return Err(different("TEE", "another".to_owned(), "SGX".to_owned())),
+        let Identity::Sgx(sgx) = identity else {
+            return Err(different("TEE", identity.tee().name().to_owned(), Tee::Sgx.name().to_owned()));
         };
         let ids =
             [("UniqueID", sgx.unique_id, &self.unique_id), ("SignerID", sgx.signer_id, &self.signer_id)];

@@ -102,7 +102,8 @@ impl Coordinator {
         if quote.is_empty() {
             return Err(invalid(&"the Marble sent none, but this coordinator does not simulate"));
         }
-        let claims = evidence.verify(quote, now).await.map_err(|error| invalid(&error))?;
+        let mut claims = evidence.verify(quote, now).await.map_err(|error| invalid(&error))?;
+        claims.tcb_status = matching::tcb_status(package, &claims);
         matching::match_package(package, &claims, peer).map_err(|text| invalid(&text))?;
         if !matching::match_infrastructure(manifest.infrastructures.values(), &claims) {
             return Err(ActivateError::Verification(Cause("invalid infrastructure".to_owned())));

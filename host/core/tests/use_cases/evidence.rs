@@ -46,15 +46,15 @@ async fn evidence_of_another_enclave_than_the_package_is_refused() {
         ("debug", |claims| claims.debug = true),
         ("TCB", |claims| claims.tcb_status = "OutOfDate".to_owned()),
         ("SignerID", |claims| {
-            let Identity::Sgx(identity) = &mut claims.identity;
+            let Identity::Sgx(identity) = &mut claims.identity else { panic!("an enclave") };
             identity.signer_id[31] ^= 1;
         }),
         ("ProductID", |claims| {
-            let Identity::Sgx(identity) = &mut claims.identity;
+            let Identity::Sgx(identity) = &mut claims.identity else { panic!("an enclave") };
             identity.product_id = 8;
         }),
         ("SecurityVersion", |claims| {
-            let Identity::Sgx(identity) = &mut claims.identity;
+            let Identity::Sgx(identity) = &mut claims.identity else { panic!("an enclave") };
             identity.security_version = 2;
         }),
     ];
