@@ -80,7 +80,7 @@ pub fn open(expected: Expected) -> Result<Attestation, OpenError> {
 /// The devices by which TEEs show.
 const DEVICES: [(&str, &str); 4] = [
     ("/dev/attestation/quote", "Gramine (SGX)"),
-    (occlum_dcap::DEVICE, "Occlum (SGX)"),
+    (occlum_dcap::SGX_DEVICE, "Occlum (SGX)"),
     ("/dev/tdx_guest", "Intel TDX"),
     ("/dev/sev-guest", "AMD SEV-SNP"),
 ];
