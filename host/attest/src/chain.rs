@@ -364,6 +364,3 @@ impl Signer {
         self.raw.public_key().as_ref().iter().skip(1).copied().collect()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -138,3 +138,8 @@ fn check_pce(tcb_info: &str, quote: &IntelQuote<'_>) -> Result<(), EvidenceError
         ))),
     }
 }
+
+#[cfg(test)]
+mod changed_bytes;
+#[cfg(test)]
+mod tests;

@@ -33,8 +33,7 @@ impl Certificates {
         let mut platform = leaf("Generated SGX PCK Certificate", Certified::Pck, dates(Certified::Pck));
         platform.custom_extensions =
             vec![CustomExtension::from_oid_content(&SGX_EXTENSION, extension(settings))];
-        let signer =
-            leaf("Generated SGX TCB Signing", Certified::TcbSigner, dates(Certified::TcbSigner));
+        let signer = leaf("Generated SGX TCB Signing", Certified::TcbSigner, dates(Certified::TcbSigner));
         let by = |params: &CertificateParams, issuer: &CertificateParams, key: &KeyPair, public: &KeyPair| {
             params.signed_by(public, &Issuer::from_params(issuer, key)).unwrap()
         };

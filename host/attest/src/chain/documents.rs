@@ -31,7 +31,10 @@ pub(super) fn tcb_info(settings: &Settings) -> String {
         });
         let level = |svn: u8, status: &str| json!({ "tcb": { "isvsvn": svn }, "tcbDate": TCB_DATE, "tcbStatus": status });
         let mut identity = module.clone();
-        merge(&mut identity, json!({ "id": "TDX_04", "tcbLevels": [level(4, "UpToDate"), level(2, "OutOfDate")] }));
+        merge(
+            &mut identity,
+            json!({ "id": "TDX_04", "tcbLevels": [level(4, "UpToDate"), level(2, "OutOfDate")] }),
+        );
         merge(&mut info, json!({ "tdxModule": module, "tdxModuleIdentities": [identity] }));
     }
     info.to_string()
