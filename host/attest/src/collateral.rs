@@ -21,7 +21,7 @@ mod source;
 use dcap_qvl::QuoteCollateralV3;
 
 pub use bundle::{Bundle, BundleError, FORMAT as BUNDLE_FORMAT, MOST_BYTES as MOST_BUNDLE_BYTES};
-pub use cache::{CacheFigures, CollateralCache, CollateralError, Limits, Refreshed};
+pub use cache::{CacheFigures, CollateralCache, CollateralError, Fetch, Limits};
 pub use check::{CheckError, Root};
 pub use facts::Malformed;
 pub use key::{Fmspc, Key, PckCa, Tee, UnknownWord};

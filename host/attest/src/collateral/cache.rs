@@ -21,20 +21,29 @@ use super::key::{Fmspc, Key, PckCa, Tee};
 use super::source::{FetchError, Fetched, Source};
 use entry::{Entry, Next};
 
+/// One has about 25 kB, and an installation a handful of kinds of platform.
+const KEPT: usize = 128;
+
+/// A PCCS that is slow for one kind of platform must not be asked for hundreds at once.
+const FETCHES: usize = 4;
+
+/// With the time that a fetch waits for others: a Marble's activation waits for it.
+const FETCH: Duration = Duration::from_secs(30);
+
 /// What the cache may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Kept at once; one has about 25 kB. An installation has a handful of kinds of platform.
+    /// Kinds of platform, those included that were asked for and not found.
     pub kept: usize,
-    /// Fetched at once: a PCCS that is slow for one kind of platform must not be asked for hundreds.
+    /// Fetched at once; others wait for their turn.
     pub fetches: usize,
-    /// For one fetch, with the time that it waits for others: a Marble's activation waits for it.
+    /// For one fetch.
     pub fetch: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { kept: 128, fetches: 4, fetch: Duration::from_secs(30) }
+        Self { kept: KEPT, fetches: FETCHES, fetch: FETCH }
     }
 }
 
@@ -72,9 +81,9 @@ pub struct CacheFigures {
     pub first_expiry: Option<i64>,
 }
 
-/// What became of one piece that was due.
+/// What became of one fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refreshed {
+pub struct Fetch {
     /// For what.
     pub key: Key,
     /// Whether the source gave it; where a bundle had to stand in for the PCCS, it did not.
@@ -103,6 +112,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     entries: HashMap<Key, Entry>,
+    /// Not told to the owner yet; the last one of each.
+    untold: HashMap<Key, Fetch>,
     fetches: u64,
     failures: u64,
 }
@@ -145,30 +156,23 @@ impl CollateralCache {
         landed(flight).await.map_err(|cause| self.unavailable(key, now, cause))
     }
 
-    /// Fetches whatever is due, and forgets what nobody used for a long time. To be called every minute or so by whoever
-    /// owns the cache, as long as it is used.
-    pub async fn refresh(&self, now: i64) -> Vec<Refreshed> {
-        let due = {
+    /// Fetches whatever is due, and forgets what nobody used for a long time. Tells what was fetched since the last call,
+    /// whoever asked for it. To be called every few seconds by whoever owns the cache, as long as it is used.
+    pub async fn refresh(&self, now: i64) -> Vec<Fetch> {
+        let flights: Vec<_> = {
             let mut state = self.shared.lock();
             state.entries.retain(|_, entry| entry.is_wanted(now));
             let due = state.entries.iter().filter(|(_, entry)| entry.is_due(now));
-            due.map(|(key, _)| *key).collect::<Vec<_>>()
+            let due: Vec<_> = due.map(|(key, _)| *key).collect();
+            due.into_iter().filter_map(|key| state.fly(&self.shared, key, now)).collect()
         };
-        let mut flights = Vec::new();
-        for key in due {
-            let flight = self.shared.lock().fly(&self.shared, key, now);
-            flights.extend(flight.map(|flight| (key, flight)));
+        for flight in flights {
+            // What became of it is told below.
+            let _ = landed(flight).await;
         }
-        let mut refreshed = Vec::new();
-        for (key, flight) in flights {
-            let landed = landed(flight).await.map(|_| ());
-            let state = self.shared.lock();
-            let entry = state.entries.get(&key);
-            let failure = entry.and_then(Entry::failure).cloned();
-            let outcome = landed.and_then(|()| failure.map_or(Ok(()), Err));
-            refreshed.push(Refreshed { key, outcome, until: entry.and_then(Entry::until) });
-        }
-        refreshed
+        let mut told: Vec<_> = self.shared.lock().untold.drain().map(|(_, fetch)| fetch).collect();
+        told.sort_by_key(|fetch| fetch.key);
+        told
     }
 
     /// What was done so far.
@@ -269,14 +273,23 @@ impl State {
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
             let fetched = shared.fetch(key, now).await;
-            let outcome = {
-                let mut state = shared.lock();
-                state.failures += u64::from(fetched.is_err());
-                state.entries.entry(key).or_default().end(fetched, now)
-            };
+            let outcome = shared.lock().land(key, fetched, now, shared.limits.kept);
             landing.send_replace(Some(outcome));
         });
         Some(flight)
+    }
+
+    fn land(&mut self, key: Key, fetched: Result<Fetched, FetchError>, now: i64, most: usize) -> Outcome {
+        self.failures += u64::from(fetched.is_err());
+        let entry = self.entries.entry(key).or_default();
+        let outcome = entry.end(fetched, now);
+        let failure = entry.failure().cloned();
+        let fetch = Fetch { key, outcome: failure.map_or(Ok(()), Err), until: entry.until() };
+        // Where nobody wants to know, the first ones are enough.
+        if self.untold.len() < most || self.untold.contains_key(&key) {
+            self.untold.insert(key, fetch);
+        }
+        outcome
     }
 }
 

@@ -38,14 +38,14 @@ impl Pccs {
     /// Connects nowhere yet.
     #[must_use]
     pub fn new(url: PccsUrl, trust: PccsTrust) -> Self {
-        Self { asking: Asking { url, trust, limits: http::Limits::default() } }
+        Self { asking: Asking { url, trust, answer_bytes: http::ANSWER_BYTES } }
     }
 
-    /// Other limits of time and size.
+    /// Takes answers of no more than this.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn with_answer_bytes(mut self, most: usize) -> Self {
-        self.asking.limits.answer_bytes = most;
+        self.asking.answer_bytes = most;
         self
     }
 

@@ -1,5 +1,6 @@
 //! Where collateral comes from: a PCCS, a bundle, or a PCCS with a bundle for when it is down.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::Collateral;
@@ -104,7 +105,10 @@ async fn looked_up(path: &Path, key: Key, root: &Root, now: i64) -> Result<Colla
 }
 
 fn read(path: &Path) -> Result<Bundle, String> {
-    use std::io::Read as _;
+    // Opening a pipe would wait for whoever writes it.
+    if !std::fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("it is no file".to_owned());
+    }
     let mut text = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(MOST_BYTES as u64 + 1).read_to_end(&mut text))

@@ -8,7 +8,7 @@ use super::{Collateral, FetchError, Fetched, Outcome};
 
 /// Intel publishes new TCB information at any time, valid for 30 days. Asking once a day, what it says of new
 /// vulnerabilities counts a day later at most (and whatever the PCCS takes on its side).
-const REFRESH_S: i64 = 24 * 3600;
+const REFRESH_S: i64 = 86_400;
 
 /// After the first failure, doubled with each further one.
 const FIRST_RETRY_S: i64 = 5;
@@ -16,8 +16,8 @@ const FIRST_RETRY_S: i64 = 5;
 /// A PCCS that comes back is found within so long.
 const LONGEST_RETRY_S: i64 = 600;
 
-/// A kind of platform that nobody attests with any more.
-const UNUSED_S: i64 = 14 * 24 * 3600;
+/// A fortnight: nobody attests with such a platform any more.
+const UNUSED_S: i64 = 1_209_600;
 
 /// What an asker gets.
 pub(super) enum Next {

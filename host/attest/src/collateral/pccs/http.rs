@@ -16,22 +16,14 @@ use super::tls::PccsTrust;
 use super::url::PccsUrl;
 use crate::collateral::facts::Malformed;
 
-/// What one request may cost.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// TCP and TLS handshakes.
-    pub(super) connect: Duration,
-    /// TCB information has 20 kB and the longest revocation list 10 kB.
-    pub(super) answer_bytes: usize,
-    /// Chains stand in headers: 4 kB.
-    pub(super) header_bytes: usize,
-}
+/// TCP and TLS handshakes.
+const CONNECT: Duration = Duration::from_secs(10);
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(10), answer_bytes: 1 << 20, header_bytes: 64 << 10 }
-    }
-}
+/// TCB information has 20 kB and the longest revocation list 10 kB.
+pub(super) const ANSWER_BYTES: usize = 1 << 20;
+
+/// Chains stand in headers: 4 kB.
+const HEADER_BYTES: usize = 64 << 10;
 
 /// Why a PCCS gave no collateral.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,18 +71,17 @@ pub enum PccsError {
 pub(super) struct Asking {
     pub(super) url: PccsUrl,
     pub(super) trust: PccsTrust,
-    pub(super) limits: Limits,
+    pub(super) answer_bytes: usize,
 }
 
 impl Asking {
     /// Asks for a path below the configured one.
     pub(super) async fn get(&self, path: &str) -> Result<(HeaderMap, Bytes), PccsError> {
-        let stream = tokio::time::timeout(self.limits.connect, self.connect()).await;
-        let late =
-            |_| PccsError::Connect(format!("nobody answered within {} s", self.limits.connect.as_secs()));
+        let stream = tokio::time::timeout(CONNECT, self.connect()).await;
+        let late = |_| PccsError::Connect(format!("nobody answered within {} s", CONNECT.as_secs()));
         let stream = stream.map_err(late)??;
         let (mut requests, connection) = http1::Builder::new()
-            .max_buf_size(self.limits.header_bytes)
+            .max_buf_size(HEADER_BYTES)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(&error))?;
@@ -119,7 +110,7 @@ impl Asking {
             .map_err(|error| PccsError::Http(error.to_string()))?;
         let (head, body) = requests.send_request(request).await.map_err(|error| broken(&error))?.into_parts();
         refuse(head.status, path)?;
-        let limit = self.limits.answer_bytes;
+        let limit = self.answer_bytes;
         let body = Limited::new(body, limit).collect().await.map_err(|error| {
             match error.downcast::<LengthLimitError>() {
                 Ok(_) => PccsError::TooLarge { path: path.to_owned(), limit },

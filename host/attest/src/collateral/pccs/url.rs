@@ -32,7 +32,9 @@ pub enum UrlError {
 }
 
 impl PccsUrl {
-    pub(super) const fn is_tls(&self) -> bool {
+    /// Whether it is asked by TLS.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
         self.tls
     }
 
