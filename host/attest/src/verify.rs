@@ -70,6 +70,11 @@ impl Verifier {
         now: i64,
     ) -> Result<Claims, EvidenceError> {
         let quote = IntelQuote::parse(evidence)?;
+        // Asked first for the clear answer, and since nothing below asks when a revocation list was issued.
+        if !collateral.validity().holds(now) {
+            let when = if now < collateral.validity().from { "yet" } else { "any more" };
+            return Err(EvidenceError::Refused(format!("the collateral for the quote is not valid {when}")));
+        }
         let now = u64::try_from(now).map_err(|_| EvidenceError::Malformed("the time is before 1970"))?;
         let mut collateral = collateral.parts().clone();
         // The quote's own platform counts, never one that came with the collateral.

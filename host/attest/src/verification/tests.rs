@@ -14,7 +14,7 @@ const NOW: i64 = 1_750_000_000;
 async fn service(chain: &Chain) -> (MockPccs, Verification) {
     let mock = MockPccs::start().await;
     mock.serve(&chain.collateral());
-    let source = Source::default().with_pccs(Pccs::new(mock.url(), PccsTrust::system()));
+    let source = Source::default().with_pccs(Pccs::new(mock.url(), PccsTrust::nobody().unwrap()));
     let cache = CollateralCache::new(source, Root::of(&chain.root()), Limits::default());
     (mock, Verification::with(Verifier::with_root(chain.root()), Arc::new(cache)))
 }
