@@ -60,7 +60,14 @@ fn real_virtual_machines_quotes_verify_at_their_time() {
     assert_eq!(identity.rtmrs[3][..], TDX.quote[520..568]);
     assert_eq!(claims.report_data, TDX.quote[568..632]);
     assert_eq!(TDX_15.claims().tcb_status, "UpToDate");
-    assert_eq!(TDX_OUTDATED.claims().tcb_status, "OutOfDate");
+}
+
+// M-81
+#[test]
+fn a_real_platform_below_every_level_is_refused() {
+    let collateral = TDX_OUTDATED.collateral();
+    let verdict = Verifier::new().verify(TDX_OUTDATED.quote, &collateral, collateral.validity().from);
+    assert_eq!(verdict.unwrap_err().to_string(), "No matching TCB level found");
 }
 
 #[test]
@@ -75,18 +82,18 @@ fn real_quotes_say_whose_collateral_they_need() {
 
 #[test]
 fn real_quotes_verify_in_the_time_of_their_collateral_only() {
-    for sample in [SGX, TDX, TDX_OUTDATED, TDX_15] {
+    for sample in [SGX, TDX, TDX_15] {
         let collateral = sample.collateral();
         let validity = collateral.validity();
         let at = |now| Verifier::new().verify(sample.quote, &collateral, now).is_ok();
         assert!(at(validity.from) && at(validity.until - 1));
-        assert!(!at(validity.until + 1));
+        assert!(!at(validity.from - 1) && !at(validity.until));
     }
 }
 
 #[test]
-fn a_real_quote_with_anothers_collateral_is_refused() {
-    for (quote, collateral) in [(&SGX, &TDX), (&TDX, &SGX), (&TDX, &TDX_15)] {
+fn a_real_quote_with_the_collateral_of_another_kind_of_platform_is_refused() {
+    for (quote, collateral) in [(&SGX, &TDX), (&TDX, &SGX), (&TDX, &TDX_OUTDATED), (&TDX_OUTDATED, &TDX)] {
         let collateral = collateral.collateral();
         let now = collateral.validity().from;
         assert!(Verifier::new().verify(quote.quote, &collateral, now).is_err());

@@ -1,6 +1,7 @@
 //! G-25, G-26, G-30..G-33, M-90, M-91: what an activation makes of evidence.
 
 use carrara_core::outcome::ActivationRequest;
+use carrara_core::ports::Store as _;
 use carrara_types::claims::{Claims, Identity, TcbEvaluation, TdxIdentity, Tee};
 use serde_json::{Value, json};
 
