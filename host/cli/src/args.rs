@@ -7,8 +7,8 @@ use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::color::Color;
 use crate::commands::{
-    attest, audit, backup, certificate, keygen, manifest, policy, recover, recover_with_signature, restore,
-    secret,
+    attest, audit, backup, certificate, keygen, manifest, package_info, policy, recover,
+    recover_with_signature, restore, secret,
 };
 use crate::exit;
 use crate::output::Format;
@@ -94,6 +94,7 @@ pub(crate) enum Command {
     Restore(restore::Restore),
     Recover(recover::Recover),
     RecoverWithSignature(recover_with_signature::RecoverWithSignature),
+    PackageInfo(package_info::PackageInfo),
     /// Print the version of this program, and of a coordinator
     Version {
         /// HOST:PORT of a coordinator whose version is printed, too

@@ -20,6 +20,7 @@ mod observer;
 pub mod pkcs11;
 mod recovery;
 mod secret;
+pub mod sigstruct;
 #[cfg(test)]
 mod test_server;
 mod transport;

@@ -7,6 +7,7 @@ pub(crate) mod certificate;
 mod completions;
 pub(crate) mod keygen;
 pub(crate) mod manifest;
+pub(crate) mod package_info;
 pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod recover_with_signature;
@@ -39,6 +40,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Version { host } => version::run(globals, host.as_ref(), output).await,
         Command::Recover(command) => recover::run(globals, command, output).await,
         Command::RecoverWithSignature(command) => recover_with_signature::run(globals, command, output).await,
+        Command::PackageInfo(command) => package_info::run(command, output),
         Command::Keygen(command) => keygen::run(command, output),
         Command::Completions { shell } => completions::completions(*shell, output),
         Command::Man { dir } => completions::man(dir.as_deref(), output),
