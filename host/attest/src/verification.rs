@@ -60,7 +60,8 @@ impl Verification {
         work: impl FnOnce(&Verifier) -> Result<T, EvidenceError> + Send + 'static,
     ) -> Result<T, EvidenceError> {
         let ended = |_| EvidenceError::Refused("the verification ended unexpectedly".to_owned());
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|closed| ended(closed.to_string()))?;
+        let turn =
+            Arc::clone(&self.turns).acquire_owned().await.map_err(|closed| ended(closed.to_string()))?;
         let verifier = Arc::clone(&self.verifier);
         let computing = tokio::task::spawn_blocking(move || {
             let outcome = work(&verifier);

@@ -101,6 +101,7 @@ pub struct SnpTcb {
 
 /// What a TEE measured of the code that runs in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // One per quote; a box would be in the way of whoever reads it.
 pub enum Identity {
     /// An SGX enclave.
     Sgx(SgxIdentity),

@@ -72,10 +72,8 @@ async fn a_quote_whose_collateral_is_slow_delays_no_other() {
     // Of another kind of platform, more of them than are computed on at once.
     let other = Settings { tee: Tee::Tdx, ..Settings::default() };
     let slow_chain = Chain::new(&other);
-    let slow = Verification {
-        verifier: Arc::new(Verifier::with_root(slow_chain.root())),
-        ..verification.clone()
-    };
+    let slow =
+        Verification { verifier: Arc::new(Verifier::with_root(slow_chain.root())), ..verification.clone() };
     mock.answer(Answer::Wait);
     let slow_quote = slow_chain.tdx_quote(&Machine::default(), 4);
     let mut waiting: Vec<_> = (0..2 * AT_ONCE).map(|_| Box::pin(slow.verify(&slow_quote, NOW))).collect();
