@@ -148,7 +148,7 @@ mod tests {
             bytes[last] ^= 1;
             bytes
         };
-        let tcb_info = sgx.tcb_info.replace("UpToDate", "UpToDatf");
+        let tcb_info = sgx.tcb_info.replace("\"pceId\":\"0000\"", "\"pceId\":\"0001\"");
         let qe_identity = sgx.qe_identity.replace("\"isvprodid\":1", "\"isvprodid\":2");
         for (changed, named) in [
             (QuoteCollateralV3 { tcb_info, ..sgx.clone() }, "TCB information"),

@@ -150,7 +150,7 @@ mod tests {
         let sgx = samples::sgx();
         assert_eq!(sgx.key().to_string(), "SGX, FMSPC 00A067110000, processor CA");
         assert_eq!(sgx.tcb_evaluation_data_number(), 17);
-        assert_eq!((sgx.issued(), sgx.validity().until), (1_750_330_571, 1_752_918_079));
+        assert_eq!((sgx.issued(), sgx.validity().until), (1_750_330_571, 1_752_919_278));
         let tdx = samples::tdx();
         assert_eq!(tdx.key().to_string(), "TDX, FMSPC B0C06F000000, platform CA");
         for collateral in [sgx, tdx] {

@@ -89,6 +89,8 @@ impl FromStr for PccsUrl {
         };
         let port = match authority.port() {
             Some(port) => port.as_str().parse().map_err(|_| UrlError::Malformed)?,
+            // It has none, or one that is no number of a port.
+            None if !authority.as_str().ends_with(authority.host()) => return Err(UrlError::Malformed),
             None if tls => 443,
             None => 80,
         };
@@ -137,6 +139,8 @@ mod tests {
             "https://h?x=y",
             "https://h:0",
             "https://h:65536",
+            "https://h:",
+            "https://[::1]:x",
             "https:///x",
         ] {
             assert_eq!(wrong.parse::<PccsUrl>(), Err(UrlError::Malformed), "{wrong}");
