@@ -1,4 +1,5 @@
 //! Quotes of real machines, with the collateral of their time, against Intel's root.
+#![allow(clippy::unwrap_used)] // Helpers of tests stop where they cannot go on.
 
 use carrara_attest::collateral::{Collateral, Tee};
 use carrara_attest::framing::frame;

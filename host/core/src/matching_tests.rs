@@ -1,8 +1,8 @@
 //! M-81..M-90 on both sides of each boundary.
 
-use carrara_types::claims::{Platform, SnpTcb};
+use carrara_types::claims::{Platform, SnpIdentity, SnpTcb, TdxIdentity};
 use carrara_types::decision::Value;
-use carrara_types::manifest::SnpTcbMinimum;
+use carrara_types::manifest::{SnpPackage, SnpTcbMinimum, TdxPackage};
 
 use super::*;
 
@@ -236,7 +236,8 @@ fn every_measurement_of_a_virtual_machine_that_is_given_is_compared() {
         &tdx()
     ));
     let wrong = Some([0x99; 48]);
-    let changes: [(&str, fn(&mut TdxPackage, Option<[u8; 48]>)); 9] = [
+    type Change = fn(&mut TdxPackage, Option<[u8; 48]>);
+    let changes: [(&str, Change); 9] = [
         ("TDX.MRTD", |tdx, wrong| tdx.mr_td = wrong),
         ("TDX.RTMR0", |tdx, wrong| tdx.rtmrs[0] = wrong),
         ("TDX.RTMR1", |tdx, wrong| tdx.rtmrs[1] = wrong),
