@@ -1,8 +1,8 @@
 //! Whether verified claims match what the manifest allows (M-81..M-90). Looks at claims only, never at raw evidence.
 
-use carrara_types::claims::{Claims, Identity, SgxIdentity, SnpIdentity, TdxIdentity, Tee};
+use carrara_types::claims::{Claims, Identity, SgxIdentity, Tee};
 use carrara_types::decision::EvidenceFacts;
-use carrara_types::manifest::{Infrastructure, Package, SnpPackage, TdxPackage};
+use carrara_types::manifest::{Difference, Infrastructure, Package};
 use sha2::{Digest, Sha256};
 
 mod facts;
@@ -26,10 +26,10 @@ pub(crate) fn match_package(
     match &claims.identity {
         Identity::Sgx(identity) => match_sgx(package, identity),
         Identity::Tdx(identity) => {
-            package.tdx.as_deref().map_or(Ok(()), |wanted| match_tdx(wanted, identity))
+            match_measured(package.tdx.as_deref().and_then(|wanted| wanted.difference(identity)))
         }
         Identity::Snp(identity) => {
-            package.snp.as_deref().map_or(Ok(()), |wanted| match_snp(wanted, identity))
+            match_measured(package.snp.as_deref().and_then(|wanted| wanted.difference(identity)))
         }
     }
 }
@@ -40,16 +40,7 @@ pub(crate) fn tcb_status(package: &Package, claims: &Claims) -> String {
     let (Identity::Snp(identity), Some(wanted)) = (&claims.identity, &package.snp) else {
         return claims.tcb_status.clone();
     };
-    let (least, has) = (&wanted.tcb, &identity.tcb);
-    let parts = [
-        (least.boot_loader, has.boot_loader),
-        (least.tee, has.tee),
-        (least.snp, has.snp),
-        (least.microcode, has.microcode),
-        (least.fmc, has.fmc),
-    ];
-    let below = parts.into_iter().any(|(least, has)| least.is_some_and(|least| has < least));
-    if below { "OutOfDate".to_owned() } else { claims.tcb_status.clone() }
+    if wanted.tcb.is_met_by(&identity.tcb) { claims.tcb_status.clone() } else { "OutOfDate".to_owned() }
 }
 
 /// Whether the platform is one of the manifest's, where it names any (M-90 with X-4).
@@ -145,46 +136,13 @@ fn match_sgx(package: &Package, identity: &SgxIdentity) -> Result<(), String> {
     }
 }
 
-fn match_tdx(wanted: &TdxPackage, identity: &TdxIdentity) -> Result<(), String> {
-    let [rtmr0, rtmr1, rtmr2, rtmr3] = &wanted.rtmrs;
-    let [has0, has1, has2, has3] = &identity.rtmrs;
-    equal("TDX.MRTD", wanted.mr_td.as_ref(), &identity.mr_td)?;
-    equal("TDX.RTMR0", rtmr0.as_ref(), has0)?;
-    equal("TDX.RTMR1", rtmr1.as_ref(), has1)?;
-    equal("TDX.RTMR2", rtmr2.as_ref(), has2)?;
-    equal("TDX.RTMR3", rtmr3.as_ref(), has3)?;
-    equal("TDX.MRSEAM", wanted.mr_seam.as_ref(), &identity.mr_seam)?;
-    equal("TDX.MRConfigID", wanted.mr_config_id.as_ref(), &identity.mr_config_id)?;
-    equal("TDX.MROwner", wanted.mr_owner.as_ref(), &identity.mr_owner)?;
-    equal("TDX.MROwnerConfig", wanted.mr_owner_config.as_ref(), &identity.mr_owner_config)
-}
-
-fn match_snp(wanted: &SnpPackage, identity: &SnpIdentity) -> Result<(), String> {
-    equal("SNP.Measurement", wanted.measurement.as_ref(), &identity.measurement)?;
-    equal("SNP.HostData", wanted.host_data.as_ref(), &identity.host_data)?;
-    equal("SNP.IDKeyDigest", wanted.id_key_digest.as_ref(), &identity.id_key_digest)?;
-    equal("SNP.AuthorKeyDigest", wanted.author_key_digest.as_ref(), &identity.author_key_digest)?;
-    let (least, has) = (wanted.guest_svn.unwrap_or_default(), identity.guest_svn);
-    if has < least {
-        return Err(format!("SNP.GuestSVN is {has}, but the package demands at least {least}"));
-    }
-    // A lower level of the same guest has the same measurement.
-    let (most, has) = (wanted.vmpl.unwrap_or_default(), identity.vmpl);
-    if has > u32::from(most) {
-        return Err(format!("the report was asked for at VMPL {has}, but the package allows at most {most}"));
-    }
-    Ok(())
-}
-
-/// What is not set is not compared.
-fn equal(name: &str, wanted: Option<&impl AsRef<[u8]>>, measured: &impl AsRef<[u8]>) -> Result<(), String> {
-    match wanted.map(AsRef::as_ref) {
-        Some(wanted) if wanted != measured.as_ref() => Err(format!(
-            "{name} is {}, but the package demands {}",
-            hex::encode(measured),
-            hex::encode(wanted)
-        )),
-        _ => Ok(()),
+/// What a TDX or SEV-SNP package demands.
+fn match_measured(difference: Option<Difference>) -> Result<(), String> {
+    match difference {
+        Some(Difference { field, found, wanted }) => {
+            Err(format!("{field} is {found}, but the package demands {wanted}"))
+        }
+        None => Ok(()),
     }
 }
 

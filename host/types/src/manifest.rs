@@ -26,7 +26,7 @@ pub use findings::{merge, order_findings};
 pub use parsed::{ManifestError, ParsedManifest, Position};
 pub use safe::{AcceptedManifest, Known, Refusal, SafeManifest, host_findings};
 pub use secret::{CertificateTemplate, SecretDefinition, SecretKind};
-pub use tee::{SnpPackage, SnpTcbMinimum, TdxPackage};
+pub use tee::{Difference, SnpPackage, SnpTcbMinimum, TdxPackage};
 
 /// Allowed enclaves (manifest.md 2.1), each by what its kind of TEE measures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
