@@ -47,7 +47,9 @@ pub enum AttestationError {
     #[error("the attestation policy is incomplete: {0}")]
     Policy(&'static str),
     /// A TEE of which the policy says nothing.
-    #[error("the coordinator runs in {found}, of which the attestation policy says nothing; add {field} to accept that")]
+    #[error(
+        "the coordinator runs in {found}, of which the attestation policy says nothing; add {field} to accept that"
+    )]
     Tee {
         /// In the quote: `sgx`, `tdx` or `sev-snp`.
         found: &'static str,
