@@ -19,6 +19,9 @@ use crate::collateral::facts::Malformed;
 /// TCP and TLS handshakes.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// From the request to the end of the answer. A PCCS that has to ask Intel first takes some seconds.
+const ANSWER: Duration = Duration::from_secs(25);
+
 /// TCB information has 20 kB and the longest revocation list 10 kB.
 pub(super) const ANSWER_BYTES: usize = 1 << 20;
 
@@ -89,12 +92,16 @@ impl Asking {
         // Driven here and not by a task of its own, so that it ends when nobody waits for the answer any more.
         let mut connection = std::pin::pin!(connection);
         let mut exchange = std::pin::pin!(exchange);
-        tokio::select! {
-            biased;
-            answer = &mut exchange => answer,
-            // It ends first where the whole answer has come, and where it breaks: either way the exchange knows.
-            _ = &mut connection => exchange.await,
-        }
+        let answered = async {
+            tokio::select! {
+                biased;
+                answer = &mut exchange => answer,
+                // It ends first where the whole answer has come, and where it breaks: either way the exchange knows.
+                _ = &mut connection => exchange.await,
+            }
+        };
+        let late = |_| PccsError::Http(format!("there was no answer within {} s", ANSWER.as_secs()));
+        tokio::time::timeout(ANSWER, answered).await.map_err(late)?
     }
 
     async fn exchange(

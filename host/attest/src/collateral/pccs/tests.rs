@@ -82,6 +82,7 @@ async fn whatever_is_no_collateral_is_refused() {
     assert!(matches!(error, PccsError::Http(_)), "{error}");
 }
 
+//
 #[tokio::test]
 async fn an_answer_is_as_long_as_allowed_and_no_longer() {
     let mock = with_samples().await;
