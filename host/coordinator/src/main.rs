@@ -15,6 +15,7 @@ mod outputs;
 mod recovery_file;
 mod returning;
 mod startup;
+mod tee;
 mod telemetry;
 mod unsupported;
 mod wiping;
