@@ -7,13 +7,16 @@ use super::*;
 
 type Answer = dyn Fn(&[u8; 64]) -> (Vec<u8>, Option<Vec<u8>>) + Send + Sync;
 
+/// How often an entry was written, and what last.
+type Written = (u64, Option<[u8; 64]>);
+
 /// Entries with the kernel's semantics: attributes appear with the entry, each write counts, and there is no report before
 /// one.
 pub(in crate::issue) struct Kernel {
     provider: &'static str,
     floor: Option<u32>,
     answer: Box<Answer>,
-    entries: Mutex<BTreeMap<String, (u64, Option<[u8; 64]>)>>,
+    entries: Mutex<BTreeMap<String, Written>>,
     interferes: bool,
 }
 
