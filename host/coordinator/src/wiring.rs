@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use carrara_attest::Expected;
+use carrara_attest::{Expected, Verification};
 use carrara_core::ports::{Clock, Entropy};
 use carrara_core::{Coordinator, DecisionRing, Ports, Settings};
 use carrara_server::{Build, Metrics};
@@ -12,6 +12,7 @@ use carrara_store::{Backend, Options};
 use carrara_wasm::Engine;
 use time::OffsetDateTime;
 
+use crate::collateral::{self, Refreshing};
 use crate::config::Config;
 use crate::tee::Tee;
 
@@ -27,15 +28,26 @@ const BUILD: Build = Build {
     },
 };
 
-/// Opens the state and starts the coordinator, with everything that is counted.
+/// What was started.
+pub(crate) struct Started {
+    pub(crate) coordinator: Coordinator,
+    /// Everything that is counted.
+    pub(crate) metrics: Metrics,
+    /// Where there are quotes to verify.
+    pub(crate) collateral: Option<Refreshing>,
+}
+
+/// Opens the state and starts the coordinator.
 ///
 /// # Errors
 /// There is no TEE, or the state cannot be used. The text names the remedy.
-pub(crate) async fn start(config: &Config) -> Result<(Coordinator, Metrics)> {
+pub(crate) async fn start(config: &Config) -> Result<Started> {
     let expected = if config.simulation { Expected::Simulation } else { Expected::Tee };
     let attestation = carrara_attest::open(expected)?;
+    let collateral = collateral::cache(&config.collateral)?;
+    let verification = Verification::new(Arc::clone(&collateral));
     let entropy = Arc::new(OsEntropy(SystemRandom::new()));
-    let tee = Arc::new(Tee::new(attestation, entropy.as_ref()));
+    let tee = Arc::new(Tee::new(attestation.verifying(verification), entropy.as_ref()));
     tee.tell();
     let backend = Backend::Redb { dir: config.seal_dir.clone(), cache_bytes: STORE_CACHE_BYTES };
     let options = Options { backend, sealing: tee.clone(), entropy: entropy.clone() };
@@ -47,11 +59,18 @@ pub(crate) async fn start(config: &Config) -> Result<(Coordinator, Metrics)> {
     let observer = metrics.count_policies(decisions.clone());
     let policies = Engine::start(config.policies.engine, observer, clock.clone());
     let policies = Arc::new(policies.context("loading the built-in policies")?);
+    let refreshed = Arc::clone(&clock);
     let ports = Ports { store, evidence: tee, policies, decisions, clock, entropy };
     let (dns_names, owner) = (config.dns_names.clone(), config.owner.clone());
     let settings = Settings { dns_names, owner, uploads: config.policies.uploads };
     let coordinator = Coordinator::start(ports, settings).await.context("starting the coordinator")?;
-    Ok((coordinator, metrics))
+    let collateral = if config.simulation {
+        None
+    } else {
+        collateral::tell(&config.collateral);
+        Some(Refreshing::start(collateral, refreshed, metrics.tell_collateral()?))
+    };
+    Ok(Started { coordinator, metrics, collateral })
 }
 
 struct SystemClock;
