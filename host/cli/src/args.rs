@@ -8,7 +8,7 @@ use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::color::Color;
 use crate::commands::{
-    attest, audit, backup, certificate, keygen, manifest, package_info, policy, recover,
+    attest, audit, backup, certificate, collateral, keygen, manifest, package_info, policy, recover,
     recover_with_signature, restore, secret,
 };
 use crate::exit;
@@ -99,6 +99,9 @@ pub(crate) enum Command {
     /// Write policies, send them to a coordinator, and see what they decide
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Prepare Intel's collateral for where no PCCS can be reached
+    #[command(subcommand)]
+    Collateral(collateral::Collateral),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),

@@ -187,14 +187,8 @@ impl<'a> Session<'a> {
     /// Where collateral is from. Nobody is asked yet.
     fn collateral(&self) -> Result<Source> {
         let mut source = Source::default();
-        if let Some(url) = &self.globals.pccs_url {
-            let trust = match &self.globals.pccs_ca {
-                Some(path) => PccsTrust::pem(&files::read(path)?)
-                    .with_context(|| format!("using the PCCS's certificates {}", path.display()))?,
-                None if url.is_tls() => PccsTrust::system().context("trusting the PCCS; see --pccs-ca")?,
-                None => PccsTrust::nobody()?,
-            };
-            source = source.with_pccs(Pccs::new(url.clone(), trust));
+        if let Some(pccs) = pccs(self.globals)? {
+            source = source.with_pccs(pccs);
         }
         if let Some(path) = &self.globals.collateral {
             source = source.with_bundle(path.clone());
@@ -212,6 +206,18 @@ impl<'a> Session<'a> {
             }
         }
     }
+}
+
+/// The PCCS of `--pccs-url`. It is not asked yet.
+pub(crate) fn pccs(globals: &Globals) -> Result<Option<Pccs>> {
+    let Some(url) = &globals.pccs_url else { return Ok(None) };
+    let trust = match &globals.pccs_ca {
+        Some(path) => PccsTrust::pem(&files::read(path)?)
+            .with_context(|| format!("using the PCCS's certificates {}", path.display()))?,
+        None if url.is_tls() => PccsTrust::system().context("trusting the PCCS; see --pccs-ca")?,
+        None => PccsTrust::nobody()?,
+    };
+    Ok(Some(Pccs::new(url.clone(), trust)))
 }
 
 /// A coordinator's name: the hex SHA-256 of its root certificate.

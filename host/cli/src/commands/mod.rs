@@ -4,6 +4,7 @@ pub(crate) mod attest;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod certificate;
+pub(crate) mod collateral;
 mod completions;
 pub(crate) mod keygen;
 pub(crate) mod manifest;
@@ -38,6 +39,7 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Backup(command) => backup::run(globals, command, output).await,
         Command::Restore(command) => restore::run(command, output),
         Command::Version { host } => version::run(globals, host.as_ref(), output).await,
+        Command::Collateral(command) => collateral::run(globals, command, output).await,
         Command::Recover(command) => recover::run(globals, command, output).await,
         Command::RecoverWithSignature(command) => recover_with_signature::run(globals, command, output).await,
         Command::PackageInfo(command) => package_info::run(command, output),
