@@ -39,8 +39,8 @@ const BETTER: &str = "## Where Carrara does better";
 /// Documents whose back-quoted `path::test` must exist.
 const DOCUMENTS: [&str; 3] = ["SECURITY.md", "host/docs/threat-model.md", "host/docs/upgrade.md"];
 
-/// The commands of the command-line tool's specification but those of Kubernetes, recovery and attestation.
-const COMMANDS: [&str; 17] = [
+/// The commands of the command-line tool's specification but those of Kubernetes and recovery.
+const COMMANDS: [&str; 18] = [
     "certificate root",
     "certificate intermediate",
     "certificate chain",
@@ -55,6 +55,7 @@ const COMMANDS: [&str; 17] = [
     "manifest update get",
     "secret set",
     "secret get",
+    "package-info",
     "status",
     "version",
     "--insecure",

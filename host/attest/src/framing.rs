@@ -1,7 +1,9 @@
 //! Open Enclave's report framing, in which Marbles and clients exchange SGX quotes (G-30, G-31).
 //!
 //! Sixteen bytes stand before the quote: version 1 (u32), type 2 (u32), length of the rest (u64), all little-endian.
-//! Nothing here judges a quote; a frame says where it begins and ends.
+//! Nothing here judges a quote; a frame says where it begins and ends. SEV-SNP's evidence has its own: [`snp`].
+
+pub mod snp;
 
 use std::borrow::Cow;
 
@@ -36,12 +38,7 @@ pub enum FramingError {
 /// Puts the header before a quote (G-30).
 #[must_use]
 pub fn frame(quote: &[u8]) -> Vec<u8> {
-    let mut framed = Vec::with_capacity(HEADER_BYTES + quote.len());
-    framed.extend_from_slice(&VERSION.to_le_bytes());
-    framed.extend_from_slice(&SGX_REMOTE.to_le_bytes());
-    framed.extend_from_slice(&(quote.len() as u64).to_le_bytes());
-    framed.extend_from_slice(quote);
-    framed
+    [header(SGX_REMOTE, quote.len()).as_slice(), quote].concat()
 }
 
 /// The quote behind the header (G-30).
@@ -49,19 +46,34 @@ pub fn frame(quote: &[u8]) -> Vec<u8> {
 /// # Errors
 /// Not this framing, or not exactly as long as it says.
 pub fn unframe(framed: &[u8]) -> Result<&[u8], FramingError> {
+    match split_header(framed)? {
+        (VERSION, SGX_REMOTE, quote) => Ok(quote),
+        (version, kind, _) => Err(FramingError::Header { version, kind }),
+    }
+}
+
+fn header(kind: u32, length: usize) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    let fields = [&VERSION.to_le_bytes()[..], &kind.to_le_bytes(), &(length as u64).to_le_bytes()];
+    for (byte, field) in header.iter_mut().zip(fields.concat()) {
+        *byte = field;
+    }
+    header
+}
+
+/// Version, type, and what is behind the header, which must be as long as it says.
+fn split_header(framed: &[u8]) -> Result<(u32, u32, &[u8]), FramingError> {
     let short = FramingError::Short(framed.len());
     let (version, rest) = framed.split_first_chunk::<4>().ok_or(short)?;
     let (kind, rest) = rest.split_first_chunk::<4>().ok_or(short)?;
-    let (stated, quote) = rest.split_first_chunk::<8>().ok_or(short)?;
+    let (stated, rest) = rest.split_first_chunk::<8>().ok_or(short)?;
     let (version, kind, stated) =
         (u32::from_le_bytes(*version), u32::from_le_bytes(*kind), u64::from_le_bytes(*stated));
-    if (version, kind) != (VERSION, SGX_REMOTE) {
-        return Err(FramingError::Header { version, kind });
+    let known = version == VERSION && [SGX_REMOTE, snp::SNP].contains(&kind);
+    if known && stated != rest.len() as u64 {
+        return Err(FramingError::Length { stated, actual: rest.len() });
     }
-    if stated != quote.len() as u64 {
-        return Err(FramingError::Length { stated, actual: quote.len() });
-    }
-    Ok(quote)
+    Ok((version, kind, rest))
 }
 
 /// Whether bytes look like an SGX DCAP quote without a header (G-31).

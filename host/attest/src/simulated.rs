@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn the_sealing_keys_of_simulation_are_constants() {
         let attestation = open(Expected::Simulation).unwrap();
-        let shown = |policy| hex::encode(attestation.sealing_key(policy).unwrap().expose());
+        let shown = |policy| hex::encode(attestation.sealing_key(policy, &[]).unwrap().expose());
         let product = "31b05b0c21026e518e715abbbf6a482b74fc6e48e499f8aa07959beefe79e70a";
         let unique = "c76151d8dbebb0a288550f358f40cf84b260581020838d036a278e492982c040";
         assert_eq!(shown(KeyPolicy::Product), product);

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use carrara_client::Address;
+use carrara_client::collateral::PccsUrl;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::color::Color;
 use crate::commands::{
-    attest, audit, backup, certificate, keygen, manifest, policy, recover, recover_with_signature, restore,
-    secret,
+    attest, audit, backup, certificate, collateral, keygen, manifest, package_info, policy, recover,
+    recover_with_signature, restore, secret,
 };
 use crate::exit;
 use crate::output::Format;
@@ -34,7 +35,7 @@ pub(crate) struct Globals {
     /// Where the coordinator's certificates are kept [default: <user config dir>/marblerun/coordinator-cert.pem]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) coordinator_cert: Option<PathBuf>,
-    /// Attestation policy, JSON [default: ./era-config.json if it exists]
+    /// Attestation policy, JSON: which coordinators are accepted [default: ./era-config.json if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) era_config: Option<PathBuf>,
     /// Verify no quote and accept any server certificate; for simulation only
@@ -53,6 +54,15 @@ pub(crate) struct Globals {
     /// Save the coordinator's quote
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) save_sgx_quote: Option<PathBuf>,
+    /// PCCS that is asked for Intel's collateral, which quotes of SGX and TDX need: https://HOST:PORT
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) pccs_url: Option<PccsUrl>,
+    /// PEM file with the PCCS's own certificate, or with those of its CAs [default: the system's]
+    #[arg(long, global = true, value_name = "FILE", requires = "pccs_url")]
+    pub(crate) pccs_ca: Option<PathBuf>,
+    /// Collateral of `carrara collateral fetch`, used where no PCCS gives it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) collateral: Option<PathBuf>,
     /// How results are printed; warnings and errors are text on stderr either way
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub(crate) output: Format,
@@ -89,11 +99,15 @@ pub(crate) enum Command {
     /// Write policies, send them to a coordinator, and see what they decide
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Prepare Intel's collateral for where no PCCS can be reached
+    #[command(subcommand)]
+    Collateral(collateral::Collateral),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
     Recover(recover::Recover),
     RecoverWithSignature(recover_with_signature::RecoverWithSignature),
+    PackageInfo(package_info::PackageInfo),
     /// Print the version of this program, and of a coordinator
     Version {
         /// HOST:PORT of a coordinator whose version is printed, too

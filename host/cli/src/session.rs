@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use carrara_client::attest::attest_insecure;
+use carrara_client::collateral::{Pccs, PccsTrust, Source};
 use carrara_client::{
-    Address, AttestationError, AttestationPolicy, Attested, Chain, Client, ClientIdentity, QuoteVerifier,
-    Trust, attest,
+    Address, AttestationPolicy, Attested, Chain, Client, ClientIdentity, QuoteVerifier, Trust, attest,
 };
+use rustls::pki_types::UnixTime;
 use sha2::{Digest, Sha256};
 
 use crate::args::{Globals, Identity, User};
@@ -42,8 +43,8 @@ impl<'a> Session<'a> {
             );
             attest_insecure(&anybody, nonce).await
         } else {
-            let verifier = quote_verifier().ok_or(AttestationError::Unavailable)?;
-            attest(&anybody, &self.policy()?, Some(verifier.as_ref()), nonce).await
+            let verifier = QuoteVerifier::new(self.collateral()?);
+            attest(&anybody, &self.policy()?, &verifier, nonce, now()?).await
         };
         let attested = attested.with_context(|| format!("attesting the coordinator at {}", self.host))?;
         for warning in &attested.warnings {
@@ -169,7 +170,10 @@ impl<'a> Session<'a> {
         let path = match &self.globals.era_config {
             Some(path) => path,
             None if default.exists() => default,
-            None => bail!("there is no attestation policy: give the coordinator's with --era-config"),
+            None => bail!(
+                "there is no attestation policy: name the file that says which coordinator is expected with --era-config \
+                 (`carrara package-info` prints one for its enclave), or use --insecure in simulation"
+            ),
         };
         let policy = AttestationPolicy::from_json(&files::read(path)?)
             .with_context(|| format!("reading the attestation policy {}", path.display()))?;
@@ -178,6 +182,18 @@ impl<'a> Session<'a> {
             accepted_advisories: self.globals.accepted_advisories.clone(),
             ..policy
         })
+    }
+
+    /// Where collateral is from. Nobody is asked yet.
+    fn collateral(&self) -> Result<Source> {
+        let mut source = Source::default();
+        if let Some(pccs) = pccs(self.globals)? {
+            source = source.with_pccs(pccs);
+        }
+        if let Some(path) = &self.globals.collateral {
+            source = source.with_bundle(path.clone());
+        }
+        Ok(source)
     }
 
     fn save_quote(&self, attested: &Attested) -> Result<()> {
@@ -192,12 +208,24 @@ impl<'a> Session<'a> {
     }
 }
 
+/// The PCCS of `--pccs-url`. It is not asked yet.
+pub(crate) fn pccs(globals: &Globals) -> Result<Option<Pccs>> {
+    let Some(url) = &globals.pccs_url else { return Ok(None) };
+    let trust = match &globals.pccs_ca {
+        Some(path) => PccsTrust::pem(&files::read(path)?)
+            .with_context(|| format!("using the PCCS's certificates {}", path.display()))?,
+        None if url.is_tls() => PccsTrust::system().context("trusting the PCCS; see --pccs-ca")?,
+        None => PccsTrust::nobody()?,
+    };
+    Ok(Some(Pccs::new(url.clone(), trust)))
+}
+
 /// A coordinator's name: the hex SHA-256 of its root certificate.
 pub(crate) fn fingerprint(chain: &Chain) -> String {
     hex::encode(Sha256::digest(chain.root()))
 }
 
-/// This version has no verifier for any TEE: without one, only --insecure goes on.
-fn quote_verifier() -> Option<Box<dyn QuoteVerifier>> {
-    None
+/// Unix seconds, by which collateral is judged: the user's clock is the user's own.
+fn now() -> Result<i64> {
+    i64::try_from(UnixTime::now().as_secs()).context("the system's clock is wrong; set it")
 }

@@ -1,59 +1,25 @@
-//! Is this server a coordinator whose enclave we accept (cli.md section 2, C-1..C-4)?
+//! Is this server a coordinator whose TEE we accept (cli.md section 2, C-1..C-4)?
 //!
 //! The certificates and the quote are fetched from whoever answers; the quote, once verified, says which root
-//! certificate is the enclave's. What follows must trust that root and nothing else ([`Trust::Root`]).
+//! certificate is the TEE's. What follows must trust that root and nothing else ([`Trust::Root`]).
 
-use std::error::Error;
+mod policy;
+mod verifier;
 
-use carrara_types::claims::{Claims, Identity};
-use serde_json::{Map, Value};
+use carrara_attest::EvidenceError;
 use sha2::{Digest, Sha256};
 
-use crate::answer::take_field;
+pub use policy::{AttestationPolicy, PolicyFileError};
+pub use verifier::QuoteVerifier;
+
 use crate::chain::{Chain, ChainError};
 use crate::error::ClientError;
 use crate::transport::Client;
 use crate::trust::Trust;
 
-/// Always accepted (M-81).
-const UP_TO_DATE: &str = "UpToDate";
-/// The only status whose advisories are looked at (M-82).
-const SW_HARDENING_NEEDED: &str = "SWHardeningNeeded";
-
-/// Verifies quotes: signature, certificate chain, TCB level. A port, since what verifies depends on the TEE.
-pub trait QuoteVerifier: Send + Sync {
-    /// What the quote proves. `quote` is in the framing of G-30.
-    ///
-    /// # Errors
-    /// The quote proves nothing.
-    fn verify(&self, quote: &[u8]) -> Result<Claims, Box<dyn Error + Send + Sync>>;
-}
-
-/// Which coordinators are accepted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AttestationPolicy {
-    /// Lowest ISVSVN; 0 = not compared.
-    pub security_version: u64,
-    /// ISVPRODID; 0 = not compared.
-    pub product_id: u64,
-    /// MRSIGNER, hex; empty = not compared.
-    pub signer_id: String,
-    /// MRENCLAVE, hex; empty = not compared.
-    pub unique_id: String,
-    /// Whether debug enclaves are accepted, too.
-    pub debug: bool,
-    /// Beside `UpToDate`.
-    pub accepted_tcb_statuses: Vec<String>,
-    /// Empty = all; counts for `SWHardeningNeeded`.
-    pub accepted_advisories: Vec<String>,
-}
-
 /// Why a coordinator is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AttestationError {
-    /// There is nothing that verifies quotes.
-    #[error("quote verification is not available in this version; use --insecure in simulation")]
-    Unavailable,
     /// Fetching.
     #[error("fetching the coordinator's certificates and quote")]
     Fetch(#[source] ClientError),
@@ -63,9 +29,15 @@ pub enum AttestationError {
     /// No quote.
     #[error("the coordinator has no quote: it runs in simulation; use --insecure to accept that")]
     NoQuote,
-    /// The quote proves nothing.
+    /// The quote proves nothing, or there is no collateral for it.
     #[error("verifying the coordinator's quote")]
-    Quote(#[source] Box<dyn Error + Send + Sync>),
+    Quote(#[source] EvidenceError),
+    /// Nobody said where collateral is.
+    #[error(
+        "verifying the coordinator's quote needs Intel's collateral: name a PCCS with --pccs-url URL, or a file of \
+         `carrara collateral fetch` with --collateral FILE"
+    )]
+    NoCollateral,
     /// The quote is for another certificate or nonce (C-2).
     #[error(
         "the quote does not belong to the coordinator's root certificate and the nonce; do not trust this server"
@@ -74,8 +46,18 @@ pub enum AttestationError {
     /// The policy would accept too much (C-3).
     #[error("the attestation policy is incomplete: {0}")]
     Policy(&'static str),
-    /// Another enclave (C-3).
-    #[error("the coordinator's enclave is not the expected one: {what} is {found}, expected {expected}")]
+    /// A TEE of which the policy says nothing.
+    #[error(
+        "the coordinator runs in {found}, of which the attestation policy says nothing; add {field} to accept that"
+    )]
+    Tee {
+        /// In the quote: `sgx`, `tdx` or `sev-snp`.
+        found: &'static str,
+        /// What the policy would need.
+        field: &'static str,
+    },
+    /// Another enclave or machine (C-3).
+    #[error("the coordinator is not the expected one: {what} is {found}, expected {expected}")]
     Identity {
         /// What differs.
         what: &'static str,
@@ -84,9 +66,9 @@ pub enum AttestationError {
         /// In the policy.
         expected: String,
     },
-    /// A debug enclave (C-3).
+    /// Debug mode (C-3).
     #[error(
-        "the coordinator runs in a debug enclave, which protects nothing; the attestation policy must allow that"
+        "the coordinator's TEE is in debug mode, which protects nothing; the attestation policy must allow that"
     )]
     Debug,
     /// TCB (C-4).
@@ -123,138 +105,34 @@ pub async fn attest_insecure(client: &Client, nonce: &[u8]) -> Result<Attested, 
     Ok(Attested { chain, quote, trust: Trust::Insecure, warnings: Vec::new() })
 }
 
-/// Fetches certificates and quote (C-1) and verifies them (C-2..C-4). `client` may trust anybody (C-6).
+/// Fetches certificates and quote (C-1) and verifies them (C-2..C-4) as of `now` (Unix seconds). `client` may trust
+/// anybody (C-6).
 ///
 /// # Errors
-/// The coordinator is not accepted, or `verifier` is none.
+/// The coordinator is not accepted.
 pub async fn attest(
     client: &Client,
     policy: &AttestationPolicy,
-    verifier: Option<&dyn QuoteVerifier>,
+    verifier: &QuoteVerifier,
     nonce: &[u8],
+    now: i64,
 ) -> Result<Attested, AttestationError> {
-    let verifier = verifier.ok_or(AttestationError::Unavailable)?;
     policy.check()?;
     let (chain, quote) = fetch(client, nonce).await?;
     let quote = quote.ok_or(AttestationError::NoQuote)?;
-    let claims = verifier.verify(&quote).map_err(AttestationError::Quote)?;
+    let claims = verifier.verify(&quote, now).await?;
     let expected = Sha256::new().chain_update(chain.root()).chain_update(nonce).finalize();
     if claims.report_data.get(..expected.len()) != Some(expected.as_slice()) {
         return Err(AttestationError::ReportData);
     }
     policy.accept(&claims)?;
     let trust = Trust::Root(chain.root().clone());
-    Ok(Attested { chain, quote: Some(quote), trust, warnings: policy.warnings() })
+    Ok(Attested { chain, quote: Some(quote), trust, warnings: policy.warnings(&claims.identity) })
 }
 
 async fn fetch(client: &Client, nonce: &[u8]) -> Result<(Chain, Option<Vec<u8>>), AttestationError> {
     let answer = client.quote(Some(nonce)).await.map_err(AttestationError::Fetch)?;
     Ok((Chain::from_pem(answer.certificates.as_bytes())?, answer.quote))
-}
-
-impl AttestationPolicy {
-    /// Reads a policy file (cli.md section 2): field names in any case, unknown fields ignored.
-    ///
-    /// # Errors
-    /// Not a JSON object, or a field of another type.
-    pub fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
-        let mut map: Map<String, Value> = serde_json::from_slice(text)?;
-        let mut field = |name: &str| take_field(&mut map, name);
-        Ok(Self {
-            security_version: parse(field("SecurityVersion"))?,
-            product_id: parse(field("ProductID"))?,
-            signer_id: parse(field("SignerID"))?,
-            unique_id: parse(field("UniqueID"))?,
-            debug: parse(field("Debug"))?,
-            accepted_tcb_statuses: parse(field("AcceptedTCBStatuses"))?,
-            accepted_advisories: parse(field("AcceptedAdvisories"))?,
-        })
-    }
-
-    /// C-3: without a UniqueID, any version of any product would do.
-    fn check(&self) -> Result<(), AttestationError> {
-        if !self.unique_id.is_empty() {
-            return Ok(());
-        }
-        if self.security_version == 0 {
-            return Err(AttestationError::Policy(
-                "without UniqueID it must have a SecurityVersion other than 0",
-            ));
-        }
-        if self.product_id == 0 {
-            return Err(AttestationError::Policy("without UniqueID it must have a ProductID other than 0"));
-        }
-        Ok(())
-    }
-
-    fn warnings(&self) -> Vec<&'static str> {
-        if self.unique_id.is_empty() && self.signer_id.is_empty() {
-            return vec![
-                "the attestation policy has neither UniqueID nor SignerID: anybody's enclave is accepted",
-            ];
-        }
-        Vec::new()
-    }
-
-    /// C-3, C-4.
-    fn accept(&self, claims: &Claims) -> Result<(), AttestationError> {
-        self.accept_identity(&claims.identity)?;
-        if claims.debug && !self.debug {
-            return Err(AttestationError::Debug);
-        }
-        self.accept_tcb(claims)
-    }
-
-    fn accept_identity(&self, identity: &Identity) -> Result<(), AttestationError> {
-        #[allow(unreachable_patterns, clippy::match_wildcard_for_single_variants)] // More TEEs are to come.
-        let sgx = match identity {
-            Identity::Sgx(sgx) => sgx,
-            _ => return Err(different("TEE", "another".to_owned(), "SGX".to_owned())),
-        };
-        let ids =
-            [("UniqueID", sgx.unique_id, &self.unique_id), ("SignerID", sgx.signer_id, &self.signer_id)];
-        for (what, found, expected) in ids {
-            let found = hex::encode(found);
-            if !expected.is_empty() && !found.eq_ignore_ascii_case(expected) {
-                return Err(different(what, found, expected.clone()));
-            }
-        }
-        if self.security_version != 0 && sgx.security_version < self.security_version {
-            let expected = format!("at least {}", self.security_version);
-            return Err(different("SecurityVersion", sgx.security_version.to_string(), expected));
-        }
-        if self.product_id != 0 && sgx.product_id & 0xffff != self.product_id {
-            return Err(different("ProductID", sgx.product_id.to_string(), self.product_id.to_string()));
-        }
-        Ok(())
-    }
-
-    fn accept_tcb(&self, claims: &Claims) -> Result<(), AttestationError> {
-        let status = &claims.tcb_status;
-        if status != UP_TO_DATE && !self.accepted_tcb_statuses.contains(status) {
-            return Err(AttestationError::Tcb(status.clone()));
-        }
-        if status != SW_HARDENING_NEEDED || self.accepted_advisories.is_empty() {
-            return Ok(());
-        }
-        let Some(advisories) = &claims.advisories else {
-            return Err(AttestationError::Advisory("advisories that cannot be read".to_owned()));
-        };
-        let accepted =
-            |id: &String| self.accepted_advisories.iter().any(|known| known.eq_ignore_ascii_case(id));
-        match advisories.iter().find(|id| !accepted(id)) {
-            Some(id) => Err(AttestationError::Advisory(id.clone())),
-            None => Ok(()),
-        }
-    }
-}
-
-fn parse<T: serde::de::DeserializeOwned + Default>(value: Option<Value>) -> Result<T, serde_json::Error> {
-    value.map_or_else(|| Ok(T::default()), serde_json::from_value)
-}
-
-fn different(what: &'static str, found: String, expected: String) -> AttestationError {
-    AttestationError::Identity { what, found, expected }
 }
 
 #[cfg(test)]

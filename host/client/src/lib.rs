@@ -4,8 +4,8 @@
 //! (obtained by [`attest`](mod@attest) or saved before), or anybody. It speaks version 2 of the API and falls back to
 //! version 1 only where the server says 405 (C-10).
 //!
-//! Knows no files, no time and no terminal. Limits and time-outs are in [`Limits`]. Verifying quotes is a port
-//! ([`QuoteVerifier`]); this crate has no verifier of its own.
+//! Knows no files, no time and no terminal. Limits and time-outs are in [`Limits`]. Quotes are verified by `carrara-attest`
+//! ([`QuoteVerifier`]), with collateral of a [`collateral::Source`].
 
 mod address;
 mod answer;
@@ -20,6 +20,7 @@ mod observer;
 pub mod pkcs11;
 mod recovery;
 mod secret;
+pub mod sigstruct;
 #[cfg(test)]
 mod test_server;
 mod transport;
@@ -31,7 +32,11 @@ pub use api::{
     AuditEntry, AuditPage, DecisionPage, DecisionQuery, LogHead, Manifest, ManifestSet, PendingUpdate,
     PolicyComponent, PushedPolicy, Quote, RecoveryStep, SignedQuote, Status, UpdateProgress, Warning,
 };
-pub use attest::{AttestationError, AttestationPolicy, Attested, QuoteVerifier, attest};
+pub use attest::{AttestationError, AttestationPolicy, Attested, PolicyFileError, QuoteVerifier, attest};
+/// Where collateral comes from, and files of it.
+pub use carrara_attest::collateral;
+/// Whose collateral a quote needs.
+pub use carrara_attest::{quote::QuoteKind, verify::Verifier};
 pub use chain::{Chain, ChainError};
 pub use error::{ApiError, ClientError};
 pub use identity::{ClientIdentity, IdentityError};

@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{Address, Client, Trust};
 
 /// Certificates as a coordinator makes them: a self-signed CA that is its own server certificate.
+#[derive(Clone)]
 pub(crate) struct Authority {
     pub(crate) root: CertificateDer<'static>,
     pub(crate) chain_pem: String,

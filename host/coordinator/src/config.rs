@@ -3,6 +3,7 @@
 //! Reads and checks everything before anything is opened or bound. A variable that asks for what this version cannot do
 //! is refused by `unsupported.rs`, never ignored. An empty value is unset (lifecycle.md section 1).
 
+pub(crate) mod collateral;
 pub(crate) mod limits;
 pub(crate) mod policies;
 mod trust;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 use tracing::Level;
 
+use self::collateral::{CollateralLayer, CollateralSource};
 use self::limits::LimitsLayer;
 use self::policies::{PoliciesLayer, PolicyLimits};
 use crate::{input, unsupported};
@@ -134,6 +136,8 @@ struct Layer {
     #[arg(long, value_name = "FILE")]
     owner_cert: Option<String>,
     #[command(flatten)]
+    collateral: CollateralLayer,
+    #[command(flatten)]
     limits: LimitsLayer,
     #[command(flatten)]
     policies: PoliciesLayer,
@@ -189,6 +193,8 @@ pub(crate) struct Config {
     pub(crate) addresses_file: Option<PathBuf>,
     /// Logs.
     pub(crate) logging: Logging,
+    /// Where Intel's collateral comes from.
+    pub(crate) collateral: CollateralSource,
     /// What clients may use up.
     pub(crate) limits: Limits,
     /// What policies may use up.
@@ -199,7 +205,7 @@ pub(crate) struct Config {
     pub(crate) simulation: bool,
     ///
     pub(crate) owner: Option<OwnerCertificate>,
-    /// What was read by now, each with its setting.
+    /// What was read by now or is read later, each with its setting.
     pub(crate) files_read: Vec<(&'static str, PathBuf)>,
 }
 
@@ -257,6 +263,7 @@ impl Layer {
             http_error_log_level: variable("EDG_HTTP_ERROR_LOG_LEVEL")?,
             simulation: switch("OE_SIMULATION")?,
             owner_cert: variable("EDG_COORDINATOR_OWNER_CERT")?,
+            collateral: CollateralLayer::of_environment(variable)?,
             limits: LimitsLayer::of_environment(variable)?,
             policies: PoliciesLayer::of_environment(variable)?,
         })
@@ -282,6 +289,7 @@ impl Layer {
             http_error_log_level: text(self.http_error_log_level, lower.http_error_log_level),
             simulation: self.simulation.or(lower.simulation),
             owner_cert: text(self.owner_cert, lower.owner_cert),
+            collateral: self.collateral.over(lower.collateral),
             limits: self.limits.over(lower.limits),
             policies: self.policies.over(lower.policies),
         }
@@ -304,6 +312,9 @@ impl Layer {
         let seal_dir = path(this.seal_dir).unwrap_or_else(|| PathBuf::from("marblerun-coordinator-data"));
         let owner_cert = path(this.owner_cert);
         let names = this.dns_names.unwrap_or_else(|| "localhost".to_owned());
+        let collateral = this.collateral.check()?;
+        let owner_file = owner_cert.iter().map(|path| ("owner-cert", path.clone()));
+        let files_read = owner_file.chain(collateral.files()).collect();
         Ok(Config {
             mesh: address("mesh-addr", this.mesh_addr, ":2001")?,
             rest: address("client-addr", this.client_addr, ":4433")?,
@@ -318,11 +329,12 @@ impl Layer {
                 development: this.dev_mode.unwrap_or(false),
             },
             connection_errors: level(this.http_error_log_level.as_deref())?,
+            collateral,
             limits: this.limits.check()?,
             policies: this.policies.check()?,
             simulation: this.simulation.unwrap_or(false),
             owner: build.owner(owner_cert.as_deref())?,
-            files_read: owner_cert.map(|path| ("owner-cert", path)).into_iter().collect(),
+            files_read,
         })
     }
 }

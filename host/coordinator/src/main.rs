@@ -6,6 +6,7 @@
 mod addresses;
 mod audit;
 mod check;
+mod collateral;
 mod components;
 mod config;
 mod fips;
@@ -16,6 +17,7 @@ mod outputs;
 mod recovery_file;
 mod returning;
 mod startup;
+mod tee;
 mod telemetry;
 mod unsupported;
 mod wiping;
@@ -76,7 +78,7 @@ async fn run(config: &Config) -> Result<()> {
         limits: config::limits::within_open_files(&config.limits),
         connection_errors: config.connection_errors,
     };
-    let (coordinator, metrics) = wiring::start(config).await?;
+    let wiring::Started { coordinator, metrics, collateral } = wiring::start(config).await?;
     let coordinator = Arc::new(coordinator);
     // Before the startup manifest: a start that fails for a taken port must not have changed the state.
     let server = Server::bind(&options).await.context("binding the addresses")?;
@@ -111,6 +113,9 @@ async fn run(config: &Config) -> Result<()> {
     let audit = audit::Writing::start(Arc::clone(&coordinator));
     let drained = server.serve(coordinator, Arc::new(metrics), shutdown).await;
     audit.end().await;
+    if let Some(refreshing) = collateral {
+        refreshing.end().await;
+    }
     match drained? {
         Drained::Completely => info!("ended; every request was answered"),
         Drained::Cut(connections) => warn!(connections, "ended; connections were cut at the time limit"),

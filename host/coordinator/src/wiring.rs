@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use async_trait::async_trait;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use carrara_attest::{Attestation, Expected};
-use carrara_core::ports::{Clock, Entropy, Evidence, EvidenceError, KeyPolicy, Sealing, SealingKind};
+use carrara_attest::{Expected, Verification};
+use carrara_core::ports::{Clock, Entropy};
 use carrara_core::{Coordinator, DecisionRing, Ports, Settings};
 use carrara_server::{Build, Metrics};
 use carrara_store::{Backend, Options};
-use carrara_types::claims::Claims;
-use carrara_types::secret::SecretBytes;
 use carrara_wasm::Engine;
 use time::OffsetDateTime;
 
+use crate::collateral::{self, Refreshing};
 use crate::config::Config;
+use crate::tee::Tee;
 
 /// redb's own cache; the records are in memory anyway.
 const STORE_CACHE_BYTES: usize = 8 << 20;
@@ -29,15 +28,27 @@ const BUILD: Build = Build {
     },
 };
 
-/// Opens the state and starts the coordinator, with everything that is counted.
+/// What was started.
+pub(crate) struct Started {
+    pub(crate) coordinator: Coordinator,
+    /// Everything that is counted.
+    pub(crate) metrics: Metrics,
+    /// Where there are quotes to verify.
+    pub(crate) collateral: Option<Refreshing>,
+}
+
+/// Opens the state and starts the coordinator.
 ///
 /// # Errors
 /// There is no TEE, or the state cannot be used. The text names the remedy.
-pub(crate) async fn start(config: &Config) -> Result<(Coordinator, Metrics)> {
+pub(crate) async fn start(config: &Config) -> Result<Started> {
     let expected = if config.simulation { Expected::Simulation } else { Expected::Tee };
-    let attestation = Arc::new(carrara_attest::open(expected)?);
-    let tee = Arc::new(Tee(attestation));
+    let attestation = carrara_attest::open(expected)?;
+    let collateral = collateral::cache(&config.collateral)?;
+    let verification = Verification::new(Arc::clone(&collateral));
     let entropy = Arc::new(OsEntropy(SystemRandom::new()));
+    let tee = Arc::new(Tee::new(attestation.verifying(verification), entropy.as_ref()));
+    tee.tell();
     let backend = Backend::Redb { dir: config.seal_dir.clone(), cache_bytes: STORE_CACHE_BYTES };
     let options = Options { backend, sealing: tee.clone(), entropy: entropy.clone() };
     let store = carrara_store::open(options).await.context("opening the state")?;
@@ -48,39 +59,18 @@ pub(crate) async fn start(config: &Config) -> Result<(Coordinator, Metrics)> {
     let observer = metrics.count_policies(decisions.clone());
     let policies = Engine::start(config.policies.engine, observer, clock.clone());
     let policies = Arc::new(policies.context("loading the built-in policies")?);
+    let refreshed = Arc::clone(&clock);
     let ports = Ports { store, evidence: tee, policies, decisions, clock, entropy };
     let (dns_names, owner) = (config.dns_names.clone(), config.owner.clone());
     let settings = Settings { dns_names, owner, uploads: config.policies.uploads };
     let coordinator = Coordinator::start(ports, settings).await.context("starting the coordinator")?;
-    Ok((coordinator, metrics))
-}
-
-/// Attestation as the core sees it.
-pub(crate) struct Tee(pub(crate) Arc<Attestation>);
-
-#[async_trait]
-impl Evidence for Tee {
-    fn simulated(&self) -> bool {
-        self.0.simulated()
-    }
-
-    async fn issue(&self, report_data: &[u8]) -> Result<Vec<u8>, EvidenceError> {
-        self.0.issue(report_data).await.map_err(|error| EvidenceError(error.to_string()))
-    }
-
-    async fn verify(&self, quote: &[u8], now: OffsetDateTime) -> Result<Claims, EvidenceError> {
-        self.0.verify(quote, now.unix_timestamp()).await.map_err(|error| EvidenceError(error.to_string()))
-    }
-}
-
-impl Sealing for Tee {
-    fn kind(&self) -> SealingKind {
-        if self.0.simulated() { SealingKind::Simulation } else { SealingKind::Tee }
-    }
-
-    fn key(&self, policy: KeyPolicy) -> Result<SecretBytes, String> {
-        self.0.sealing_key(policy).map_err(|error| error.to_string())
-    }
+    let collateral = if config.simulation {
+        None
+    } else {
+        collateral::tell(&config.collateral);
+        Some(Refreshing::start(collateral, refreshed, metrics.tell_collateral()?))
+    };
+    Ok(Started { coordinator, metrics, collateral })
 }
 
 struct SystemClock;
@@ -115,14 +105,5 @@ mod tests {
         entropy.fill(&mut first);
         entropy.fill(&mut second);
         assert_ne!(first, second);
-    }
-
-    #[cfg(feature = "simulation")]
-    #[test]
-    fn a_simulated_key_is_marked_as_such() {
-        let tee = Tee(Arc::new(carrara_attest::open(Expected::Simulation).unwrap()));
-        assert_eq!(tee.kind(), SealingKind::Simulation);
-        assert!(tee.simulated());
-        assert_eq!(tee.key(KeyPolicy::Product).unwrap().len(), 32);
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use carrara_types::claims::Claims;
 use carrara_types::decision::{AdmissionRequest, Decision};
-use carrara_types::manifest::{AcceptedManifest, Marble, Package};
+use carrara_types::manifest::{Marble, Package};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::Coordinator;
 use crate::authority::MarbleRequest;
 use crate::catalog::{Catalog, UserDefined};
+use crate::collateral_age::Refused;
 use crate::error::{ActivateError, Cause};
 use crate::matching;
 use crate::outcome::{Activation, ActivationRequest};
@@ -51,14 +52,14 @@ impl Coordinator {
         Err(ActivateError::Busy)
     }
 
-    /// Judges the request and makes what the Marble receives. Stores nothing.
+    /// Judges the request and makes what the Marble receives. Stores nothing of it.
     async fn prepare(&self, view: &View, request: &ActivationRequest) -> Result<Activation, ActivateError> {
         let peer = request.peer_certificate.as_deref().ok_or(ActivateError::NoCertificate)?;
         let now = self.now(view);
         let manifest = &view.epoch.manifest;
         let (marble, package) =
             entitled(&view.epoch, &request.marble_type).map_err(ActivateError::Verification)?;
-        let claims = self.verify(manifest, package, &request.quote, peer, now).await?;
+        let claims = self.verify(view, package, &request.quote, peer, now).await?;
         check_limit(view, marble, &request.marble_type)?;
         let uuid = parse_uuid(&request.uuid).map_err(ActivateError::InvalidUuid)?;
         let names = &MarbleRequest::parse(&request.csr).map_err(issuing)?;
@@ -86,7 +87,7 @@ impl Coordinator {
     /// G-25, G-26, M-91. `None` in simulation.
     async fn verify(
         &self,
-        manifest: &AcceptedManifest,
+        view: &View,
         package: &Package,
         quote: &[u8],
         peer: &[u8],
@@ -102,11 +103,18 @@ impl Coordinator {
         if quote.is_empty() {
             return Err(invalid(&"the Marble sent none, but this coordinator does not simulate"));
         }
-        let claims = evidence.verify(quote, now).await.map_err(|error| invalid(&error))?;
+        let mut claims = evidence.verify(quote, now).await.map_err(|error| invalid(&error))?;
+        claims.tcb_status = matching::tcb_status(package, &claims);
         matching::match_package(package, &claims, peer).map_err(|text| invalid(&text))?;
-        if !matching::match_infrastructure(manifest.infrastructures.values(), &claims) {
+        let infrastructures = view.epoch.manifest.infrastructures.values();
+        if !matching::match_infrastructure(infrastructures, &claims) {
             return Err(ActivateError::Verification(Cause("invalid infrastructure".to_owned())));
         }
+        self.keep_collateral_age(view, &claims).await.map_err(|refused| match (refused.text(), refused) {
+            (Some(text), _) => invalid(&text),
+            (None, Refused::Store(error)) => ActivateError::Store(error),
+            (None, _) => ActivateError::Busy,
+        })?;
         Ok(Some(claims))
     }
 

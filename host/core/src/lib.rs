@@ -17,6 +17,7 @@ mod carry_over;
 mod catalog;
 pub mod certificate;
 mod checkpoint;
+mod collateral_age;
 mod components;
 mod decision_size;
 pub mod decisions;

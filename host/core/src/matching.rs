@@ -1,9 +1,11 @@
 //! Whether verified claims match what the manifest allows (M-81..M-90). Looks at claims only, never at raw evidence.
 
 use carrara_types::claims::{Claims, Identity, SgxIdentity, Tee};
-use carrara_types::decision::{EvidenceFacts, Fact, Value};
-use carrara_types::manifest::{Infrastructure, Package};
+use carrara_types::decision::EvidenceFacts;
+use carrara_types::manifest::{Difference, Infrastructure, Package};
 use sha2::{Digest, Sha256};
+
+mod facts;
 
 /// Whether the claims satisfy the package and are bound to the peer's certificate.
 ///
@@ -14,14 +16,31 @@ pub(crate) fn match_package(
     claims: &Claims,
     peer_certificate: &[u8],
 ) -> Result<(), String> {
+    match_tee(package, &claims.identity)?;
     match_report_data(claims, peer_certificate)?;
     match_tcb(package, claims)?;
     // M-84
     if package.debug != claims.debug {
         return Err(format!("debug is {}, but the package demands {}", claims.debug, package.debug));
     }
-    let Identity::Sgx(identity) = &claims.identity;
-    match_identity(package, identity)
+    match &claims.identity {
+        Identity::Sgx(identity) => match_sgx(package, identity),
+        Identity::Tdx(identity) => {
+            match_measured(package.tdx.as_deref().and_then(|wanted| wanted.difference(identity)))
+        }
+        Identity::Snp(identity) => {
+            match_measured(package.snp.as_deref().and_then(|wanted| wanted.difference(identity)))
+        }
+    }
+}
+
+/// The TCB status that counts for a package: nobody publishes one for SEV-SNP, so a platform below the versions that the
+/// package wants is out of date. Asked before [`match_package`], so that policies see it, too.
+pub(crate) fn tcb_status(package: &Package, claims: &Claims) -> String {
+    let (Identity::Snp(identity), Some(wanted)) = (&claims.identity, &package.snp) else {
+        return claims.tcb_status.clone();
+    };
+    if wanted.tcb.is_met_by(&identity.tcb) { claims.tcb_status.clone() } else { "OutOfDate".to_owned() }
 }
 
 /// Whether the platform is one of the manifest's, where it names any (M-90 with X-4).
@@ -34,19 +53,12 @@ pub(crate) fn match_infrastructure<'a>(
 
 /// The claims as admission policies see them.
 pub(crate) fn evidence_facts(claims: &Claims) -> EvidenceFacts {
-    let Identity::Sgx(identity) = &claims.identity;
-    let fact = |name: &str, value| Fact { name: name.to_owned(), value };
     EvidenceFacts {
         tee: claims.tee.name().to_owned(),
         debug: claims.debug,
         tcb_status: claims.tcb_status.clone(),
         advisories: claims.advisories.clone().unwrap_or_default(),
-        identity: vec![
-            fact("unique-id", Value::Bytes(identity.unique_id.to_vec())),
-            fact("signer-id", Value::Bytes(identity.signer_id.to_vec())),
-            fact("product-id", Value::Number(identity.product_id)),
-            fact("security-version", Value::Number(identity.security_version)),
-        ],
+        identity: facts::identity(&claims.identity),
     }
 }
 
@@ -86,11 +98,21 @@ fn match_tcb(package: &Package, claims: &Claims) -> Result<(), String> {
     }
 }
 
-/// M-85..M-87. A package without any identity matches nothing, unless it is a debug package (M-35).
-fn match_identity(package: &Package, identity: &SgxIdentity) -> Result<(), String> {
-    if !package.debug && package.unique_id.is_empty() && package.signer_id.is_empty() {
-        return Err("the package has no identity for sgx".to_owned());
+/// The TEE's kind comes first: a package without any identity for it matches nothing, unless it is a debug package (M-35).
+fn match_tee(package: &Package, identity: &Identity) -> Result<(), String> {
+    let named = match identity {
+        Identity::Sgx(_) => !package.unique_id.is_empty() || !package.signer_id.is_empty(),
+        Identity::Tdx(_) => package.tdx.as_ref().is_some_and(|tdx| tdx.mr_td.is_some()),
+        Identity::Snp(_) => package.snp.as_ref().is_some_and(|snp| snp.measurement.is_some()),
+    };
+    if named || package.debug {
+        return Ok(());
     }
+    Err(format!("the package has no identity for {}", identity.tee().name()))
+}
+
+/// M-85..M-87.
+fn match_sgx(package: &Package, identity: &SgxIdentity) -> Result<(), String> {
     for (name, wanted, measured) in [
         ("UniqueID", &package.unique_id, &identity.unique_id),
         ("SignerID", &package.signer_id, &identity.signer_id),
@@ -114,13 +136,24 @@ fn match_identity(package: &Package, identity: &SgxIdentity) -> Result<(), Strin
     }
 }
 
+/// What a TDX or SEV-SNP package demands.
+fn match_measured(difference: Option<Difference>) -> Result<(), String> {
+    match difference {
+        Some(Difference { field, found, wanted }) => {
+            Err(format!("{field} is {found}, but the package demands {wanted}"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// every field that the entry sets must equal what the quote proves; what cannot be checked matches nothing.
 fn platform_is(entry: &Infrastructure, claims: &Claims) -> bool {
     let platform = &claims.platform;
-    claims.tee == Tee::Sgx
-        && (entry.cpu_svn.is_empty() || entry.cpu_svn == platform.cpu_svn)
-        && entry.qe_svn.is_none_or(|svn| svn == platform.qe_svn)
-        && entry.pce_svn.is_none_or(|svn| svn == platform.pce_svn)
+    // AMD's platforms have neither of the three; the root is theirs, too.
+    let has_svns = claims.tee != Tee::SevSnp;
+    (entry.cpu_svn.is_empty() || (has_svns && entry.cpu_svn == platform.cpu_svn))
+        && entry.qe_svn.is_none_or(|svn| has_svns && svn == platform.qe_svn)
+        && entry.pce_svn.is_none_or(|svn| has_svns && svn == platform.pce_svn)
         && (entry.root_ca.is_empty() || entry.root_ca == platform.root_ca_sha256)
 }
 

@@ -98,15 +98,26 @@ fn new_versions(
     }
     let mut versions = Vec::with_capacity(update.packages.len());
     for (name, package) in &update.packages {
-        let fixed = !package.unique_id.is_empty() || !package.signer_id.is_empty();
-        if package.debug || fixed || package.product_id.is_some() {
+        let fixed = !package.unique_id.is_empty()
+            || !package.signer_id.is_empty()
+            || package.product_id.is_some()
+            || package.tdx.is_some()
+            || package.snp.is_some();
+        if package.debug || fixed {
             return refused("update manifest contains unupdatable values");
         }
         let Some(version) = package.security_version else {
             return refused("update manifest does not specify a SecurityVersion to update");
         };
-        if current.get(name).and_then(|package| package.security_version).is_some_and(|least| version < least)
-        {
+        let stands = current.get(name);
+        if stands.is_some_and(|package| {
+            !package.debug && !package.has_sgx() && (package.tdx.is_some() || package.snp.is_some())
+        }) {
+            return Err(Cause(format!(
+                "package {name} is no SGX enclave and has no SecurityVersion; send a full manifest to change it"
+            )));
+        }
+        if stands.and_then(|package| package.security_version).is_some_and(|least| version < least) {
             return refused("update manifest tries to downgrade SecurityVersion of the original manifest");
         }
         versions.push((name.clone(), version));
@@ -176,7 +187,14 @@ mod tests {
     // M-102
     #[test]
     fn whatever_identifies_an_enclave_cannot_be_updated() {
-        for field in [r#""Debug":true"#, r#""UniqueID":"ab""#, r#""SignerID":"ab""#, r#""ProductID":0"#] {
+        for field in [
+            r#""Debug":true"#,
+            r#""UniqueID":"ab""#,
+            r#""SignerID":"ab""#,
+            r#""ProductID":0"#,
+            r#""TDX":{}"#,
+            r#""SNP":{}"#,
+        ] {
             let update = format!(r#"{{"Packages":{{"a":{{"SecurityVersion":4,{field}}}}}}}"#);
             refused(&update, "update manifest contains unupdatable values");
         }
@@ -208,6 +226,20 @@ mod tests {
         let update = r#"{"Packages":{"u":{"SecurityVersion":0,"AcceptedTCBStatuses":["x"]},
             "d":{"SecurityVersion":9,"AcceptedAdvisories":["y"]}}}"#;
         assert_eq!(versions(CURRENT, update).unwrap(), [("d".to_owned(), 9), ("u".to_owned(), 0)]);
+    }
+
+    // M-105, and the deviations' M-33
+    #[test]
+    fn a_package_that_is_no_enclave_has_no_version_to_raise() {
+        let update = r#"{"Packages":{"t":{"SecurityVersion":4}}}"#;
+        for tee in [r#""TDX":{}"#, r#""SNP":{}"#] {
+            let error = versions(&format!(r#"{{"Packages":{{"t":{{{tee}}}}}}}"#), update).unwrap_err();
+            assert!(error.contains("send a full manifest"), "{error}");
+            for also in [r#","UniqueID":"ab""#, r#","Debug":true"#] {
+                let current = format!(r#"{{"Packages":{{"t":{{{tee}{also}}}}}}}"#);
+                assert!(versions(&current, update).is_ok(), "{current}");
+            }
+        }
     }
 
     // X-35

@@ -226,7 +226,30 @@ pub trait Sealing: Send + Sync {
     /// # Errors
     /// Text for the log if the TEE gives none.
     fn key(&self, policy: KeyPolicy) -> Result<SecretBytes, String>;
+    /// What [`Sealing::key`] is bound to now besides its policy, such as security versions. Not secret: it is kept beside what
+    /// the key wraps, to ask for the same key again. At most [`MAX_KEY_BINDING`] bytes; empty where the policy says all.
+    ///
+    /// # Errors
+    /// Text for the log if the TEE does not say.
+    fn binding(&self) -> Result<Vec<u8>, String> {
+        Ok(Vec::new())
+    }
+    /// The key of the time when [`Sealing::binding`] said this: newer code gets the keys of older one, and not the reverse
+    /// (L-35).
+    ///
+    /// # Errors
+    /// Text for the log if the TEE does not give it.
+    fn bound_key(&self, policy: KeyPolicy, binding: &[u8]) -> Result<SecretBytes, String> {
+        if binding.is_empty() {
+            self.key(policy)
+        } else {
+            Err("this TEE's keys are bound to no versions".into())
+        }
+    }
 }
+
+/// What a sealing key may be bound to besides its policy, in bytes: SGX's versions have 20.
+pub const MAX_KEY_BINDING: usize = 64;
 
 /// Why evidence was not issued or does not verify. `Display` is the cause for the log and the caller.
 #[derive(Debug, thiserror::Error)]

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use time::OffsetDateTime;
 
 use crate::Coordinator;
 use crate::error::{Cause, FeatureError, SignQuoteError};
 use crate::outcome::{Feature, SignedQuote};
+use crate::ports::StoreError;
 
 impl Coordinator {
     /// Whether the manifest switches an endpoint on: asked before anything else.
@@ -33,7 +33,16 @@ impl Coordinator {
             return Err(failed(&"this coordinator runs in simulation, which verifies no quotes"));
         }
         let live = self.live();
-        let claims = evidence.verify(&framed(quote), self.time()?).await.map_err(|error| failed(&error))?;
+        let view = self.view().map_err(unreadable)?;
+        // When the collateral must be valid: never below the last commit, but where there is no state.
+        let now = view.as_ref().map_or_else(|| self.ports.clock.now(), |view| self.now(view));
+        let claims = evidence.verify(&framed(quote), now).await.map_err(|error| failed(&error))?;
+        if let Some(view) = view {
+            self.keep_collateral_age(&view, &claims).await.map_err(|refused| match refused.text() {
+                Some(text) => failed(&text),
+                None => SignQuoteError::Sign(Cause("the state could not be read or written".to_owned())),
+            })?;
+        }
         let tcb_status = claims.tcb_status;
         let message = [STANDARD.encode(quote).as_str(), &tcb_status].concat();
         // Off the async workers: this signature takes more than a millisecond.
@@ -44,13 +53,10 @@ impl Coordinator {
             .map_err(SignQuoteError::Sign)?;
         Ok(SignedQuote { tcb_status, signature })
     }
+}
 
-    /// When the quote's collateral must be valid. Never below the last commit, but where there is no state.
-    fn time(&self) -> Result<OffsetDateTime, SignQuoteError> {
-        let unreadable = |_| SignQuoteError::Sign(Cause("the state could not be read".to_owned()));
-        let view = self.view().map_err(unreadable)?;
-        Ok(view.map_or_else(|| self.ports.clock.now(), |view| self.now(&view)))
-    }
+fn unreadable(_: StoreError) -> SignQuoteError {
+    SignQuoteError::Sign(Cause("the state could not be read".to_owned()))
 }
 
 /// Puts Open Enclave's header (G-30) before a raw SGX DCAP quote and leaves anything else as it is (G-31).

@@ -40,7 +40,7 @@ use crate::tls::Configurations;
 
 pub use crate::limits::{LimitError, LimitOption, Limits, OPTIONS as LIMIT_OPTIONS};
 pub use crate::listen::{BindError, ListenAddress};
-pub use crate::metrics::{Build, Metrics, MetricsError};
+pub use crate::metrics::{Build, CollateralFigures, Metrics, MetricsError};
 pub use crate::tls::TlsError;
 
 /// What a server listens on and how.

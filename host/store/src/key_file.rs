@@ -1,14 +1,15 @@
 //! `sealed_key`: the data key, wrapped by the sealing key.
 //!
-//! Magic, format, kind of sealing, number of entries; each entry is the policy of the sealing key, a state id, a nonce
-//! and the wrapped data key (32 bytes and tag). All that stands before an entry's nonce but the number is authenticated
+//! Magic, format, kind of sealing, number of entries; each entry is the policy of the sealing key, what the key is bound to
+//! besides it (a length and as many bytes; only where some entry has any), a state id, a nonce and the wrapped data key (32
+//! bytes and tag). All that stands before an entry's nonce but the number is authenticated
 //! with it. While a commit changes the data key or the policy, the file holds the old and the new one; whichever opens
 //! the head, and is of the head's seal mode, is the right one. Without entries it says that the state is withdrawn, as
 //! its mode became Disabled: a start finishes that.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
-use carrara_core::ports::{Entropy, KeyPolicy, Sealing, SealingKind};
+use carrara_core::ports::{Entropy, KeyPolicy, MAX_KEY_BINDING, Sealing, SealingKind};
 use carrara_types::secret::SecretBytes;
 use zeroize::Zeroizing;
 
@@ -17,7 +18,10 @@ use crate::mark::{MarkError, StateId, kind_byte, kind_of};
 use crate::sealed::{DATA_KEY, NONCE, SealError, TAG};
 
 const MAGIC: &[u8] = b"carrara key";
-const FORMAT: u8 = 2;
+/// Of files whose keys are bound to something; others are written as before.
+const FORMAT: u8 = 3;
+/// Entries without it.
+const FORMAT_OF_POLICIES: u8 = 2;
 /// Entries without a policy, when there was but one, and always an entry.
 const FORMAT_OF_PRODUCT_KEY: u8 = 1;
 const WRAPPING_KEY: &[u8] = b"carrara key wrap v1";
@@ -35,6 +39,7 @@ pub(crate) struct KeyFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     policy: KeyPolicy,
+    bound_to: Vec<u8>,
     state_id: StateId,
     nonce: [u8; NONCE],
     wrapped: [u8; DATA_KEY],
@@ -68,10 +73,14 @@ impl KeyFile {
         sealing: &dyn Sealing,
         entropy: &dyn Entropy,
     ) -> Result<Self, String> {
-        let sealing_key = sealing.key(binding.policy)?;
+        let bound_to = sealing.binding()?;
+        if bound_to.len() > MAX_KEY_BINDING {
+            return Err("the sealing key is bound to more than a key file holds".to_owned());
+        }
+        let sealing_key = sealing.bound_key(binding.policy, &bound_to)?;
         let mut nonce = [0; NONCE];
         entropy.fill(&mut nonce);
-        let entry = Entry::wrap(binding, data_key, &sealing_key, nonce);
+        let entry = Entry::wrap(binding, bound_to, data_key, &sealing_key, nonce);
         let entry = entry.map_err(|_| "the data key could not be sealed".to_owned())?;
         Ok(Self { kind: binding.kind, entries: vec![entry] })
     }
@@ -98,7 +107,14 @@ impl KeyFile {
     pub(crate) fn open(&self, state_id: &StateId, sealing: &dyn Sealing) -> Result<Vec<OpenedEntry>, String> {
         let mut opened = Vec::new();
         for entry in self.entries.iter().filter(|entry| entry.state_id == *state_id) {
-            let sealing_key = sealing.key(entry.policy)?;
+            let sealing_key = match sealing.bound_key(entry.policy, &entry.bound_to) {
+                Err(error) if !entry.bound_to.is_empty() => {
+                    // Of newer code or a newer CPU, most likely: that is what it is bound to.
+                    tracing::warn!(error, "the TEE does not give the sealing key that wrapped a data key");
+                    continue;
+                }
+                other => other?,
+            };
             if let Ok(data_key) = entry.unwrap(self.kind, &sealing_key) {
                 let file = Self { kind: self.kind, entries: vec![entry.clone()] };
                 opened.push(OpenedEntry { policy: entry.policy, data_key, file });
@@ -120,10 +136,16 @@ impl KeyFile {
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&[FORMAT, kind_byte(self.kind)]);
+        let bound = self.entries.iter().any(|entry| !entry.bound_to.is_empty());
+        let format = if bound { FORMAT } else { FORMAT_OF_POLICIES };
+        bytes.extend_from_slice(&[format, kind_byte(self.kind)]);
         bytes.push(u8::try_from(self.entries.len()).unwrap_or(u8::MAX));
         for entry in &self.entries {
             bytes.push(policy_byte(entry.policy));
+            if bound {
+                bytes.push(u8::try_from(entry.bound_to.len()).unwrap_or(u8::MAX));
+                bytes.extend_from_slice(&entry.bound_to);
+            }
             bytes.extend_from_slice(&entry.state_id);
             bytes.extend_from_slice(&entry.nonce);
             bytes.extend_from_slice(&entry.wrapped);
@@ -135,7 +157,7 @@ impl KeyFile {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, MarkError> {
         let mut rest = bytes.strip_prefix(MAGIC).ok_or(MarkError::Malformed)?;
         let [format] = take(&mut rest).ok_or(MarkError::Malformed)?;
-        if format != FORMAT && format != FORMAT_OF_PRODUCT_KEY {
+        if ![FORMAT, FORMAT_OF_POLICIES, FORMAT_OF_PRODUCT_KEY].contains(&format) {
             return Err(MarkError::Newer);
         }
         Self::decode_body(format, rest).ok_or(MarkError::Malformed)
@@ -153,8 +175,10 @@ impl KeyFile {
                 FORMAT_OF_PRODUCT_KEY => KeyPolicy::Product,
                 _ => policy_of(take(&mut rest)?)?,
             };
+            let bound_to = if format == FORMAT { take_binding(&mut rest)? } else { Vec::new() };
             let (state_id, nonce) = (take(&mut rest)?, take(&mut rest)?);
-            entries.push(Entry { policy, state_id, nonce, wrapped: take(&mut rest)?, tag: take(&mut rest)? });
+            let (wrapped, tag) = (take(&mut rest)?, take(&mut rest)?);
+            entries.push(Entry { policy, bound_to, state_id, nonce, wrapped, tag });
         }
         rest.is_empty().then_some(Self { kind, entries })
     }
@@ -163,6 +187,7 @@ impl KeyFile {
 impl Entry {
     fn wrap(
         binding: Binding,
+        bound_to: Vec<u8>,
         data_key: &SecretBytes,
         sealing_key: &SecretBytes,
         nonce: [u8; NONCE],
@@ -170,19 +195,19 @@ impl Entry {
         // Wiped on drop: it holds the data key until it is wrapped, and if wrapping fails.
         let mut wrapped: Zeroizing<[u8; DATA_KEY]> =
             Zeroizing::new(data_key.expose().try_into().map_err(|_| SealError)?);
-        let aad = Aad::from(binding.associated_data());
+        let aad = Aad::from(binding.associated_data(&bound_to));
         let tag = wrapping_key(sealing_key)?
             .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, wrapped.as_mut_slice())
             .map_err(|_| SealError)?;
         let tag = tag.as_ref().try_into().map_err(|_| SealError)?;
         let Binding { policy, state_id, .. } = binding;
-        Ok(Self { policy, state_id, nonce, wrapped: *wrapped, tag })
+        Ok(Self { policy, bound_to, state_id, nonce, wrapped: *wrapped, tag })
     }
 
     fn unwrap(&self, kind: SealingKind, sealing_key: &SecretBytes) -> Result<SecretBytes, SealError> {
         let mut data_key = Zeroizing::new([0; DATA_KEY]);
         let binding = Binding { kind, policy: self.policy, state_id: self.state_id };
-        let aad = Aad::from(binding.associated_data());
+        let aad = Aad::from(binding.associated_data(&self.bound_to));
         let nonce = Nonce::assume_unique_for_key(self.nonce);
         wrapping_key(sealing_key)?
             .open_separate_gather(nonce, aad, &self.wrapped, &self.tag, data_key.as_mut_slice())
@@ -193,15 +218,28 @@ impl Entry {
 
 impl Binding {
     /// Of the product key as in the first format, so that its entries open as they are.
-    fn associated_data(&self) -> Vec<u8> {
+    fn associated_data(&self, bound_to: &[u8]) -> Vec<u8> {
         let mut data = MAGIC.to_vec();
         data.extend_from_slice(&[FORMAT_OF_PRODUCT_KEY, kind_byte(self.kind)]);
         data.extend_from_slice(&self.state_id);
-        if self.policy != KeyPolicy::Product {
+        if self.policy != KeyPolicy::Product || !bound_to.is_empty() {
             data.push(policy_byte(self.policy));
         }
+        // The last, so that its length need not be there.
+        data.extend_from_slice(bound_to);
         data
     }
+}
+
+fn take_binding(rest: &mut &[u8]) -> Option<Vec<u8>> {
+    let [length] = take(rest)?;
+    let length = usize::from(length);
+    if length > MAX_KEY_BINDING {
+        return None;
+    }
+    let (bound_to, behind) = rest.split_at_checked(length)?;
+    *rest = behind;
+    Some(bound_to.to_vec())
 }
 
 fn policy_byte(policy: KeyPolicy) -> u8 {
@@ -260,12 +298,71 @@ mod tests {
         }
     }
 
+    /// A TEE whose keys are bound to a version; it has those of its own and of lower ones.
+    struct Versioned(u8);
+
+    impl Sealing for Versioned {
+        fn kind(&self) -> SealingKind {
+            SealingKind::Tee
+        }
+
+        fn key(&self, _: KeyPolicy) -> Result<SecretBytes, String> {
+            Ok(key(self.0))
+        }
+
+        fn binding(&self) -> Result<Vec<u8>, String> {
+            Ok(vec![self.0])
+        }
+
+        fn bound_key(&self, _: KeyPolicy, binding: &[u8]) -> Result<SecretBytes, String> {
+            match binding {
+                [version] if *version <= self.0 => Ok(key(*version)),
+                _ => Err("a newer one's".to_owned()),
+            }
+        }
+    }
+
+    // L-35
+    #[test]
+    fn newer_code_opens_what_older_code_sealed_and_not_the_reverse() {
+        let file = KeyFile::wrap(UNIQUE, &key(1), &Versioned(5), &Zeros).unwrap();
+        assert_eq!(file.encode()[MAGIC.len()], 3);
+        let read = KeyFile::decode(&file.encode()).unwrap();
+        assert_eq!(read, file);
+        for (version, opens) in [(5, true), (6, true), (4, false)] {
+            let opened = read.open(&ID, &Versioned(version)).unwrap();
+            assert_eq!(opened.len(), usize::from(opens), "{version}");
+        }
+        // Beside an entry that is bound to nothing, as while the key changes.
+        let both = file.with(&KeyFile { kind: SealingKind::Tee, entries: vec![entry(2)] });
+        assert_eq!(KeyFile::decode(&both.encode()), Ok(both));
+    }
+
+    #[test]
+    fn what_a_key_is_bound_to_is_authenticated_and_small() {
+        let file = KeyFile::wrap(PRODUCT, &key(1), &Versioned(5), &Zeros).unwrap();
+        let good = file.encode();
+        for index in 0..good.len() {
+            let mut bytes = good.clone();
+            bytes[index] ^= 1;
+            let read = KeyFile::decode(&bytes);
+            assert!(
+                read.is_err() || read.is_ok_and(|file| file.open(&ID, &Versioned(9)).unwrap().is_empty())
+            );
+        }
+        let mut long = file;
+        long.entries[0].bound_to = vec![1; MAX_KEY_BINDING];
+        assert!(KeyFile::decode(&long.encode()).is_ok());
+        long.entries[0].bound_to.push(1);
+        assert_eq!(KeyFile::decode(&long.encode()), Err(MarkError::Malformed));
+    }
+
     fn entry(data_key: u8) -> Entry {
-        Entry::wrap(PRODUCT, &key(data_key), &key(9), [0x55; NONCE]).unwrap()
+        Entry::wrap(PRODUCT, Vec::new(), &key(data_key), &key(9), [0x55; NONCE]).unwrap()
     }
 
     fn unique(data_key: u8) -> Entry {
-        Entry::wrap(UNIQUE, &key(data_key), &key(9), [0x55; NONCE]).unwrap()
+        Entry::wrap(UNIQUE, Vec::new(), &key(data_key), &key(9), [0x55; NONCE]).unwrap()
     }
 
     fn opened(file: &KeyFile, id: &StateId, sealing_key: u8) -> Vec<Vec<u8>> {
@@ -350,7 +447,7 @@ mod tests {
         assert_eq!(KeyFile::decode(&[good.as_slice(), &[0]].concat()), Err(MarkError::Malformed));
         assert_eq!(KeyFile::decode(b""), Err(MarkError::Malformed));
         let mut newer = good.clone();
-        newer[MAGIC.len()] = 3;
+        newer[MAGIC.len()] = 4;
         assert_eq!(KeyFile::decode(&newer), Err(MarkError::Newer));
         let mut none = [&good[..MAGIC.len() + 2], &[0]].concat();
         none[MAGIC.len()] = 1;

@@ -16,6 +16,7 @@ mod position;
 mod read;
 pub mod safe;
 pub mod secret;
+pub mod tee;
 mod text;
 
 use std::collections::BTreeMap;
@@ -25,8 +26,9 @@ pub use findings::{merge, order_findings};
 pub use parsed::{ManifestError, ParsedManifest, Position};
 pub use safe::{AcceptedManifest, Known, Refusal, SafeManifest, host_findings};
 pub use secret::{CertificateTemplate, SecretDefinition, SecretKind};
+pub use tee::{Difference, SnpPackage, SnpTcbMinimum, TdxPackage};
 
-/// Allowed enclaves (manifest.md 2.1).
+/// Allowed enclaves (manifest.md 2.1), each by what its kind of TEE measures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Package {
     /// Must equal the evidence's debug flag (M-84).
@@ -43,6 +45,21 @@ pub struct Package {
     pub accepted_tcb_statuses: Vec<String>,
     /// M-82.
     pub accepted_advisories: Vec<String>,
+    /// The identity as a TDX virtual machine. Boxed: rare, and large.
+    pub tdx: Option<Box<TdxPackage>>,
+    /// The identity as an SEV-SNP guest. Boxed likewise.
+    pub snp: Option<Box<SnpPackage>>,
+}
+
+impl Package {
+    /// Whether anything is said of it as an SGX enclave.
+    #[must_use]
+    pub fn has_sgx(&self) -> bool {
+        !self.unique_id.is_empty()
+            || !self.signer_id.is_empty()
+            || self.product_id.is_some()
+            || self.security_version.is_some()
+    }
 }
 
 /// Allowed platforms (manifest.md 2.2).

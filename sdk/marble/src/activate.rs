@@ -222,4 +222,4 @@ fn remedy(status: &Status) -> &'static str {
 
 #[cfg(test)]
 #[path = "activate_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -25,7 +25,7 @@ use crate::quote::{NoTee, ReportData};
 use crate::rpc::ActivationResp;
 use crate::rpc::marble_server::{Marble, MarbleServer};
 
-type Answer = Result<ActivationResp, Status>;
+pub(crate) type Answer = Result<ActivationResp, Status>;
 
 /// Answers as it is told and remembers what it was asked.
 struct Coordinator {
@@ -85,14 +85,14 @@ impl ClientCertVerifier for AnyClient {
     }
 }
 
-struct Running {
-    address: Address,
+pub(crate) struct Running {
+    pub(crate) address: Address,
     authority: Authority,
-    asked: Arc<Mutex<Vec<ActivationReq>>>,
-    clients: Arc<Mutex<Vec<Vec<u8>>>>,
+    pub(crate) asked: Arc<Mutex<Vec<ActivationReq>>>,
+    pub(crate) clients: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-async fn start(authority: Authority, answer: Answer) -> Running {
+pub(crate) async fn start(authority: Authority, answer: Answer) -> Running {
     let (asked, clients) = (Arc::default(), Arc::default());
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(authority.marble_root_key.clone()));
     let certified = CertifiedKey::new(vec![authority.marble_root.clone()], any_supported_type(&key).unwrap());

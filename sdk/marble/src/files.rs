@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use carrara_types::secret::SecretBytes;
 
@@ -23,6 +23,39 @@ pub enum FileError {
     /// The file.
     #[error("writing the file {}; check who may write there and the free space", .0.display())]
     Write(PathBuf, #[source] std::io::Error),
+    /// A key of an encrypted mount.
+    #[error(
+        "writing the key {}; Gramine's manifest must have an encrypted mount with this key_name", .0.display()
+    )]
+    Key(PathBuf, #[source] std::io::Error),
+}
+
+/// Writes the keys of Gramine's encrypted mounts, `keys/*` and then `protected_files_key` in its folder, to files that are
+/// there, and takes them from the list: other files may lie in such mounts.
+///
+/// # Errors
+/// The first key that could not be written; the service must not start.
+pub fn write_keys(files: &mut BTreeMap<String, SecretBytes>, attestation: &Path) -> Result<(), FileError> {
+    let keys = attestation.join("keys");
+    let is_named = |path: &Path| {
+        // No `..`: that would be a file elsewhere.
+        path.strip_prefix(&keys).is_ok_and(|name| {
+            let mut parts = name.components();
+            matches!(parts.next(), Some(Component::Normal(_)))
+                && parts.all(|part| matches!(part, Component::Normal(_)))
+        })
+    };
+    let is_default = |path: &Path| path == attestation.join("protected_files_key");
+    let chosen: [&dyn Fn(&Path) -> bool; 2] = [&is_named, &is_default];
+    for choose in chosen {
+        let names: Vec<String> = files.keys().filter(|name| choose(Path::new(name))).cloned().collect();
+        for name in names {
+            let Some(content) = files.remove(&name) else { continue };
+            let path = PathBuf::from(name);
+            write_in_place(&path, &content).map_err(|error| FileError::Key(path, error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes all files; relative paths are below the working directory.
@@ -129,6 +162,54 @@ mod tests {
     fn a_device_is_written_to_and_not_replaced() {
         one(Path::new("/dev/null"), b"gone").unwrap();
         assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    fn with(names: &[PathBuf]) -> BTreeMap<String, SecretBytes> {
+        let file = |path: &PathBuf| {
+            let name = path.to_str().unwrap().to_owned();
+            (name.clone(), SecretBytes::new(name, b"sixteen bytes...".to_vec()))
+        };
+        names.iter().map(file).collect()
+    }
+
+    // marble-api.md section 9, Gramine
+    #[test]
+    fn keys_are_written_to_files_that_are_there_and_leave_the_list() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::create_dir(at("keys")).unwrap();
+        for name in ["keys/default", "keys/other", "protected_files_key"] {
+            std::fs::write(at(name), b"").unwrap();
+        }
+        let outside = [at("keys"), at("keys/../x"), at("user_report_data"), PathBuf::from("keys/default")];
+        let mut files = with(
+            &[&[at("keys/default"), at("keys/other"), at("protected_files_key")], &outside[..]].concat(),
+        );
+        write_keys(&mut files, directory.path()).unwrap();
+        for name in ["keys/default", "keys/other", "protected_files_key"] {
+            assert_eq!(std::fs::read(at(name)).unwrap(), b"sixteen bytes...");
+        }
+        let mut left: Vec<_> = outside.iter().map(|path| path.to_str().unwrap()).collect();
+        left.sort_unstable();
+        assert_eq!(files.keys().collect::<Vec<_>>(), left);
+    }
+
+    // marble-api.md section 9, Gramine: open existing, no create of parents
+    #[test]
+    fn a_key_that_no_mount_has_is_an_error_before_the_default_key_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("protected_files_key"), b"").unwrap();
+        for made in [false, true] {
+            let error = write_keys(&mut with(&[at("keys/zz"), at("protected_files_key")]), directory.path())
+                .unwrap_err();
+            assert!(matches!(&error, FileError::Key(path, _) if *path == at("keys/zz")), "{error}");
+            assert!(error.to_string().contains("key_name"), "{error}");
+            assert_eq!(at("keys").exists(), made);
+            assert!(!at("keys/zz").exists());
+            std::fs::create_dir_all(at("keys")).unwrap();
+        }
+        assert_eq!(std::fs::read(at("protected_files_key")).unwrap(), b"");
     }
 
     #[test]

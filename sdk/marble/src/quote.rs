@@ -1,4 +1,4 @@
-//! Where evidence comes from.
+//! Where evidence comes from. [`carrara_attest::issue::Places`] asks the TEE that is there.
 
 use std::error::Error;
 
@@ -7,7 +7,7 @@ pub type ReportData = [u8; 32];
 
 /// Obtains a quote of the TEE that this process runs in.
 pub trait QuoteIssuer: Send + Sync {
-    /// A quote in the framing of G-30 whose report data begins with `report_data`; the other bytes are zero.
+    /// A quote, framed as G-30 or as SEV-SNP's, whose report data begins with `report_data`; the other bytes are zero.
     ///
     /// # Errors
     /// There is no TEE or it gives no quote. The Marble then goes on with an empty quote, which only a coordinator

@@ -4,9 +4,11 @@ pub(crate) mod attest;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod certificate;
+pub(crate) mod collateral;
 mod completions;
 pub(crate) mod keygen;
 pub(crate) mod manifest;
+pub(crate) mod package_info;
 pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod recover_with_signature;
@@ -37,8 +39,10 @@ pub(crate) async fn run(arguments: Arguments, output: &mut Output) -> Result<()>
         Command::Backup(command) => backup::run(globals, command, output).await,
         Command::Restore(command) => restore::run(command, output),
         Command::Version { host } => version::run(globals, host.as_ref(), output).await,
+        Command::Collateral(command) => collateral::run(globals, command, output).await,
         Command::Recover(command) => recover::run(globals, command, output).await,
         Command::RecoverWithSignature(command) => recover_with_signature::run(globals, command, output).await,
+        Command::PackageInfo(command) => package_info::run(command, output),
         Command::Keygen(command) => keygen::run(command, output),
         Command::Completions { shell } => completions::completions(*shell, output),
         Command::Man { dir } => completions::man(dir.as_deref(), output),

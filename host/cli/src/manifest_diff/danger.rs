@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Change, Kind, rights};
 
 const DEBUG: &str = "whoever runs a debug enclave can read its memory and all its secrets";
-const OLDER: &str = "older versions, with their known weaknesses, may run again";
+pub(super) const OLDER: &str = "older versions, with their known weaknesses, may run again";
 const REPLACED: &str = "the coordinator makes a new value; the old one is lost";
 const EMPTIED: &str = "its value is deleted; it is empty until a user uploads a new one";
 const RECOVERY: &str = "recovery keys open the state; new recovery data replaces the old and must be kept";
@@ -19,6 +19,7 @@ pub(super) fn of(change: &Change, old: &Value, new: &Value) -> Option<String> {
         return Some(text);
     }
     let text = match *path.as_slice() {
+        ["Packages", _, "TDX" | "SNP", ref within @ ..] => machine(within, change),
         ["Packages", ..] => package(path.get(2).copied(), change),
         ["Infrastructures", _] if change.kind == Kind::Removed && is_empty(new, "Infrastructures") => {
             Some("every genuine platform is accepted, whatever its level")
@@ -82,6 +83,19 @@ fn package(field: Option<&str>, change: &Change) -> Option<&'static str> {
             Some("platforms with known weaknesses may be accepted")
         }
         Some("AcceptedAdvisories") => Some("other weaknesses of the platform are accepted"),
+        _ => None,
+    }
+}
+
+/// What identifies a virtual machine: `within` the `TDX` or `SNP` object.
+fn machine(within: &[&str], change: &Change) -> Option<&'static str> {
+    let numbers = (number(&change.old), number(&change.new));
+    match (within, change.kind) {
+        ([], Kind::Added) => Some("virtual machines match this package, too"),
+        (["GuestSVN" | "TCB", ..], _) if change.kind == Kind::Removed || numbers.1 < numbers.0 => Some(OLDER),
+        (["VMPL"], _) if numbers.1 > numbers.0 => Some("less privileged software of the same guest may be activated"),
+        (["VMPL" | "GuestSVN" | "TCB", ..], _) => None,
+        ([_, ..], Kind::Removed) => Some("it is not compared any more: more virtual machines match this package"),
         _ => None,
     }
 }

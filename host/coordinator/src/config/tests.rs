@@ -179,6 +179,22 @@ fn what_policies_may_use_has_a_table_of_its_own() {
     );
 }
 
+#[test]
+fn where_collateral_comes_from_has_a_table_of_its_own_and_no_default() {
+    assert_eq!(read(&[], &[]).unwrap().collateral, CollateralSource::default());
+    let (_directory, path) = file("[collateral]\npccs-url = \"https://file:1\"\npccs-ca = \"ca.pem\"\n");
+    let variables =
+        [("EDG_COORDINATOR_PCCS_URL", "https://variable:1"), ("EDG_COORDINATOR_COLLATERAL_BUNDLE", "v")];
+    let config = read(&["--config", &path, "--collateral-bundle", "o"], &variables).unwrap();
+    assert_eq!(config.collateral.pccs.unwrap().to_string(), "https://variable:1");
+    assert_eq!(config.collateral.bundle.as_deref(), Some(Path::new("o")));
+    // No file that the start writes may take their place.
+    let read: Vec<_> = config.files_read.iter().map(|(name, _)| *name).collect();
+    assert_eq!(read, ["pccs-ca", "collateral-bundle", "config"]);
+    let error = format!("{:#}", super::tests::read(&["--pccs-url", "http://h:1"], &[]).unwrap_err());
+    assert!(error.contains("pccs-url") && error.contains("https"), "{error}");
+}
+
 //
 #[test]
 fn a_limit_that_makes_no_sense_is_refused_with_its_range_or_the_one_that_it_contradicts() {
@@ -217,7 +233,7 @@ fn an_unknown_key_or_option_is_refused() {
 /// The example with every setting uncommented.
 fn example() -> String {
     let lines = include_str!("../../coordinator.toml").lines();
-    let setting = |line: &str| line.contains(" = ") || ["[limits]", "[policies]"].contains(&line);
+    let setting = |line: &str| line.contains(" = ") || ["[collateral]", "[limits]", "[policies]"].contains(&line);
     let settings = lines.filter_map(|line| line.strip_prefix("# ")).filter(|line| setting(line));
     settings.map(|line| format!("{line}\n")).collect()
 }
@@ -233,7 +249,7 @@ fn the_example_file_shows_every_setting_with_its_default() {
     let options = command.get_arguments().filter_map(clap::Arg::get_long).filter(|name| *name != "config");
     let mut options: Vec<_> = options.collect();
     options.sort_unstable();
-    let tables = ["limits", "policies"];
+    let tables = ["collateral", "limits", "policies"];
     let in_tables = tables.iter().flat_map(|table| settings[*table].as_table().unwrap().keys());
     let shown = settings.keys().chain(in_tables).map(String::as_str);
     let mut shown: Vec<_> = shown.filter(|name| !tables.contains(name)).collect();

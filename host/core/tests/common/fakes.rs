@@ -30,7 +30,13 @@ pub fn claims() -> Claims {
             product_id: 7,
             security_version: 3,
         }),
-        platform: Platform { cpu_svn: vec![1; 16], qe_svn: 2, pce_svn: 3, root_ca_sha256: vec![4; 32] },
+        platform: Platform {
+            cpu_svn: vec![1; 16],
+            qe_svn: 2,
+            pce_svn: 3,
+            root_ca_sha256: vec![4; 32],
+            tcb_evaluation: None,
+        },
     }
 }
 

@@ -1,7 +1,8 @@
 //! G-25, G-26, G-30..G-33, M-90, M-91: what an activation makes of evidence.
 
 use carrara_core::outcome::ActivationRequest;
-use carrara_types::claims::{Claims, Identity};
+use carrara_core::ports::Store as _;
+use carrara_types::claims::{Claims, Identity, TcbEvaluation, TdxIdentity, Tee};
 use serde_json::{Value, json};
 
 use crate::common::{self, World, manifest, request};
@@ -46,15 +47,15 @@ async fn evidence_of_another_enclave_than_the_package_is_refused() {
         ("debug", |claims| claims.debug = true),
         ("TCB", |claims| claims.tcb_status = "OutOfDate".to_owned()),
         ("SignerID", |claims| {
-            let Identity::Sgx(identity) = &mut claims.identity;
+            let Identity::Sgx(identity) = &mut claims.identity else { panic!("an enclave") };
             identity.signer_id[31] ^= 1;
         }),
         ("ProductID", |claims| {
-            let Identity::Sgx(identity) = &mut claims.identity;
+            let Identity::Sgx(identity) = &mut claims.identity else { panic!("an enclave") };
             identity.product_id = 8;
         }),
         ("SecurityVersion", |claims| {
-            let Identity::Sgx(identity) = &mut claims.identity;
+            let Identity::Sgx(identity) = &mut claims.identity else { panic!("an enclave") };
             identity.security_version = 2;
         }),
     ];
@@ -156,4 +157,91 @@ async fn simulation_still_checks_type_and_limit_and_the_peer_certificate() {
     assert_eq!(common::message(&error), "couldn't get marble TLS certificate");
     common::activate(&coordinator).await;
     assert!(common::denial(&coordinator).await.contains("reached max activations count (1)"));
+}
+
+fn judged_by(number: u32) -> impl Fn(&mut Claims) {
+    move |claims| claims.platform.tcb_evaluation = Some(TcbEvaluation { fmspc: [0xa1; 6], number })
+}
+
+// architecture, Trust
+#[tokio::test]
+async fn evidence_judged_by_older_collateral_than_was_seen_is_refused() {
+    let (world, coordinator) = World::with(&manifest()).await;
+    let revision = || world.store.snapshot().revision();
+    world.evidence.claim(judged_by(17));
+    common::activate(&coordinator).await;
+    let once = revision();
+    common::activate(&coordinator).await;
+    assert_eq!(revision(), once, "the same number is written once");
+    world.evidence.claim(judged_by(16));
+    let text = common::denial(&coordinator).await;
+    assert!(text.starts_with(INVALID) && text.contains("TCB evaluation 16"), "{text}");
+    assert!(text.contains("has seen 17"), "{text}");
+    world.evidence.claim(judged_by(18));
+    common::activate(&coordinator).await;
+    world.evidence.claim(judged_by(17));
+    assert!(common::denial(&coordinator).await.contains("has seen 18"));
+}
+
+// architecture, Trust: each kind of platform and of TEE has its own number
+#[tokio::test]
+async fn the_age_of_collateral_is_compared_for_the_same_kind_of_platform() {
+    let (world, coordinator) = World::with(&manifest()).await;
+    world.evidence.claim(judged_by(18));
+    common::activate(&coordinator).await;
+    world.evidence.claim(|claims| {
+        claims.platform.tcb_evaluation = Some(TcbEvaluation { fmspc: [0xa2; 6], number: 3 });
+    });
+    common::activate(&coordinator).await;
+    world.evidence.claim(|claims| claims.platform.tcb_evaluation = None);
+    common::activate(&coordinator).await;
+}
+
+// A refused Marble's collateral counts for nobody.
+#[tokio::test]
+async fn the_number_of_evidence_that_is_refused_is_not_kept() {
+    let (world, coordinator) = World::with(&manifest()).await;
+    world.evidence.claim(|claims| {
+        judged_by(18)(claims);
+        claims.debug = true;
+    });
+    common::denial(&coordinator).await;
+    world.evidence.claim(judged_by(17));
+    common::activate(&coordinator).await;
+}
+
+fn with_package(package: &Value) -> Value {
+    let mut manifest = manifest();
+    let name = manifest["Packages"].as_object().unwrap().keys().next().unwrap().clone();
+    manifest["Packages"][name] = package.clone();
+    manifest
+}
+
+// deviations, M-33: of a package for another TEE
+#[tokio::test]
+async fn a_virtual_machine_is_activated_by_its_own_measurements_and_an_enclave_is_not() {
+    let package = json!({ "TDX": { "MRTD": "ab".repeat(48) } });
+    let (world, coordinator) = World::with(&with_package(&package)).await;
+    let text = common::denial(&coordinator).await;
+    assert_eq!(text, format!("{INVALID}the package has no identity for sgx"));
+    let machine = |byte: u8| {
+        move |claims: &mut Claims| {
+            claims.tee = Tee::Tdx;
+            claims.identity = Identity::Tdx(TdxIdentity {
+                mr_td: [byte; 48],
+                rtmrs: [[0; 48]; 4],
+                mr_seam: [0; 48],
+                mr_config_id: [0; 48],
+                mr_owner: [0; 48],
+                mr_owner_config: [0; 48],
+                tee_tcb_svn: [0; 16],
+                xfam: [0; 8],
+                td_attributes: [0; 8],
+            });
+        }
+    };
+    world.evidence.claim(machine(0xac));
+    assert!(common::denial(&coordinator).await.contains("TDX.MRTD is acac"));
+    world.evidence.claim(machine(0xab));
+    common::activate(&coordinator).await;
 }

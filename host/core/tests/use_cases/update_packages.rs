@@ -50,7 +50,9 @@ async fn a_raised_version_is_in_force_at_once_and_shows_in_the_log_alone() {
         denial(&test.coordinator).await.contains("SecurityVersion is 3, but the package demands at least 4")
     );
     test.world.evidence.claim(|claims| {
-        let carrara_types::claims::Identity::Sgx(identity) = &mut claims.identity;
+        let carrara_types::claims::Identity::Sgx(identity) = &mut claims.identity else {
+            panic!("an enclave")
+        };
         identity.security_version = 4;
     });
     activate(&test.coordinator).await;

@@ -4,6 +4,7 @@
 //! fixed lists and the manifest, never from callers: nobody can make series without end.
 
 mod clients;
+mod collateral;
 mod endpoint;
 mod events;
 mod marbles;
@@ -21,6 +22,7 @@ use prometheus::{
 };
 
 pub(crate) use clients::Clients;
+pub use collateral::CollateralFigures;
 pub(crate) use endpoint::listen;
 pub(crate) use marbles::Marbles;
 pub(crate) use pressure::{Pressure, Refused};
@@ -96,6 +98,14 @@ impl Metrics {
     #[must_use]
     pub fn count_policies(&self, decisions: Arc<dyn PolicyObserver>) -> Arc<dyn PolicyObserver> {
         Arc::new(policies::Counting { calls: Arc::clone(&self.policies), decisions })
+    }
+
+    /// What is told of collateral from now on; to be asked for once, where quotes are verified.
+    ///
+    /// # Errors
+    /// It was asked for before.
+    pub fn tell_collateral(&self) -> Result<CollateralFigures, MetricsError> {
+        Ok(CollateralFigures::new(&Family(&self.registry))?)
     }
 
     /// The same store, with its commits counted.

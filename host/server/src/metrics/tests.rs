@@ -152,6 +152,28 @@ async fn the_state_the_version_and_the_port_s_own_counters_are_there() {
     assert_eq!(sample(&text, "coordinator_audit_entries_waiting"), "0");
 }
 
+#[tokio::test]
+async fn collateral_is_told_of_where_quotes_are_verified_and_only_there() {
+    let (metrics, coordinator) = (metrics(), coordinator().await);
+    assert!(!metrics.text(&coordinator).unwrap().contains("collateral"));
+    let figures = metrics.tell_collateral().unwrap();
+    figures.set(3, 1, 2, Some(1_752_919_278));
+    let text = metrics.text(&coordinator).unwrap();
+    for (name, expected) in [
+        ("fetches_total", "3"),
+        ("failures_total", "1"),
+        ("kept", "2"),
+        ("first_expiry_seconds", "1752919278"),
+    ] {
+        assert_eq!(sample(&text, &format!("coordinator_collateral_{name}")), expected, "{name}");
+    }
+    figures.set(5, 1, 0, None);
+    let text = metrics.text(&coordinator).unwrap();
+    assert_eq!(sample(&text, "coordinator_collateral_fetches_total"), "5");
+    assert_eq!(sample(&text, "coordinator_collateral_first_expiry_seconds"), "0");
+    assert!(metrics.tell_collateral().is_err(), "once");
+}
+
 struct Listening {
     address: std::net::SocketAddr,
     _stop: watch::Sender<()>,

@@ -213,7 +213,13 @@ impl Evidence for Believer {
             advisories: Some(Vec::new()),
             report_data,
             identity: Identity::Sgx(SgxIdentity { unique_id, signer_id, product_id: 7, security_version: 9 }),
-            platform: Platform { cpu_svn: vec![1; 16], qe_svn: 2, pce_svn: 3, root_ca_sha256: vec![4; 32] },
+            platform: Platform {
+                cpu_svn: vec![1; 16],
+                qe_svn: 2,
+                pce_svn: 3,
+                root_ca_sha256: vec![4; 32],
+                tcb_evaluation: None,
+            },
         })
     }
 }

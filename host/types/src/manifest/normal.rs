@@ -3,6 +3,7 @@
 //!
 //! Validators read this and never the uploaded bytes. Invariant: reading it gives an equal manifest.
 
+mod tee;
 mod template;
 mod writer;
 
@@ -42,6 +43,12 @@ fn package(w: &mut Writer, package: &Package) {
         w.optional("SecurityVersion", package.security_version);
         w.texts("AcceptedTCBStatuses", &package.accepted_tcb_statuses);
         w.texts("AcceptedAdvisories", &package.accepted_advisories);
+        if let Some(tdx) = &package.tdx {
+            w.field("TDX", |w| tee::tdx(w, tdx));
+        }
+        if let Some(snp) = &package.snp {
+            w.field("SNP", |w| tee::snp(w, snp));
+        }
     });
 }
 

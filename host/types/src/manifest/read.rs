@@ -1,5 +1,6 @@
 //! The sections of a manifest (manifest.md section 2), field by field.
 
+mod tee;
 mod template;
 mod uri;
 
@@ -61,7 +62,7 @@ fn package(at: &At<'_>, warnings: &mut Warnings) -> Read<Package> {
         "SNP",
     ];
     let mut package = Package::default();
-    at.fields(FIELDS, &[], warnings, |name, at, _| {
+    at.fields(FIELDS, &[], warnings, |name, at, warnings| {
         match name {
             "Debug" => package.debug = at.boolean()?,
             "UniqueID" => package.unique_id = at.text()?,
@@ -71,7 +72,8 @@ fn package(at: &At<'_>, warnings: &mut Warnings) -> Read<Package> {
             "AcceptedTCBStatuses" => package.accepted_tcb_statuses = at.texts()?,
             "AcceptedAdvisories" => package.accepted_advisories = at.texts()?,
             _ if at.is_null() => {}
-            tee => return Err(at.mistake(format!("packages for {tee} are not supported yet"))),
+            "TDX" => package.tdx = Some(Box::new(tee::tdx(at, warnings)?)),
+            _ => package.snp = Some(Box::new(tee::snp(at, warnings)?)),
         }
         Ok(())
     })?;

@@ -4,6 +4,7 @@
 //! Rules that only keep a manifest tidy are the validators'.
 
 mod config;
+mod identities;
 mod own_names;
 mod policies;
 mod references;

@@ -1,4 +1,5 @@
-//! `carrara-premain`: activates, then becomes the service (marble-api.md section 9) as a plain Linux process.
+//! `carrara-premain`: activates, then becomes the service (marble-api.md section 9): as a plain Linux process, in a VM that is
+//! a TEE, and as the entry point under Gramine and Occlum.
 //!
 //! Takes no arguments: the environment says who we are, the manifest says what to run. On any failure the service
 //! does not start and the exit code is 1. Until the service starts, no other process of the same user reads this one's
@@ -7,16 +8,16 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use carrara_marble::config;
 use carrara_marble::launch::Launch;
-use carrara_marble::{Activation, Config, NoTee, activate, config};
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use carrara_marble::premain::prepare;
+use carrara_marble::runtime::Surroundings;
 
 fn main() -> ExitCode {
     log_to_stderr();
     let error = match start() {
         Ok(launch) => {
-            tracing::info!(program = launch.argv().first(), "starting the service");
+            tracing::info!(program = %launch.program().display(), "starting the service");
             launch.exec().into()
         }
         Err(error) => error,
@@ -26,18 +27,9 @@ fn main() -> ExitCode {
 }
 
 fn start() -> anyhow::Result<Launch> {
-    // Ends with `exec`: the service inherits nothing of it.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("forbidding others to read our memory")?;
-    let config = Config::from_env()?;
-    let activation = activated(&config)?;
-    tracing::info!(files = activation.files.len(), variables = activation.env.len(), "activated");
-    Ok(Launch::prepare(activation)?)
-}
-
-/// The runtime ends before the service starts, so that no thread of it is around.
-fn activated(config: &Config) -> anyhow::Result<Activation> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(activate(config, &NoTee))?)
+    let surroundings = Surroundings::of_this_process();
+    tracing::debug!(runtime = ?surroundings.runtime, "preparing the service");
+    Ok(prepare(&surroundings)?)
 }
 
 fn log_to_stderr() {

@@ -13,8 +13,8 @@ use crate::manifest::secret::{
     SubjectTemplate,
 };
 use crate::manifest::{
-    Config, File, FileEncoding, Infrastructure, Marble, Package, Parameters, ParsedManifest, Role, TlsEntry,
-    TlsTag, User,
+    Config, File, FileEncoding, Infrastructure, Marble, Package, Parameters, ParsedManifest, Role,
+    SnpPackage, SnpTcbMinimum, TdxPackage, TlsEntry, TlsTag, User,
 };
 use crate::policy::{Digest, Mode, PolicyEntry, World};
 
@@ -76,15 +76,14 @@ fn map<T: std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Val
 }
 
 fn package() -> impl Strategy<Value = Package> {
-    (any::<bool>(), text(), text(), any::<Option<u64>>(), any::<Option<u64>>(), texts(), texts()).prop_map(
+    let sgx = (any::<bool>(), text(), text(), any::<Option<u64>>(), any::<Option<u64>>());
+    let others = (option::of(tdx().prop_map(Box::new)), option::of(snp().prop_map(Box::new)));
+    (sgx, texts(), texts(), others).prop_map(
         |(
-            debug,
-            unique_id,
-            signer_id,
-            product_id,
-            security_version,
+            (debug, unique_id, signer_id, product_id, security_version),
             accepted_tcb_statuses,
             accepted_advisories,
+            (tdx, snp),
         )| {
             Package {
                 debug,
@@ -94,7 +93,49 @@ fn package() -> impl Strategy<Value = Package> {
                 security_version,
                 accepted_tcb_statuses,
                 accepted_advisories,
+                tdx,
+                snp,
             }
+        },
+    )
+}
+
+fn measured<const N: usize>() -> impl Strategy<Value = Option<[u8; N]>> {
+    option::of(any::<u8>().prop_map(|byte| [byte; N]))
+}
+
+fn tdx() -> impl Strategy<Value = TdxPackage> {
+    let owner = (measured(), measured(), measured());
+    (measured(), [measured(), measured(), measured(), measured()], measured(), owner).prop_map(
+        |(mr_td, rtmrs, mr_seam, (mr_config_id, mr_owner, mr_owner_config))| TdxPackage {
+            mr_td,
+            rtmrs,
+            mr_seam,
+            mr_config_id,
+            mr_owner,
+            mr_owner_config,
+        },
+    )
+}
+
+fn snp() -> impl Strategy<Value = SnpPackage> {
+    let keys = (measured(), measured());
+    let tcb = any::<[Option<u8>; 5]>().prop_map(|[boot_loader, tee, snp, microcode, fmc]| SnpTcbMinimum {
+        boot_loader,
+        tee,
+        snp,
+        microcode,
+        fmc,
+    });
+    (measured(), measured(), keys, any::<Option<u32>>(), option::of(0_u8..4), tcb).prop_map(
+        |(measurement, host_data, (id_key_digest, author_key_digest), guest_svn, vmpl, tcb)| SnpPackage {
+            measurement,
+            host_data,
+            id_key_digest,
+            author_key_digest,
+            guest_svn,
+            vmpl,
+            tcb,
         },
     )
 }

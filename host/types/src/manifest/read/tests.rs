@@ -4,7 +4,7 @@ use proptest::test_runner::Config as ProptestConfig;
 
 use crate::decision::Severity;
 use crate::manifest::secret::CertificateTemplate;
-use crate::manifest::{File, FileEncoding, ParsedManifest, Position, SecretKind};
+use crate::manifest::{File, FileEncoding, Package, ParsedManifest, Position, SecretKind};
 
 fn parse(text: &str) -> ParsedManifest {
     ParsedManifest::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -409,13 +409,55 @@ fn values_of_secrets_are_refused_in_a_manifest() {
     }
 }
 
-// deviations, M-33: refused until there are verifiers
+// deviations, M-33
 #[test]
-fn packages_for_other_tees_are_refused() {
-    for tee in ["TDX", "SNP", "tdx"] {
-        let message = refusal(&format!(r#"{{"Packages":{{"a":{{"{tee}":{{}}}}}}}}"#));
-        assert!(message.contains("not supported yet"), "{message}");
+fn packages_name_what_other_tees_measure_in_hex() {
+    let (long, short) = ("aB".repeat(48), "0c".repeat(32));
+    let manifest = parse(&format!(
+        r#"{{"Packages":{{"t":{{"tdx":{{"mrtd":"{long}","RTMR1":"{long}","RTMR2":"","RTMR3":null,"MRConfigID":"{long}"}}}},
+        "s":{{"SNP":{{"Measurement":"{long}","HostData":"{short}","GuestSVN":0,"VMPL":3,
+        "TCB":{{"Bootloader":0,"Microcode":255}}}}}},"n":{{"TDX":null,"SNP":null}},"e":{{"TDX":{{}},"SNP":{{"TCB":null}}}}}}}}"#
+    ));
+    let tdx = manifest.packages["t"].tdx.as_deref().unwrap();
+    assert_eq!(tdx.mr_td, Some([0xab; 48]));
+    assert_eq!(tdx.rtmrs, [None, Some([0xab; 48]), None, None]);
+    assert_eq!((tdx.mr_seam, tdx.mr_config_id), (None, Some([0xab; 48])));
+    let snp = manifest.packages["s"].snp.as_deref().unwrap();
+    assert_eq!((snp.measurement, snp.host_data), (Some([0xab; 48]), Some([0x0c; 32])));
+    assert_eq!((snp.guest_svn, snp.vmpl, snp.id_key_digest), (Some(0), Some(3), None));
+    assert_eq!((snp.tcb.boot_loader, snp.tcb.tee, snp.tcb.microcode), (Some(0), None, Some(255)));
+    assert_eq!(manifest.packages["n"], Package::default());
+    assert_eq!(manifest.packages["e"].tdx, Some(Box::default()));
+    assert_eq!(manifest.packages["e"].snp, Some(Box::default()));
+    assert!(manifest.warnings.is_empty());
+}
+
+// deviations, M-33
+#[test]
+fn measurements_of_another_length_are_refused_with_their_place() {
+    let package = |fields: &str| refusal(&format!(r#"{{"Packages":{{"a":{{{fields}}}}}}}"#));
+    let message = package(&format!(r#""TDX":{{"RTMR1":"{}"}}"#, "ab".repeat(47)));
+    let expected = "expected 96 hex digits (48 bytes), found 94 (at /Packages/a/TDX/RTMR1, line 1, column";
+    assert!(message.starts_with(expected), "{message}");
+    let message = package(&format!(r#""SNP":{{"HostData":"{}"}}"#, "ab".repeat(48)));
+    assert!(message.starts_with("expected 64 hex digits (32 bytes), found 96 (at /Packages/a/SNP/HostData"));
+    for (fields, place) in [
+        (r#""TDX":{"MRTD":"xy"}"#, "/Packages/a/TDX/MRTD"),
+        (r#""TDX":{"MRTD":"abc"}"#, "/Packages/a/TDX/MRTD"),
+        (r#""TDX":{"MRTD":1}"#, "/Packages/a/TDX/MRTD"),
+        (r#""TDX":[]"#, "/Packages/a/TDX"),
+        (r#""SNP":"x""#, "/Packages/a/SNP"),
+        (r#""SNP":{"GuestSVN":4294967296}"#, "/Packages/a/SNP/GuestSVN"),
+        (r#""SNP":{"VMPL":4}"#, "/Packages/a/SNP/VMPL"),
+        (r#""SNP":{"TCB":{"SNP":256}}"#, "/Packages/a/SNP/TCB/SNP"),
+    ] {
+        let message = package(fields);
+        assert!(message.contains(&format!("(at {place}, line 1")), "{message}");
     }
+    let manifest = parse(r#"{"Packages":{"a":{"TDX":{"RTMR4":""},"SNP":{"TCB":{"Bootlader":1}}}}}"#);
+    let hints: Vec<_> = manifest.warnings.iter().map(|found| found.hint.clone().unwrap()).collect();
+    assert!(hints[0].starts_with("did you mean RTMR"), "{hints:?}");
+    assert_eq!(hints[1], "did you mean Bootloader?");
 }
 
 // X-35

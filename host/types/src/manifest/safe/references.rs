@@ -1,10 +1,10 @@
-//! Identities and references: packages, TLS tags and renderers of Marbles, secrets of TLS tags.
+//! References: packages, TLS tags and renderers of Marbles, secrets of TLS tags.
 
 use std::collections::BTreeSet;
 
-use super::{Found, Known};
+use super::{Found, Known, identities};
 use crate::decision::Severity;
-use crate::manifest::{Marble, Package, ParsedManifest};
+use crate::manifest::{Marble, ParsedManifest};
 use crate::policy::World;
 
 pub(super) fn judge(manifest: &ParsedManifest, known: &Known<'_>, found: &mut Found) {
@@ -26,7 +26,7 @@ pub(super) fn judge(manifest: &ParsedManifest, known: &Known<'_>, found: &mut Fo
     }
     let used: BTreeSet<&str> = manifest.marbles.values().map(|marble| marble.package.as_str()).collect();
     for (name, package) in &manifest.packages {
-        judge_identity(name, package, used.contains(name.as_str()), found);
+        identities::judge(name, package, used.contains(name.as_str()), found);
     }
     for (name, tag) in &manifest.tls {
         for (index, entry) in tag.incoming.iter().enumerate() {
@@ -35,36 +35,6 @@ pub(super) fn judge(manifest: &ParsedManifest, known: &Known<'_>, found: &mut Fo
                 found.error("M-41", &["TLS", name, "Incoming", &index.to_string(), "Cert"], message);
             }
         }
-    }
-}
-
-/// M-33, M-34: a package without identity would match any enclave. Warnings where the package says so itself (M-35)
-/// or where no Marble uses it (M-36, X-8).
-fn judge_identity(name: &str, package: &Package, used: bool, found: &mut Found) {
-    let severity = if used && !package.debug { Severity::Error } else { Severity::Warning };
-    let missing = if package.signer_id.is_empty() {
-        Some("SignerID")
-    } else if package.product_id.is_none() {
-        Some("ProductID")
-    } else {
-        package.security_version.is_none().then_some("SecurityVersion")
-    };
-    let any =
-        !package.signer_id.is_empty() || package.product_id.is_some() || package.security_version.is_some();
-    let path = ["Packages", name];
-    match missing {
-        _ if !package.unique_id.is_empty() && any => {
-            let message = format!(
-                "manifest specifies both UniqueID *and* SignerID/ProductID/SecurityVersion in package {name}"
-            );
-            found.add(severity, "M-33", &path, message, "keep either UniqueID or the three others");
-        }
-        Some(field) if package.unique_id.is_empty() => {
-            let message = format!("manifest misses value for {field} in package {name}");
-            let hint = "give UniqueID, or SignerID, ProductID and SecurityVersion";
-            found.add(severity, "M-34", &path, message, hint);
-        }
-        _ => {}
     }
 }
 

@@ -122,6 +122,70 @@ fn of_a_debug_package_a_missing_identity_is_a_warning() {
     assert_eq!(package(r#""Debug":true,"UniqueID":"a","ProductID":1"#)[0].0, Severity::Warning);
 }
 
+/// Codes, severities and texts.
+fn told(fields: &str) -> Vec<(Severity, String, String)> {
+    package(fields).into_iter().map(|(severity, code, _, message)| (severity, code, message)).collect()
+}
+
+// M-34, deviations
+#[test]
+fn a_virtual_machine_is_identified_by_what_its_tee_measures() {
+    let (mrtd, both) = ("ab".repeat(48), format!(r#""RTMR1":"{0}","RTMR2":"{0}""#, "cd".repeat(48)));
+    let tcb = r#""TCB":{"SNP":1}"#;
+    assert_eq!(package(&format!(r#""TDX":{{"MRTD":"{mrtd}",{both}}}"#)), []);
+    assert_eq!(package(&format!(r#""SNP":{{"Measurement":"{mrtd}",{tcb}}}"#)), []);
+    assert_eq!(
+        package(&format!(r#""TDX":{{{both}}}"#)),
+        error("M-34", "/Packages/p/TDX", "manifest misses value for TDX.MRTD in package p")
+    );
+    assert_eq!(
+        package(&format!(r#""SNP":{{"IDKeyDigest":"{mrtd}",{tcb}}}"#)),
+        error("M-34", "/Packages/p/SNP", "manifest misses value for SNP.Measurement in package p")
+    );
+    for empty in [r#""TDX":{}"#, r#""SNP":{}"#] {
+        assert_eq!(told(empty).iter().filter(|found| found.0 == Severity::Error).count(), 1, "{empty}");
+    }
+}
+
+// M-33, M-34: each kind of TEE stands for itself
+#[test]
+fn what_is_given_for_one_tee_replaces_nothing_of_another() {
+    let mrtd = "ab".repeat(48);
+    let tdx = format!(r#""TDX":{{"MRTD":"{mrtd}","RTMR1":"{mrtd}","RTMR2":"{mrtd}"}}"#);
+    assert_eq!(package(&format!(r#""UniqueID":"aa",{tdx}"#)), []);
+    let text = "manifest misses value for ProductID in package p";
+    assert_eq!(package(&format!(r#""SignerID":"aa",{tdx}"#)), error("M-34", "/Packages/p", text));
+    assert_eq!(package(&format!(r#""UniqueID":"aa","ProductID":1,{tdx}"#))[0].1, "M-33");
+    let found = told(&format!(r#"{tdx},"SNP":{{}}"#));
+    assert_eq!(found[0].2, "manifest misses value for SNP.Measurement in package p");
+    assert_eq!(told(r#""TDX":null"#)[0].2, "manifest misses value for SignerID in package p");
+}
+
+// M-34, M-81
+#[test]
+fn what_is_compared_too_little_is_warned_of() {
+    let mrtd = "ab".repeat(48);
+    for only in ["", r#","RTMR1":"""#, &format!(r#","RTMR1":"{mrtd}","RTMR3":"{mrtd}""#)] {
+        let found = told(&format!(r#""TDX":{{"MRTD":"{mrtd}"{only}}}"#));
+        let text = "package p does not compare both TDX.RTMR1 and TDX.RTMR2".to_owned();
+        assert_eq!(found, [(Severity::Warning, "M-34".to_owned(), text)]);
+    }
+    let found = told(&format!(r#""SNP":{{"Measurement":"{mrtd}"}}"#));
+    let text = "package p accepts platforms with any firmware: it has no SNP.TCB".to_owned();
+    assert_eq!(found, [(Severity::Warning, "M-81".to_owned(), text)]);
+}
+
+// M-35, M-36
+#[test]
+fn a_debug_machine_or_one_that_no_marble_uses_is_only_warned_of() {
+    for tee in [r#""TDX":{}"#, r#""SNP":{}"#] {
+        let debug = told(&format!(r#""Debug":true,{tee}"#));
+        let unused = findings(&format!(r#"{{"Packages":{{"p":{{{tee}}}}}}}"#));
+        assert!(debug.iter().all(|found| found.0 == Severity::Warning) && !debug.is_empty());
+        assert!(unused.iter().all(|found| found.0 == Severity::Warning) && !unused.is_empty());
+    }
+}
+
 // M-36, X-8
 #[test]
 fn of_a_package_that_no_marble_uses_a_missing_identity_is_a_warning() {

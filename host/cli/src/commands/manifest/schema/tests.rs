@@ -5,15 +5,16 @@ use carrara_types::manifest::ParsedManifest;
 use super::*;
 
 /// The files that read manifests: what they name is what a manifest may have.
-const READERS: [&str; 3] = [
+const READERS: [&str; 4] = [
     include_str!("../../../../../types/src/manifest/read.rs"),
+    include_str!("../../../../../types/src/manifest/read/tee.rs"),
     include_str!("../../../../../types/src/manifest/read/template.rs"),
     include_str!("../../../../../types/src/manifest/read/uri.rs"),
 ];
 
 /// Names in these files that nobody should write: refused, without effect, or no fields.
 const NOT_OFFERED: &[&str] =
-    &["TDX", "SNP", "Private", "Public", "Key", "User", "RawPath", "RawFragment", "Names"];
+    &["Private", "Public", "Key", "User", "RawPath", "RawFragment", "Names"];
 
 fn schema() -> Value {
     serde_json::from_str(SCHEMA).unwrap()
@@ -75,7 +76,10 @@ fn manifests_that_a_coordinator_takes_fit_the_schema() {
     valid(&json!({ "Packages": { "a": { "SecurityVersion": 3 } } })).unwrap();
     // Manifest.md section 6 and what it names elsewhere.
     let full = json!({
-        "Packages": { "svc": { "SignerID": "aa", "ProductID": 7, "SecurityVersion": 2, "AcceptedTCBStatuses": ["OutOfDate"] } },
+        "Packages": { "svc": { "SignerID": "aa", "ProductID": 7, "SecurityVersion": 2, "AcceptedTCBStatuses": ["OutOfDate"] },
+            "td": { "TDX": { "MRTD": "ab".repeat(48), "RTMR1": "AB".repeat(48), "RTMR2": "" } },
+            "guest": { "SNP": { "Measurement": "ab".repeat(48), "HostData": "cd".repeat(32), "GuestSVN": 1, "VMPL": 0,
+                "TCB": { "Bootloader": 4, "TEE": 0, "SNP": 22, "Microcode": 211, "FMC": 0 } } } },
         "Infrastructures": { "i": { "CPUSVN": [1, 2], "QESVN": 1, "PCESVN": 2, "RootCA": "AAEC" } },
         "Marbles": { "api": { "Package": "svc", "MaxActivations": 3, "TLS": ["web"], "DisableSecretBinding": true,
             "Parameters": { "Argv": ["./api"], "Env": { "KEY": "{{ hex .Secrets.k }}" }, "Files": {
@@ -112,6 +116,10 @@ fn what_is_written_wrongly_does_not_fit_the_schema() {
         json!({ "Packages": { "a": { "Debug": 1 } } }),
         json!({ "Packages": { "a": { "ProductID": -1 } } }),
         json!({ "Packages": { "a": { "UniqueID": "xyz" } } }),
+        json!({ "Packages": { "a": { "TDX": { "MRTD": "ab" } } } }),
+        json!({ "Packages": { "a": { "TDX": { "RTMR4": "" } } } }),
+        json!({ "Packages": { "a": { "SNP": { "VMPL": 4 } } } }),
+        json!({ "Packages": { "a": { "SNP": { "TCB": { "Microcode": 256 } } } } }),
         json!({ "Packages": { "a": { "AcceptedTCBStatuses": ["uptodate"] } } }),
         json!({ "Marbles": { "m": {} } }),
         json!({ "Marbles": { "m": { "Package": "p", "Parameters": { "Files": { "f": 1 } } } } }),

@@ -1,0 +1,117 @@
+//! Where collateral comes from: a PCCS, a bundle, or a PCCS with a bundle for when it is down.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::Collateral;
+use super::bundle::{Bundle, MOST_BYTES};
+use super::check::Root;
+use super::key::Key;
+use super::pccs::Pccs;
+
+/// Where collateral comes from. There is no default: somebody else's service would learn which platforms attest.
+#[derive(Debug, Default)]
+pub struct Source {
+    pccs: Option<Pccs>,
+    bundle: Option<PathBuf>,
+}
+
+/// Why no source had collateral that can be used: every one of them with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct FetchError(String);
+
+/// What was fetched.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The collateral.
+    pub collateral: Collateral,
+    /// Why it is the bundle's, where a PCCS is to be asked first.
+    pub passed_over: Option<FetchError>,
+}
+
+impl FetchError {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Source {
+    /// Asks this PCCS, and looks into the bundle only where that gives nothing that can be used.
+    #[must_use]
+    pub fn with_pccs(mut self, pccs: Pccs) -> Self {
+        self.pccs = Some(pccs);
+        self
+    }
+
+    /// Reads this bundle, each time anew: it can be replaced while the process runs.
+    #[must_use]
+    pub fn with_bundle(mut self, path: PathBuf) -> Self {
+        self.bundle = Some(path);
+        self
+    }
+
+    /// Whether there is any.
+    #[must_use]
+    pub const fn is_configured(&self) -> bool {
+        self.pccs.is_some() || self.bundle.is_some()
+    }
+
+    /// Collateral that is for `key`, signed, and valid at `now`.
+    ///
+    /// # Errors
+    /// No source has it.
+    pub async fn fetch(&self, key: Key, root: &Root, now: i64) -> Result<Fetched, FetchError> {
+        let mut reasons = Vec::new();
+        if let Some(pccs) = &self.pccs {
+            match asked(pccs, key, root, now).await {
+                Ok(collateral) => return Ok(Fetched { collateral, passed_over: None }),
+                Err(reason) => reasons.push(format!("the PCCS {}: {reason}", pccs.url())),
+            }
+        }
+        if let Some(path) = &self.bundle {
+            match looked_up(path, key, root, now).await {
+                Ok(collateral) => {
+                    let passed_over = (!reasons.is_empty()).then(|| FetchError(reasons.join("; ")));
+                    return Ok(Fetched { collateral, passed_over });
+                }
+                Err(reason) => reasons.push(format!("the bundle {}: {reason}", path.display())),
+            }
+        }
+        if reasons.is_empty() {
+            reasons.push("no source is configured; name a PCCS or a bundle of collateral".to_owned());
+        }
+        Err(FetchError(reasons.join("; ")))
+    }
+}
+
+async fn asked(pccs: &Pccs, key: Key, root: &Root, now: i64) -> Result<Collateral, String> {
+    let parts = pccs.fetch(key).await.map_err(|error| error.to_string())?;
+    let collateral = Collateral::from_parts(parts).map_err(|error| error.to_string())?;
+    if collateral.key() != key {
+        return Err(format!("it answered for {}", collateral.key()));
+    }
+    collateral.check(root, now).map_err(|error| error.to_string())?;
+    Ok(collateral)
+}
+
+async fn looked_up(path: &Path, key: Key, root: &Root, now: i64) -> Result<Collateral, String> {
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || read(&path)).await;
+    let bundle = read.map_err(|error| error.to_string())??;
+    let found = bundle.find(key).ok_or("it has none for this platform")?;
+    found.check(root, now).map_err(|error| error.to_string())?;
+    Ok(found.clone())
+}
+
+fn read(path: &Path) -> Result<Bundle, String> {
+    // Opening a pipe would wait for whoever writes it.
+    if !std::fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("it is no file".to_owned());
+    }
+    let mut text = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MOST_BYTES as u64 + 1).read_to_end(&mut text))
+        .map_err(|error| error.to_string())?;
+    Bundle::from_json(&text).map_err(|error| error.to_string())
+}

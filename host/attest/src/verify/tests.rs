@@ -1,0 +1,342 @@
+//! Every branch of accepting and refusing, on a chain of our own. Quotes of real machines: `tests/real_quotes.rs`.
+
+use carrara_types::claims::{Identity, SgxIdentity, Tee as Kind};
+
+use super::*;
+use crate::chain::{Certified, Chain, Dated, Enclave, Level, Link, Machine, Settings};
+use crate::collateral::{Fmspc, Key, PckCa, Tee};
+use crate::framing::frame;
+
+const NOW: i64 = 1_750_000_000;
+
+fn tdx() -> Settings {
+    Settings { tee: Tee::Tdx, ..Settings::default() }
+}
+
+/// What the verifier of this chain says of a quote of it.
+fn judged(chain: &Chain, quote: &[u8]) -> Result<Claims, EvidenceError> {
+    Verifier::with_root(chain.root()).verify(quote, &chain.collateral(), NOW)
+}
+
+/// What it says of the quote of the chain's TEE.
+fn verdict(settings: &Settings) -> Result<Claims, EvidenceError> {
+    let chain = Chain::new(settings);
+    let quote = match settings.tee {
+        Tee::Sgx => chain.sgx_quote(&Enclave::default()),
+        Tee::Tdx => chain.tdx_quote(&Machine::default(), 4),
+    };
+    judged(&chain, &quote)
+}
+
+fn refusal(settings: &Settings) -> String {
+    verdict(settings).unwrap_err().to_string()
+}
+
+// G-25, M-81, M-83..M-87, X-4
+#[test]
+fn a_good_quote_of_an_enclave_proves_what_is_in_it() {
+    let chain = Chain::new(&Settings::default());
+    let claims = judged(&chain, &chain.sgx_quote(&Enclave::default())).unwrap();
+    assert_eq!(
+        claims,
+        Claims {
+            tee: Kind::Sgx,
+            debug: false,
+            tcb_status: "UpToDate".to_owned(),
+            advisories: Some(Vec::new()),
+            report_data: vec![0x5d; 64],
+            identity: Identity::Sgx(SgxIdentity {
+                unique_id: [0xab; 32],
+                signer_id: [0xcd; 32],
+                product_id: 7,
+                security_version: 3,
+            }),
+            platform: Platform {
+                cpu_svn: vec![4; 16],
+                qe_svn: 8,
+                pce_svn: 13,
+                root_ca_sha256: sha256(&chain.root()).to_vec(),
+                tcb_evaluation: Some(TcbEvaluation { fmspc: [0, 0x90, 0x6e, 0xa1, 0, 0], number: 17 }),
+            },
+        }
+    );
+}
+
+// G-25
+#[test]
+fn a_good_quote_of_a_virtual_machine_proves_what_is_in_it() {
+    let chain = Chain::new(&tdx());
+    for version in [4, 5] {
+        let claims = judged(&chain, &chain.tdx_quote(&Machine::default(), version)).unwrap();
+        assert_eq!((claims.tee, claims.debug, claims.tcb_status.as_str()), (Kind::Tdx, false, "UpToDate"));
+        assert_eq!(claims.report_data, [0x5d; 64]);
+        let Identity::Tdx(identity) = claims.identity else { panic!("a virtual machine") };
+        assert_eq!(identity.mr_td, [0xab; 48]);
+        assert_eq!(identity.rtmrs, [[0xa0; 48], [0xa1; 48], [0xa2; 48], [0xa3; 48]]);
+        assert_eq!((identity.mr_seam, identity.mr_config_id), ([0x5e; 48], [0xc1; 48]));
+        assert_eq!((identity.mr_owner, identity.mr_owner_config), ([0xc2; 48], [0xc3; 48]));
+        assert_eq!((identity.tee_tcb_svn, identity.xfam), ([4; 16], [0xe7, 0, 6, 0, 0, 0, 0, 0]));
+        assert_eq!(identity.td_attributes, Machine::ATTRIBUTES);
+    }
+}
+
+// G-30, G-31
+#[test]
+fn a_quote_counts_raw_and_framed() {
+    for settings in [Settings::default(), tdx()] {
+        let chain = Chain::new(&settings);
+        let quote = match settings.tee {
+            Tee::Sgx => chain.sgx_quote(&Enclave::default()),
+            Tee::Tdx => chain.tdx_quote(&Machine::default(), 5),
+        };
+        let claims = judged(&chain, &quote).unwrap();
+        assert_eq!(judged(&chain, &frame(&quote)).unwrap(), claims);
+        // What a device pads with changes nothing; anything else does not belong there.
+        assert_eq!(judged(&chain, &[&quote[..], &[0; 100]].concat()).unwrap(), claims);
+        let continued = judged(&chain, &[&quote[..], &[0, 1]].concat());
+        assert_eq!(
+            continued.unwrap_err().to_string(),
+            "reading the quote: something stands behind the quote"
+        );
+    }
+}
+
+// M-84: whether debug is accepted is the package's
+#[test]
+fn debug_mode_is_a_claim_and_no_error() {
+    let chain = Chain::new(&Settings::default());
+    let quote = chain.sgx_quote(&Enclave { debug: true, ..Enclave::default() });
+    assert!(judged(&chain, &quote).unwrap().debug);
+    let chain = Chain::new(&tdx());
+    for bit in [0x01, 0x10, 0x20, 0x40] {
+        let mut attributes = Machine::ATTRIBUTES;
+        attributes[0] = bit;
+        let quote = chain.tdx_quote(&Machine { attributes, ..Machine::default() }, 4);
+        assert!(judged(&chain, &quote).unwrap().debug, "{bit}");
+    }
+}
+
+// M-81, M-82
+#[test]
+fn the_level_that_the_platform_meets_is_its_status() {
+    let status = |settings: &Settings| {
+        let claims = verdict(settings).unwrap();
+        (claims.tcb_status, claims.advisories.unwrap())
+    };
+    let advisories = |list: &[&str]| list.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    for (svn, expected, ids) in [
+        (5, "UpToDate", &[][..]),
+        (4, "UpToDate", &[]),
+        (3, "SWHardeningNeeded", &["INTEL-SA-00334", "INTEL-SA-00615"]),
+        (2, "OutOfDate", &["INTEL-SA-00477"]),
+    ] {
+        let found = status(&Settings { svn, ..Settings::default() });
+        assert_eq!(found, (expected.to_owned(), advisories(ids)), "{svn}");
+    }
+    for named in ["ConfigurationNeeded", "OutOfDateConfigurationNeeded", "ConfigurationAndSWHardeningNeeded"]
+    {
+        let levels = vec![Level { svn: 1, pce_svn: 1, status: named, advisories: &[] }];
+        assert_eq!(status(&Settings { levels, ..Settings::default() }).0, named);
+    }
+    // The quoting enclave's own.
+    assert_eq!(status(&Settings { qe_svn: 6, ..Settings::default() }).0, "OutOfDate");
+}
+
+// M-81
+#[test]
+fn revoked_platforms_and_those_without_a_level_are_refused() {
+    assert!(refusal(&Settings { svn: 1, ..Settings::default() }).contains("Revoked"));
+    assert!(refusal(&Settings { svn: 0, ..Settings::default() }).contains("No matching TCB level"));
+    assert!(refusal(&Settings { pce_svn: 9, ..Settings::default() }).contains("No matching TCB level"));
+    assert!(verdict(&Settings { pce_svn: 10, ..Settings::default() }).is_ok());
+    assert!(verdict(&Settings { qe_svn: 5, ..Settings::default() }).is_err());
+}
+
+#[test]
+fn a_virtual_machine_is_judged_by_its_module_too() {
+    let chain = Chain::new(&tdx());
+    let with = |change: fn(&mut Machine), version| {
+        let mut machine = Machine::default();
+        change(&mut machine);
+        judged(&chain, &chain.tdx_quote(&machine, version))
+    };
+    let status = |svn: u8| {
+        let mut machine = Machine::default();
+        machine.tee_tcb_svn[0] = svn;
+        judged(&chain, &chain.tdx_quote(&machine, 4)).map(|claims| claims.tcb_status)
+    };
+    assert_eq!(status(4).unwrap(), "UpToDate");
+    assert_eq!(status(2).unwrap(), "OutOfDate");
+    assert!(status(1).unwrap_err().to_string().contains("TDX module"));
+    assert!(with(|machine| machine.tee_tcb_svn[1] = 3, 4).is_err(), "no identity for this module");
+    assert!(with(|machine| machine.seam_signer[0] = 1, 4).is_err(), "another module's signer");
+    assert!(with(|machine| machine.service_td[0] = 1, 5).is_err(), "bound to a service TD");
+    assert!(with(|machine| machine.attributes[3] = 0, 4).is_err(), "without SEPT_VE_DISABLE");
+    assert!(with(|machine| machine.attributes[3] |= 0x20, 4).is_err(), "migratable");
+    assert!(with(|machine| machine.attributes[1] = 0x80, 4).is_err(), "reserved bits");
+}
+
+#[test]
+fn a_wrong_signature_at_any_link_is_refused() {
+    for settings in [Settings::default(), tdx()] {
+        for link in Link::ALL {
+            let forged = Settings { forged: Some(link), ..settings.clone() };
+            assert!(verdict(&forged).is_err(), "{link:?} {:?}", settings.tee);
+        }
+        assert!(verdict(&settings).is_ok());
+    }
+}
+
+#[test]
+fn a_revoked_certificate_at_any_link_is_refused() {
+    for settings in [Settings::default(), tdx()] {
+        for of in [Certified::PckCa, Certified::Pck, Certified::TcbSigner] {
+            let text = refusal(&Settings { revoked: Some(of), ..settings.clone() });
+            assert!(text.to_lowercase().contains("revoked"), "{of:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn whatever_is_expired_or_not_valid_yet_is_refused() {
+    for settings in [Settings::default(), tdx()] {
+        for of in Dated::ALL {
+            let expired = refusal(&Settings { expired: Some(of), ..settings.clone() });
+            let future = refusal(&Settings { future: Some(of), ..settings.clone() });
+            // The platform's certificate comes with the quote.
+            if of != Dated::Certificate(Certified::Pck) {
+                assert_eq!(expired, "the collateral for the quote is not valid any more", "{of:?}");
+                assert_eq!(future, "the collateral for the quote is not valid yet", "{of:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_time_of_verification_decides() {
+    let chain = Chain::new(&Settings::default());
+    let quote = chain.sgx_quote(&Enclave::default());
+    let verifier = Verifier::with_root(chain.root());
+    let collateral = chain.collateral();
+    let validity = collateral.validity();
+    let at = |now| verifier.verify(&quote, &collateral, now).is_ok();
+    assert!(at(validity.from) && at(validity.until - 1));
+    assert!(!at(validity.from - 1) && !at(validity.until + 1));
+    assert!(!at(0) && !at(-1) && !at(i64::MAX));
+}
+
+#[test]
+fn collateral_of_another_platform_or_tee_is_refused() {
+    let another = Settings { tcb_fmspc: Some([1; 6]), ..Settings::default() };
+    assert!(refusal(&another).contains("Fmspc mismatch"));
+    let another = Settings { tcb_pce_id: [0, 1], ..Settings::default() };
+    assert_eq!(refusal(&another), "the collateral is for PCE 0001, the platform has 0000");
+    let (sgx, tdx) = (Chain::new(&Settings::default()), Chain::new(&tdx()));
+    let verifier = Verifier::with_root(sgx.root());
+    let quote = sgx.sgx_quote(&Enclave::default());
+    assert!(verifier.verify(&quote, &tdx.collateral(), NOW).is_err());
+    let text = judged(&tdx, &tdx.sgx_quote(&Enclave::default())).unwrap_err().to_string();
+    assert!(text.starts_with("reading the quote: "), "an SGX report under a TDX header: {text}");
+}
+
+#[test]
+fn a_wrong_quoting_enclave_is_refused() {
+    for settings in [Settings::default(), tdx()] {
+        assert!(refusal(&Settings { qe_signer: [0x52; 32], ..settings.clone() }).contains("QE MRSIGNER"));
+        assert!(refusal(&Settings { qe_product: Some(3), ..settings.clone() }).contains("QE ISVPRODID"));
+        assert!(refusal(&Settings { qe_debug: true, ..settings }).contains("Debug"));
+    }
+}
+
+//
+#[test]
+fn another_root_proves_nothing() {
+    let (chain, other) = (Chain::new(&Settings::default()), Chain::new(&Settings::default()));
+    let quote = chain.sgx_quote(&Enclave::default());
+    for root in [Verifier::with_root(other.root()), Verifier::new()] {
+        assert!(root.verify(&quote, &chain.collateral(), NOW).is_err());
+        assert!(root.verify(&quote, &other.collateral(), NOW).is_err());
+        let error = root.kind(&quote).unwrap_err();
+        assert_eq!(error, EvidenceError::Refused("the platform's certificate is not Intel's".to_owned()));
+    }
+    assert!(Verifier::with_root(Vec::new()).verify(&quote, &chain.collateral(), NOW).is_err());
+}
+
+// The chain that comes with collateral is not the quote's.
+#[test]
+fn the_platforms_certificate_is_the_quotes_own() {
+    let (chain, other) = (Chain::new(&Settings::default()), Chain::new(&Settings::default()));
+    let mut parts = chain.parts();
+    parts.pck_certificate_chain = Some(other.parts().pck_crl_issuer_chain);
+    let collateral = Collateral::from_parts(parts).unwrap();
+    let verifier = Verifier::with_root(chain.root());
+    assert!(verifier.verify(&chain.sgx_quote(&Enclave::default()), &collateral, NOW).is_ok());
+}
+
+#[test]
+fn the_kind_says_whose_collateral_is_needed() {
+    let chain = Chain::new(&Settings::default());
+    let key = Key { tee: Tee::Sgx, fmspc: Fmspc([0, 0x90, 0x6e, 0xa1, 0, 0]), ca: PckCa::Platform };
+    let verifier = Verifier::with_root(chain.root());
+    let quote = chain.sgx_quote(&Enclave::default());
+    assert_eq!(verifier.kind(&quote), Ok(QuoteKind::Intel(key)));
+    assert_eq!(verifier.kind(&frame(&quote)), Ok(QuoteKind::Intel(key)));
+    let chain = Chain::new(&tdx());
+    let verifier = Verifier::with_root(chain.root());
+    for version in [4, 5] {
+        let quote = chain.tdx_quote(&Machine::default(), version);
+        assert_eq!(verifier.kind(&quote), Ok(QuoteKind::Intel(Key { tee: Tee::Tdx, ..key })));
+    }
+}
+
+// Nobody's evidence but that of certified platforms makes anybody fetch.
+#[test]
+fn a_platform_that_nobody_certified_has_no_kind() {
+    for link in [Link::Pck, Link::PckCa] {
+        let chain = Chain::new(&Settings { forged: Some(link), ..Settings::default() });
+        let verifier = Verifier::with_root(chain.root());
+        assert!(verifier.kind(&chain.sgx_quote(&Enclave::default())).is_err(), "{link:?}");
+    }
+}
+
+#[test]
+fn a_quote_cut_off_anywhere_is_refused() {
+    let chain = Chain::new(&Settings::default());
+    let quote = chain.sgx_quote(&Enclave::default());
+    let verifier = Verifier::with_root(chain.root());
+    let collateral = chain.collateral();
+    for length in 0..quote.len() {
+        let cut = &quote[..length];
+        assert!(verifier.verify(cut, &collateral, NOW).is_err(), "{length}");
+        assert!(verifier.verify(&frame(cut), &collateral, NOW).is_err(), "{length}, framed");
+        assert!(verifier.kind(cut).is_err(), "{length}");
+    }
+    let chain = Chain::new(&tdx());
+    for version in [4, 5] {
+        let quote = chain.tdx_quote(&Machine::default(), version);
+        for length in 0..quote.len() {
+            assert!(judged(&chain, &quote[..length]).is_err(), "{length}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_quote_or_too_long_is_refused_before_anything_is_computed() {
+    let chain = Chain::new(&Settings::default());
+    let quote = chain.sgx_quote(&Enclave::default());
+    let verifier = Verifier::with_root(chain.root());
+    let padded = |length: usize| [&quote[..], &vec![0; length - quote.len()]].concat();
+    assert!(verifier.kind(&padded(crate::quote::MAX_QUOTE_BYTES)).is_ok());
+    let long = crate::quote::MAX_QUOTE_BYTES + 1;
+    assert_eq!(verifier.kind(&padded(long)), Err(EvidenceError::TooLong(long)));
+    for bytes in [&b""[..], b"quote", &[0xff; 5000], &frame(b"")] {
+        assert!(verifier.kind(bytes).is_err());
+    }
+}
+
+// certificates.trustedservices.intel.com
+#[test]
+fn intels_root_is_the_published_one() {
+    let published = "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3";
+    assert_eq!(hex::encode(sha256(INTEL_ROOT)), published);
+}

@@ -1,0 +1,102 @@
+//! Quotes of real machines, with the collateral of their time, against Intel's root.
+#![allow(clippy::unwrap_used)] // Helpers of tests stop where they cannot go on.
+
+use carrara_attest::collateral::{Collateral, Tee};
+use carrara_attest::framing::frame;
+use carrara_attest::quote::QuoteKind;
+use carrara_attest::verify::Verifier;
+use carrara_types::claims::{Claims, Identity};
+
+struct Sample {
+    quote: &'static [u8],
+    collateral: &'static [u8],
+}
+
+macro_rules! sample {
+    ($name:literal) => {
+        Sample {
+            quote: include_bytes!(concat!("fixtures/intel/", $name)),
+            collateral: include_bytes!(concat!("fixtures/intel/", $name, "_collateral.json")),
+        }
+    };
+}
+
+const SGX: Sample = sample!("sgx_quote");
+const TDX: Sample = sample!("tdx_quote");
+const TDX_OUTDATED: Sample = sample!("tdx_quote_outdated");
+const TDX_15: Sample = sample!("tdx_quote_td15ex");
+
+impl Sample {
+    fn collateral(&self) -> Collateral {
+        Collateral::from_parts(serde_json::from_slice(self.collateral).unwrap()).unwrap()
+    }
+
+    /// As of when the last part of the collateral became valid.
+    fn claims(&self) -> Claims {
+        let collateral = self.collateral();
+        Verifier::new().verify(self.quote, &collateral, collateral.validity().from).unwrap()
+    }
+}
+
+// G-25, M-81, M-82, M-84..M-87
+#[test]
+fn a_real_enclaves_quote_verifies_at_its_time() {
+    let claims = SGX.claims();
+    assert_eq!(claims.tcb_status, "ConfigurationAndSWHardeningNeeded");
+    assert_eq!(claims.advisories.unwrap(), ["INTEL-SA-00289", "INTEL-SA-00615"]);
+    assert!(!claims.debug);
+    let Identity::Sgx(identity) = claims.identity else { panic!("an enclave") };
+    assert_eq!(identity.unique_id[..], SGX.quote[112..144]);
+    assert_eq!(identity.signer_id[..], SGX.quote[176..208]);
+    assert_eq!(claims.report_data, SGX.quote[368..432]);
+}
+
+// G-25
+#[test]
+fn real_virtual_machines_quotes_verify_at_their_time() {
+    let claims = TDX.claims();
+    assert_eq!(claims.tcb_status, "UpToDate");
+    let Identity::Tdx(identity) = claims.identity else { panic!("a virtual machine") };
+    assert_eq!(identity.mr_td[..], TDX.quote[184..232]);
+    assert_eq!(identity.rtmrs[3][..], TDX.quote[520..568]);
+    assert_eq!(claims.report_data, TDX.quote[568..632]);
+    assert_eq!(TDX_15.claims().tcb_status, "UpToDate");
+}
+
+// M-81
+#[test]
+fn a_real_platform_below_every_level_is_refused() {
+    let collateral = TDX_OUTDATED.collateral();
+    let verdict = Verifier::new().verify(TDX_OUTDATED.quote, &collateral, collateral.validity().from);
+    assert_eq!(verdict.unwrap_err().to_string(), "No matching TCB level found");
+}
+
+#[test]
+fn real_quotes_say_whose_collateral_they_need() {
+    for (sample, tee) in [(SGX, Tee::Sgx), (TDX, Tee::Tdx), (TDX_OUTDATED, Tee::Tdx), (TDX_15, Tee::Tdx)] {
+        let key = sample.collateral().key();
+        assert_eq!(key.tee, tee);
+        assert_eq!(Verifier::new().kind(sample.quote), Ok(QuoteKind::Intel(key)));
+        assert_eq!(Verifier::new().kind(&frame(sample.quote)), Ok(QuoteKind::Intel(key)));
+    }
+}
+
+#[test]
+fn real_quotes_verify_in_the_time_of_their_collateral_only() {
+    for sample in [SGX, TDX, TDX_15] {
+        let collateral = sample.collateral();
+        let validity = collateral.validity();
+        let at = |now| Verifier::new().verify(sample.quote, &collateral, now).is_ok();
+        assert!(at(validity.from) && at(validity.until - 1));
+        assert!(!at(validity.from - 1) && !at(validity.until));
+    }
+}
+
+#[test]
+fn a_real_quote_with_the_collateral_of_another_kind_of_platform_is_refused() {
+    for (quote, collateral) in [(&SGX, &TDX), (&TDX, &SGX), (&TDX, &TDX_OUTDATED), (&TDX_OUTDATED, &TDX)] {
+        let collateral = collateral.collateral();
+        let now = collateral.validity().from;
+        assert!(Verifier::new().verify(quote.quote, &collateral, now).is_err());
+    }
+}
