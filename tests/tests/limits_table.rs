@@ -7,6 +7,9 @@ use carrara_tests::root;
 
 const SERVER: &str = "host/server/src/limits.rs";
 
+/// Where the options for policies are declared.
+const POLICIES: &str = "host/coordinator/src/config/policies.rs";
+
 /// A row: value, file, name, option.
 fn rows() -> Vec<[String; 4]> {
     let text = fs::read_to_string(root().join("host/server/README.md")).unwrap();
@@ -91,16 +94,21 @@ fn every_limit_of_the_server_has_a_row_and_every_option_its_own() {
         assert!(listed.contains(name), "{SERVER}::{name} is not in the table of host/server/README.md");
     }
     assert!(before.contains("pub struct Limits"));
-    let options: BTreeSet<String> = rows
-        .iter()
-        .map(|[.., option]| option.trim_matches('`').to_owned())
-        .filter(|option| option != "fixed")
-        .collect();
+    let options = |of_the_server: bool| -> BTreeSet<String> {
+        let rows = rows.iter().filter(|[_, file, ..]| (file == SERVER) == of_the_server);
+        let options = rows.map(|[.., option]| option.trim_matches('`').to_owned());
+        options.filter(|option| option != "fixed").collect()
+    };
     let known: BTreeSet<String> = source
         .lines()
         .filter_map(|line| Some(line.trim().strip_prefix("option(\"")?.split_once('"')?.0.to_owned()))
         .collect();
-    assert_eq!(options, known);
+    assert_eq!(options(true), known);
+    let policies = fs::read_to_string(root().join(POLICIES)).unwrap();
+    for option in options(false) {
+        let declared = format!("\n    {} \"EDG_COORDINATOR_", option.replace('-', "_"));
+        assert!(policies.contains(&declared), "{POLICIES} has no option {option}");
+    }
 }
 
 #[test]

@@ -65,6 +65,7 @@ pub(crate) fn remedy(error: &StartupManifestError, folder: Option<&Path>) -> Opt
 mod tests {
     use super::*;
 
+    //
     #[test]
     fn what_the_manifest_names_is_taken_from_the_directory_once_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();

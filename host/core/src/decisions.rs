@@ -17,6 +17,12 @@ use crate::error::ReadDecisionsError;
 use crate::outcome::{DecisionFilter, DecisionPage};
 use crate::ports::{PolicyCall, PolicyObserver};
 
+/// Records in memory, unless it is configured.
+const KEPT: usize = 4096;
+
+/// Their bytes, unless it is configured.
+const KEPT_BYTES: usize = 16 << 20;
+
 /// How many decisions are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecisionLimits {
@@ -29,7 +35,7 @@ pub struct DecisionLimits {
 
 impl Default for DecisionLimits {
     fn default() -> Self {
-        Self { kept: 4096, kept_bytes: 16 << 20 }
+        Self { kept: KEPT, kept_bytes: KEPT_BYTES }
     }
 }
 
