@@ -58,7 +58,8 @@ pub(crate) struct Arguments {
 /// Runs the benchmarks; an error if a row could not be measured.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = guests::workspace();
-    let rows = chosen(&arguments.only)?;
+    let mut rows = chosen(&arguments.only)?;
+    rows.retain(|row| !arguments.smoke || row.work.is_short());
     if !arguments.smoke && !arguments.no_build {
         build(&root)?;
         // The clients shall be a release build, too.
@@ -108,10 +109,11 @@ fn stage(root: &Path, arguments: &Arguments) -> anyhow::Result<Stage> {
     let binary = binary.canonicalize().with_context(|| {
         format!("there is no {}; `cargo xtask test` builds it, without --smoke also bench", binary.display())
     })?;
-    let guests = target.join("guests");
+    let (guests, sdk) = (target.join("guests"), target.join("sdk"));
     Ok(Stage {
         launch: Launch { binary, scratch: target, options: &[] },
         guests,
+        sdk,
         clock: Clock::of_system()?,
         scale,
     })

@@ -23,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) launch: Launch,
     /// The folder of the built-in policies' components.
     pub(crate) guests: PathBuf,
+    /// That of the policies that the tests of the SDKs build.
+    pub(crate) sdk: PathBuf,
     /// For processor time.
     pub(crate) clock: Clock,
     /// How much.
@@ -84,6 +86,7 @@ pub(crate) async fn measure(stage: &Stage, work: Work) -> anyhow::Result<Figures
         Work::Counter { stored, clients } => writing::counter(stage, stored, clients).await?,
         Work::Log { lines } => writing::log(stage, lines).await?,
         Work::Authorize => policies::authorize(stage)?,
+        Work::AuthorizeIn { language } => policies::authorize_in(stage, language)?,
         Work::Render { files } => policies::render(stage, files)?,
         Work::Validate { bytes } => policies::validate(stage, bytes)?,
         Work::Kill { kills } => killing(stage, kills).await?,

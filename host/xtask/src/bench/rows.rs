@@ -46,12 +46,21 @@ pub(crate) enum Work {
     Log { lines: usize },
     /// The built-in authorizer.
     Authorize,
+    /// An authorizer in another language: the contract's policy that the tests of the SDKs have built.
+    AuthorizeIn { language: &'static str },
     /// The built-in renderer with so many files.
     Render { files: usize },
     /// The built-in validator with a manifest of so many bytes.
     Validate { bytes: usize },
     /// Kills under load, and checks that nothing is lost.
     Kill { kills: u64 },
+}
+
+impl Work {
+    /// Whether a development build can do it in an instant: compiling CPython takes it minutes.
+    pub(crate) fn is_short(self) -> bool {
+        !matches!(self, Self::AuthorizeIn { .. })
+    }
 }
 
 /// A limit.
@@ -315,6 +324,20 @@ pub(crate) const ROWS: &[Row] = &[
         reference: "no policies",
         goals: &[Goal::CpuUs(45.0)],
         work: Work::Authorize,
+    },
+    Row {
+        id: "authorize-python",
+        title: "policy call: authorize, Python",
+        reference: "no policies",
+        goals: &[Goal::CpuUs(10_000.0)],
+        work: Work::AuthorizeIn { language: "python" },
+    },
+    Row {
+        id: "authorize-js",
+        title: "policy call: authorize, JavaScript",
+        reference: "no policies",
+        goals: &[Goal::CpuUs(2_000.0)],
+        work: Work::AuthorizeIn { language: "js" },
     },
     Row {
         id: "render",

@@ -38,6 +38,17 @@ pub(super) fn authorize(stage: &Stage) -> anyhow::Result<Figures> {
     })
 }
 
+/// The same of an authorizer that is written in another language; what it answers does not matter.
+pub(super) fn authorize_in(stage: &Stage, language: &str) -> anyhow::Result<Figures> {
+    let path = stage.sdk.join(format!("{language}-role-authorization.wasm"));
+    let component = fs::read(&path).with_context(|| {
+        format!("reading {}; `cargo test -p carrara-tests --test sdk_contract` builds it", path.display())
+    })?;
+    let host = host(PolicySource::new(language, World::RoleAuthorization, component))?;
+    let request = authorization_request();
+    repeat(stage, || host.authorize_here(&request).map(drop).context("asking the policy"))
+}
+
 /// Files with ten secrets each, in one call.
 pub(super) fn render(stage: &Stage, files: usize) -> anyhow::Result<Figures> {
     let host = host(source(stage, "go-template", World::SecretRendering)?)?;
