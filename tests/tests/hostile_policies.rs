@@ -228,7 +228,7 @@ fn costly() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     vec![
         (
             "many-targets",
-            "refused: br_table",
+            "refused: branches",
             with(&format!("(func (param i32) (block (br_table {} (local.get 0))))", times(100_000, "0 "))),
         ),
         ("blocks-nested", "answered:", with(&nested(3_200, "block "))),
@@ -259,7 +259,11 @@ fn costly() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "refused: locals with many branches",
             with(&branches(4_000, "block end ").replace("(param i32)", &times(6_000, "(local i64)"))),
         ),
-        ("results-too-many", "refused: 16 results", with(&format!("(func (result {}) unreachable)", times(17, "i32 ")))),
+        (
+            "results-too-many",
+            "refused: 16 results",
+            with(&format!("(func (result {}) unreachable)", times(17, "i32 "))),
+        ),
         ("instances-of-instances", "answered:", instances_of_instances(1)),
         ("instances-of-instances-of-instances", "refused: 160", instances_of_instances(2)),
         ("instances-in-four-levels", "refused: 160", instances_of_instances(4)),

@@ -57,7 +57,9 @@ pub enum OpenError {
     )]
     GramineWithoutDcap,
     /// Occlum, without its device.
-    #[error("Occlum was found, but /dev/sgx does not open: build the image with DCAP, and run it on a machine with SGX")]
+    #[error(
+        "Occlum was found, but /dev/sgx does not open: build the image with DCAP, and run it on a machine with SGX"
+    )]
     NoSgxDevice,
     /// A VM that is a TEE, without configfs-tsm.
     #[error(
@@ -73,7 +75,9 @@ pub enum OpenError {
     )]
     ReportsDenied,
     /// A TEE of another kind.
-    #[error("a TEE was found whose reports this version does not know: {0:?}; Intel TDX and AMD SEV-SNP are known")]
+    #[error(
+        "a TEE was found whose reports this version does not know: {0:?}; Intel TDX and AMD SEV-SNP are known"
+    )]
     Provider(String),
 }
 

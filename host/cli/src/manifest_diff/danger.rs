@@ -93,9 +93,13 @@ fn machine(within: &[&str], change: &Change) -> Option<&'static str> {
     match (within, change.kind) {
         ([], Kind::Added) => Some("virtual machines match this package, too"),
         (["GuestSVN" | "TCB", ..], _) if change.kind == Kind::Removed || numbers.1 < numbers.0 => Some(OLDER),
-        (["VMPL"], _) if numbers.1 > numbers.0 => Some("less privileged software of the same guest may be activated"),
+        (["VMPL"], _) if numbers.1 > numbers.0 => {
+            Some("less privileged software of the same guest may be activated")
+        }
         (["VMPL" | "GuestSVN" | "TCB", ..], _) => None,
-        ([_, ..], Kind::Removed) => Some("it is not compared any more: more virtual machines match this package"),
+        ([_, ..], Kind::Removed) => {
+            Some("it is not compared any more: more virtual machines match this package")
+        }
         _ => None,
     }
 }

@@ -280,18 +280,22 @@ fn what_is_no_manifest_is_compared_as_it_stands() {
 
 #[test]
 fn what_lets_more_virtual_machines_in_is_marked() {
-    let machine = |tdx: &Value, snp: &Value| {
-        with("/Packages/vm", json!({ "TDX": tdx, "SNP": snp }))
-    };
-    let (tdx, snp) = (json!({ "MRTD": "ab".repeat(48), "RTMR1": "cd".repeat(48) }), json!({
-        "Measurement": "ef".repeat(48), "GuestSVN": 3, "TCB": { "SNP": 9 },
-    }));
+    let machine = |tdx: &Value, snp: &Value| with("/Packages/vm", json!({ "TDX": tdx, "SNP": snp }));
+    let (tdx, snp) = (
+        json!({ "MRTD": "ab".repeat(48), "RTMR1": "cd".repeat(48) }),
+        json!({
+            "Measurement": "ef".repeat(48), "GuestSVN": 3, "TCB": { "SNP": 9 },
+        }),
+    );
     let old = machine(&tdx, &snp);
     let danger = |tdx: &Value, snp: &Value| -> Vec<String> {
         diff(&old, &machine(tdx, snp)).into_iter().filter_map(|change| change.danger).collect()
     };
     let less = json!({ "MRTD": "ab".repeat(48) });
-    assert_eq!(danger(&less, &snp), ["it is not compared any more: more virtual machines match this package"]);
+    assert_eq!(
+        danger(&less, &snp),
+        ["it is not compared any more: more virtual machines match this package"]
+    );
     let older = json!({ "Measurement": "ef".repeat(48), "GuestSVN": 2, "TCB": { "SNP": 8 } });
     assert_eq!(danger(&tdx, &older), [danger::OLDER, danger::OLDER]);
     let newer = json!({ "Measurement": "ef".repeat(48), "GuestSVN": 4, "TCB": { "SNP": 10 } });

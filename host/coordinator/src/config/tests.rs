@@ -233,7 +233,8 @@ fn an_unknown_key_or_option_is_refused() {
 /// The example with every setting uncommented.
 fn example() -> String {
     let lines = include_str!("../../coordinator.toml").lines();
-    let setting = |line: &str| line.contains(" = ") || ["[collateral]", "[limits]", "[policies]"].contains(&line);
+    let setting =
+        |line: &str| line.contains(" = ") || ["[collateral]", "[limits]", "[policies]"].contains(&line);
     let settings = lines.filter_map(|line| line.strip_prefix("# ")).filter(|line| setting(line));
     settings.map(|line| format!("{line}\n")).collect()
 }

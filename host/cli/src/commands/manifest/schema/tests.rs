@@ -13,8 +13,7 @@ const READERS: [&str; 4] = [
 ];
 
 /// Names in these files that nobody should write: refused, without effect, or no fields.
-const NOT_OFFERED: &[&str] =
-    &["Private", "Public", "Key", "User", "RawPath", "RawFragment", "Names"];
+const NOT_OFFERED: &[&str] = &["Private", "Public", "Key", "User", "RawPath", "RawFragment", "Names"];
 
 fn schema() -> Value {
     serde_json::from_str(SCHEMA).unwrap()
