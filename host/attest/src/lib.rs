@@ -11,6 +11,7 @@ pub mod framing;
 pub mod issue;
 pub mod quote;
 mod sgx;
+pub mod snp;
 mod tdx;
 mod tee;
 pub mod verification;
@@ -57,7 +58,9 @@ pub enum OpenError {
     )]
     GramineWithoutDcap,
     /// Occlum, without its device.
-    #[error("Occlum was found, but /dev/sgx does not open: build the image with DCAP, and run it on a machine with SGX")]
+    #[error(
+        "Occlum was found, but /dev/sgx does not open: build the image with DCAP, and run it on a machine with SGX"
+    )]
     NoSgxDevice,
     /// A VM that is a TEE, without configfs-tsm.
     #[error(
@@ -73,7 +76,9 @@ pub enum OpenError {
     )]
     ReportsDenied,
     /// A TEE of another kind.
-    #[error("a TEE was found whose reports this version does not know: {0:?}; Intel TDX and AMD SEV-SNP are known")]
+    #[error(
+        "a TEE was found whose reports this version does not know: {0:?}; Intel TDX and AMD SEV-SNP are known"
+    )]
     Provider(String),
 }
 
