@@ -138,10 +138,10 @@ fn leaf<'a>(
 ) -> Result<X509Certificate<'a>, EvidenceError> {
     let signed = |leaf: &X509Certificate<'_>| report.is_signed_by(&leaf.public_key().subject_public_key.data);
     if evidence.leaf.is_empty() {
-        let known = collateral.certificates.iter().filter_map(|der| read(der, LEAF).ok());
+        let mut known = collateral.certificates.iter().filter_map(|der| read(der, LEAF).ok());
         let missing =
             "the certificate of the key that signed the report is missing in the evidence and the collateral";
-        return known.into_iter().find(signed).ok_or_else(|| refused(missing));
+        return known.find(signed).ok_or_else(|| refused(missing));
     }
     let leaf = read(evidence.leaf, LEAF)?;
     if signed(&leaf) { Ok(leaf) } else { Err(refused("the report is not signed by its VCEK or VLEK")) }

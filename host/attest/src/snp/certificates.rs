@@ -29,7 +29,7 @@ pub(super) fn refused(why: impl Into<String>) -> EvidenceError {
 /// A certificate, all of the bytes.
 pub(super) fn read<'a>(der: &'a [u8], name: &str) -> Result<X509Certificate<'a>, EvidenceError> {
     match X509Certificate::from_der(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         _ => Err(refused(format!("the certificate of the {name} cannot be read"))),
     }
 }
