@@ -9,6 +9,7 @@ mod demo;
 mod flood;
 mod fuzz;
 mod guests;
+mod measure;
 mod policies;
 mod programs;
 mod python;
@@ -31,6 +32,8 @@ struct Arguments {
 enum Command {
     /// Builds the built-in policies and compiles them ahead of time
     Guests(guests::Arguments),
+    /// Builds what is measured, the same for everybody, and prints its digests
+    Measure(measure::Arguments),
     /// Builds the policies of `policies/`, the policy languages among them
     Policies(policies::Arguments),
     /// Runs the main job in simulation and tells what happens
@@ -52,6 +55,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Measure(arguments) => measure::run(&arguments),
         Command::Policies(arguments) => policies::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
