@@ -8,6 +8,7 @@ mod certificates;
 mod der;
 mod documents;
 mod quotes;
+pub mod snp;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};

@@ -11,6 +11,7 @@ pub mod framing;
 pub mod issue;
 pub mod quote;
 mod sgx;
+pub mod snp;
 mod tdx;
 mod tee;
 pub mod verification;

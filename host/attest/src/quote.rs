@@ -22,6 +22,8 @@ const NO_CHAIN: EvidenceError = EvidenceError::Malformed("it has no certificate 
 pub enum QuoteKind {
     /// A quote of Intel's DCAP, of SGX or TDX, which needs this collateral.
     Intel(Key),
+    /// Evidence of AMD SEV-SNP, which brings its certificates itself.
+    Snp,
 }
 
 /// An SGX or TDX quote, without its frame.

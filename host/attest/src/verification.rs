@@ -24,7 +24,7 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Accepts what Intel's root certifies, judged by what is in this cache.
+    /// Accepts what Intel's and AMD's roots certify, judged by what is in this cache.
     #[must_use]
     pub fn new(collateral: Arc<CollateralCache>) -> Self {
         Self::with(Verifier::new(), collateral)
@@ -49,9 +49,18 @@ impl Verification {
     pub async fn verify(&self, evidence: &[u8], now: i64) -> Result<Claims, EvidenceError> {
         let evidence: Arc<[u8]> = evidence.into();
         let read = Arc::clone(&evidence);
-        let QuoteKind::Intel(key) = self.compute(move |verifier| verifier.kind(&read)).await?;
-        let collateral = self.collateral.get(key.fmspc, key.ca, key.tee, now).await?;
-        self.compute(move |verifier| verifier.verify(&evidence, &collateral, now)).await
+        match self.compute(move |verifier| verifier.kind(&read)).await? {
+            QuoteKind::Intel(key) => {
+                let collateral = self.collateral.get(key.fmspc, key.ca, key.tee, now).await?;
+                self.compute(move |verifier| verifier.verify(&evidence, &collateral, now)).await
+            }
+            QuoteKind::Snp => {
+                let unreadable =
+                    |error| EvidenceError::Refused(format!("the collateral cannot be read: {error}"));
+                let collateral = self.collateral.snp().await.map_err(unreadable)?;
+                self.compute(move |verifier| verifier.verify_snp(&evidence, &collateral, now)).await
+            }
+        }
     }
 
     /// A few at once, on threads that may be busy. Who stops waiting keeps its turn until the computing is over.

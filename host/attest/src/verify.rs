@@ -1,4 +1,4 @@
-//! Verifies quotes of SGX and TDX against Intel's root, with collateral that is given.
+//! Verifies quotes of SGX and TDX against Intel's root, with collateral that is given; of SEV-SNP's evidence see [`crate::snp`].
 //!
 //! Synchronous and without I/O: some milliseconds of computing. A status that is merely bad is a claim, not an error,
 //! and so is debug mode; revoked keys, expired or foreign collateral and wrong signatures are errors. Virtual machines
@@ -12,16 +12,19 @@ use dcap_qvl::{QuoteClaims, QuotePolicy, TcbInfo, TcbStatus};
 use crate::EvidenceError;
 use crate::collateral::Collateral;
 use crate::crypto::{AwsLc, sha256};
+use crate::framing::snp::{SnpEvidence, is_snp};
 use crate::quote::{IntelQuote, QuoteKind};
+use crate::snp::{SnpCollateral, SnpRoot, SnpVerifier};
 use crate::{sgx, tdx};
 
 /// Intel SGX Root CA (certificates.trustedservices.intel.com), the root of SGX and TDX, for all products.
 const INTEL_ROOT: &[u8] = include_bytes!("intel-sgx-root-ca.der");
 
-/// Verifies against one root.
+/// Verifies against one root of Intel's, and AMD's.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     root: Vec<u8>,
+    snp: SnpVerifier,
 }
 
 /// What a report says of the code, whichever TEE's it is.
@@ -38,7 +41,7 @@ impl Default for Verifier {
 }
 
 impl Verifier {
-    /// Accepts what Intel's root certifies.
+    /// Accepts what Intel's root certifies, and AMD's.
     #[must_use]
     pub fn new() -> Self {
         Self::with_root(INTEL_ROOT.to_vec())
@@ -47,19 +50,42 @@ impl Verifier {
     /// Accepts what another root (DER) certifies: for tests with chains of their own. Nothing that is released asks for it.
     #[must_use]
     pub fn with_root(root: Vec<u8>) -> Self {
-        Self { root }
+        Self { root, snp: SnpVerifier::default() }
+    }
+
+    /// The same with another root instead of AMD's: for tests with chains of their own. Nothing that is released asks for it.
+    #[must_use]
+    pub fn with_snp_root(self, root: SnpRoot) -> Self {
+        Self { snp: SnpVerifier::with_root(root), ..self }
     }
 
     /// What evidence is, framed or raw, and whose collateral [`Verifier::verify`] needs for it. Proves nothing, but that
     /// the root certified the platform's key some time: nobody else's evidence makes anybody fetch collateral.
     ///
     /// # Errors
-    /// It is no evidence, or of a TEE that needs no collateral of others.
+    /// It is no evidence.
     pub fn kind(&self, evidence: &[u8]) -> Result<QuoteKind, EvidenceError> {
+        if is_snp(evidence) {
+            SnpEvidence::unframe(evidence)?;
+            return Ok(QuoteKind::Snp);
+        }
         IntelQuote::parse(evidence)?.kind(&self.root)
     }
 
-    /// What evidence, framed or raw, proves as of `now` (Unix seconds).
+    /// What framed evidence of SEV-SNP proves as of `now` (Unix seconds).
+    ///
+    /// # Errors
+    /// It proves nothing, or a certificate is missing in it and in the collateral.
+    pub fn verify_snp(
+        &self,
+        evidence: &[u8],
+        collateral: &SnpCollateral,
+        now: i64,
+    ) -> Result<Claims, EvidenceError> {
+        self.snp.verify(evidence, collateral, now)
+    }
+
+    /// What a quote of SGX or TDX, framed or raw, proves as of `now` (Unix seconds).
     ///
     /// # Errors
     /// It proves nothing, or the collateral is not its own, expired or from the future.
@@ -145,6 +171,6 @@ fn check_pce(tcb_info: &str, quote: &IntelQuote<'_>) -> Result<(), EvidenceError
 }
 
 #[cfg(test)]
-mod changed_bytes;
+pub(crate) mod changed_bytes;
 #[cfg(test)]
 mod tests;

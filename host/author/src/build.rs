@@ -19,7 +19,7 @@ use self::install::installed;
 pub use self::tool::{Tool, run};
 use crate::project::{Language, Project};
 
-pub use self::rust::{TARGET as RUST_TARGET, remapped_paths};
+pub use self::rust::{TARGET as RUST_TARGET, remapped_paths, remapped_places};
 
 /// Tells how a build goes on.
 pub trait Progress: Sync {

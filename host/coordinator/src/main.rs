@@ -14,8 +14,10 @@ mod in_force;
 mod input;
 mod memory;
 mod outputs;
+mod profile;
 mod recovery_file;
 mod returning;
+mod signals;
 mod startup;
 mod tee;
 mod telemetry;
@@ -29,7 +31,6 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use carrara_server::{Drained, Options, Server};
 use config::{Config, Task};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 #[global_allocator]
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     let (task, config) = Config::of_process();
     let done = match (task, config) {
         (Task::Check, Ok(config)) => return check::run(&config),
-        (_, config) => config.and_then(|config| run(&config)),
+        (_, config) => config.and_then(|config| profile::runtime()?.block_on(run(&config))),
     };
     match (task, done) {
         (_, Ok(())) => ExitCode::SUCCESS,
@@ -60,16 +61,16 @@ fn complain(error: &anyhow::Error, code: ExitCode) -> ExitCode {
     code
 }
 
-#[tokio::main]
 async fn run(config: &Config) -> Result<()> {
     #[cfg(feature = "failpoints")]
     let _points = fail::FailScenario::setup();
     telemetry::start(&config.logging)?;
+    profile::tell();
     memory::hide()?;
     fips::check()?;
     // First of all, so that a signal during the start is not lost.
-    let shutdown = shutdown_signal()?;
-    survive_file_limits()?;
+    let shutdown = signals::shutdown();
+    signals::survive_file_limits();
     outputs::check(config)?;
     let options = Options {
         rest: config.rest.clone(),
@@ -138,26 +139,4 @@ fn tell_of_owner(config: &Config, state: u8) {
              fingerprint"
         ),
     }
-}
-
-/// A write beyond the limit of file sizes (`ulimit -f`) is to fail, as one on a full disk does, and not to end the
-/// process, which is what the signal does unless it is handled.
-fn survive_file_limits() -> Result<()> {
-    /// The number on every Linux of x86-64 and AArch64; the library has no name for it.
-    const SIGXFSZ: i32 = 25;
-    // Handled from here on, whether anybody listens or not.
-    drop(signal(SignalKind::from_raw(SIGXFSZ)).context("handling SIGXFSZ")?);
-    Ok(())
-}
-
-/// Ends with SIGTERM or SIGINT.
-fn shutdown_signal() -> Result<impl Future<Output = ()> + Send> {
-    let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => info!("SIGTERM: ending"),
-            _ = interrupt.recv() => info!("SIGINT: ending"),
-        }
-    })
 }

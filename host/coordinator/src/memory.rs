@@ -5,7 +5,9 @@
 //! reads the machine's memory: only a TEE does.
 
 use anyhow::{Context as _, Result};
+use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use tracing::warn;
 
 /// Tests that read a coordinator's memory without being root set this; only builds for tests look at it.
 #[cfg(feature = "failpoints")]
@@ -15,13 +17,30 @@ const READABLE: &str = "CARRARA_TEST_MEMORY_READABLE";
 pub(crate) fn hide() -> Result<()> {
     // A core file would hold every open key. In a confidential VM it would be written where others can read it.
     let none = Rlimit { current: Some(0), maximum: Some(0) };
-    setrlimit(Resource::Core, none).context("forbidding core files")?;
+    unless_not_offered(setrlimit(Resource::Core, none), "forbidding core files")?;
     #[cfg(feature = "failpoints")]
     if std::env::var_os(READABLE).is_some() {
         return Ok(());
     }
     // The limit alone does not hold where core files go to a program (core(5)); and nobody may attach.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("forbidding others to read our memory")
+    let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    unless_not_offered(hidden, "forbidding others to read our memory")
+}
+
+/// Gramine has no prctl(2), and Occlum not this part of it: nobody reads an enclave's memory anyway. A refusal is none of these answers and
+/// ends the start: Linux grants both to every process.
+fn unless_not_offered(done: rustix::io::Result<()>, doing: &'static str) -> Result<()> {
+    match done {
+        Err(error) if matches!(error, Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => {
+            warn!(
+                %error,
+                "{doing}: the system does not offer it; in an enclave nothing is lost, elsewhere a core file or a debugger \
+                 may show secrets"
+            );
+            Ok(())
+        }
+        done => done.context(doing),
+    }
 }
 
 #[cfg(test)]
@@ -37,5 +56,14 @@ mod tests {
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
         assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
         assert!(matches!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable));
+    }
+
+    #[test]
+    fn a_library_os_without_it_is_no_reason_to_end_and_a_refusal_is() {
+        for missing in [Errno::NOSYS, Errno::INVAL, Errno::OPNOTSUPP] {
+            unless_not_offered(Err(missing), "forbidding it").unwrap();
+        }
+        let refused = unless_not_offered(Err(Errno::PERM), "forbidding it").unwrap_err();
+        assert_eq!(refused.to_string(), "forbidding it");
     }
 }

@@ -12,16 +12,26 @@ const OWN_BYTES: i32 = 1 << 20;
 #[cfg(target_env = "gnu")]
 const M_MMAP_THRESHOLD: i32 = -3;
 
+/// The same.
+#[cfg(all(target_env = "gnu", feature = "enclave"))]
+const M_ARENA_MAX: i32 = -8;
+
+/// Each arena sets 64 MiB of address space aside, and there are eight for each processor unless somebody says otherwise.
+#[cfg(all(target_env = "gnu", feature = "enclave"))]
+const ARENAS: i32 = 2;
+
 #[cfg(target_env = "gnu")]
 unsafe extern "C" {
     fn mallopt(parameter: i32, value: i32) -> i32;
 }
 
-/// Fixes the size. Where the C library is another one, nothing is to be done.
+/// Fixes the size; in an enclave also how many arenas there are. Where the C library is another one, nothing is to be done.
 pub(crate) fn large_allocations() {
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt takes two numbers and changes nothing but the allocator's settings; it is called before there are threads.
     unsafe {
         mallopt(M_MMAP_THRESHOLD, OWN_BYTES);
+        #[cfg(feature = "enclave")]
+        mallopt(M_ARENA_MAX, ARENAS);
     }
 }

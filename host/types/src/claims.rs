@@ -80,7 +80,7 @@ pub struct SnpIdentity {
     pub policy: u64,
     /// The privilege level that asked for the report; 0 is the highest.
     pub vmpl: u32,
-    /// REPORTED_TCB.
+    /// The lowest of REPORTED_TCB, COMMITTED_TCB and LAUNCH_TCB, part by part.
     pub tcb: SnpTcb,
 }
 

@@ -149,7 +149,26 @@ pub struct EngineLimits {
 }
 
 impl Default for EngineLimits {
+    /// What suits where this build runs.
     fn default() -> Self {
+        if cfg!(feature = "enclave") { Self::enclave() } else { Self::process() }
+    }
+}
+
+impl EngineLimits {
+    /// For an enclave, whose memory is fixed when it is signed: all calls of policies of manifests together have 128 MiB,
+    /// and so the largest one has.
+    fn enclave() -> Self {
+        let process = Self::process();
+        Self {
+            validation: Limits { memory: 128 << 20, ..process.validation },
+            calls: 8,
+            memory: 128 << 20,
+            ..process
+        }
+    }
+
+    fn process() -> Self {
         Self {
             validation: Limits::VALIDATION,
             authorization: Limits::AUTHORIZATION,
@@ -174,5 +193,24 @@ impl EngineLimits {
             World::MarbleAdmission => self.admission,
             World::SecretRendering => self.rendering,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_an_enclave_all_calls_have_little_memory_and_each_of_them_fits_into_it() {
+        let limits = EngineLimits::enclave();
+        assert!(limits.memory <= 128 << 20 && limits.calls <= 8);
+        for world in [limits.validation, limits.authorization, limits.admission, limits.rendering] {
+            assert!(
+                world.memory <= limits.memory,
+                "such a call takes all there is and never has its turn: {world:?}"
+            );
+        }
+        let expected = if cfg!(feature = "enclave") { limits } else { EngineLimits::process() };
+        assert_eq!(EngineLimits::default(), expected);
     }
 }

@@ -21,14 +21,14 @@ use crate::cargo::cargo;
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The built-in policies and their worlds.
-const PLUGINS: [&str; 4] = ["manifest-rules", "rbac", "go-template", "liquid"];
+pub(crate) const PLUGINS: [&str; 4] = ["manifest-rules", "rbac", "go-template", "liquid"];
 
 /// Options of `cargo xtask guests`.
 #[derive(Default, clap::Args)]
 pub(crate) struct Arguments {
     /// Also compile for a coordinator that runs in an enclave
     #[arg(long)]
-    enclave: bool,
+    pub(crate) enclave: bool,
     /// Build only these plugins
     #[arg(value_parser = PLUGINS)]
     plugins: Vec<String>,
@@ -39,21 +39,27 @@ pub(crate) struct Arguments {
 /// # Errors
 /// What failed, with the remedy where there is one.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let workspace = workspace();
     let plugins: Vec<&str> = if arguments.plugins.is_empty() {
         PLUGINS.to_vec()
     } else {
         arguments.plugins.iter().map(String::as_str).collect()
     };
+    make(&workspace(), &plugins, arguments.enclave)
+}
+
+/// Builds plugins of the sources in `workspace`.
+///
+/// # Errors
+/// What failed, with the remedy where there is one.
+pub(crate) fn make(workspace: &Path, plugins: &[&str], enclave: bool) -> anyhow::Result<()> {
     ensure_target()?;
     let packages: Vec<String> = plugins.iter().map(|plugin| format!("carrara-plugin-{plugin}")).collect();
-    let modules = build(&workspace, &workspace, &packages)?;
+    let modules = build(workspace, workspace, &packages)?;
     let guests = workspace.join("target/guests");
     fs::create_dir_all(&guests).with_context(|| format!("creating {}", guests.display()))?;
-    for plugin in plugins {
+    for &plugin in plugins {
         let module = module(&modules, &format!("carrara-plugin-{plugin}"));
-        finish(plugin, &module, &guests, arguments.enclave)
-            .with_context(|| format!("building the policy {plugin}"))?;
+        finish(plugin, &module, &guests, enclave).with_context(|| format!("building the policy {plugin}"))?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod flood;
 mod fuzz;
 mod guests;
 mod hostile;
+mod measure;
 mod policies;
 mod programs;
 mod python;
@@ -32,6 +33,8 @@ struct Arguments {
 enum Command {
     /// Builds the built-in policies and compiles them ahead of time
     Guests(guests::Arguments),
+    /// Builds what is measured, the same for everybody, and prints its digests
+    Measure(measure::Arguments),
     /// Builds the policies of `policies/`, the policy languages among them
     Policies(policies::Arguments),
     /// Runs the main job in simulation and tells what happens
@@ -55,6 +58,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Measure(arguments) => measure::run(&arguments),
         Command::Policies(arguments) => policies::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

@@ -1,9 +1,9 @@
-//! As much DER as the extension of platform certificates needs.
+//! As much DER as the extension of platform certificates needs, and AMD's certificates.
 
 /// Intel's arc 1.2.840.113741.1.13.1 and what comes below it.
 const INTEL: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01];
 
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(super) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap().to_be_bytes();
     let head = match length {
         [0, short] if short < 0x80 => vec![tag, short],

@@ -11,18 +11,20 @@
 //!       "qeIdentity": "{...}", "qeIdentitySignature": "f130...", "qeIdentityIssuerChain": "-----BEGIN CERTIFICATE-----...",
 //!       "pckCrl": "3082...", "pckCrlIssuerChain": "-----BEGIN CERTIFICATE-----...", "rootCaCrl": "3082..."
 //!     }
-//!   ]
+//!   ],
+//!   "snp": { "certificates": ["3082..."], "revocationLists": ["3082..."] }
 //! }
 //! ```
 //!
 //! Documents are texts, since their signatures cover the very bytes; signatures and revocation lists (DER) are hex; chains are
-//! PEM, the issuer first. `tee`, `fmspc` and `ca` must be what the parts say. Nothing in the file is trusted for being there.
+//! PEM, the issuer first. `snp`, which may be left out, has certificates and revocation lists (DER, hex) of AMD's. `tee`, `fmspc` and `ca` must be what the parts say. Nothing in the file is trusted for being there.
 
 use dcap_qvl::QuoteCollateralV3;
 use serde::{Deserialize, Serialize};
 
 use super::facts::Malformed;
 use super::{Collateral, Key};
+use crate::snp::SnpCollateral;
 
 /// What the file says that it is.
 pub const FORMAT: &str = "carrara collateral 1";
@@ -37,6 +39,7 @@ const MOST_PIECES: usize = 512;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bundle {
     pieces: Vec<Collateral>,
+    snp: SnpCollateral,
 }
 
 /// Why a file is no bundle.
@@ -76,7 +79,21 @@ pub enum BundleError {
 struct File {
     format: String,
     collateral: Vec<Piece>,
+    #[serde(default, skip_serializing_if = "SnpPiece::is_empty")]
+    snp: SnpPiece,
 }
+
+/// DER in hex.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct SnpPiece {
+    certificates: Vec<Hex>,
+    revocation_lists: Vec<Hex>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Hex(#[serde(with = "hex::serde")] Vec<u8>);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -116,21 +133,35 @@ impl Bundle {
         }
         let file: File =
             serde_json::from_slice(text).map_err(|error| BundleError::Form(error.to_string()))?;
-        if file.collateral.len() > MOST_PIECES {
+        let SnpPiece { certificates, revocation_lists } = file.snp;
+        if [file.collateral.len(), certificates.len(), revocation_lists.len()]
+            .into_iter()
+            .any(|n| n > MOST_PIECES)
+        {
             return Err(BundleError::TooLarge);
         }
         let mut bundle = Self::default();
         for (index, piece) in file.collateral.into_iter().enumerate() {
             bundle.add(piece.read(index + 1)?);
         }
+        let bytes = |list: Vec<Hex>| list.into_iter().map(|Hex(bytes)| bytes).collect();
+        bundle.snp =
+            SnpCollateral { certificates: bytes(certificates), revocation_lists: bytes(revocation_lists) };
         Ok(bundle)
     }
 
     /// The content of a file, with a newline at its end.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let file =
-            File { format: FORMAT.to_owned(), collateral: self.pieces.iter().map(Piece::of).collect() };
+        let hex = |list: &[Vec<u8>]| list.iter().cloned().map(Hex).collect();
+        let file = File {
+            format: FORMAT.to_owned(),
+            collateral: self.pieces.iter().map(Piece::of).collect(),
+            snp: SnpPiece {
+                certificates: hex(&self.snp.certificates),
+                revocation_lists: hex(&self.snp.revocation_lists),
+            },
+        };
         // Texts only: nothing in it can fail to be written.
         serde_json::to_string_pretty(&file).map(|text| text + "\n").unwrap_or_default()
     }
@@ -147,7 +178,19 @@ impl Bundle {
         self.pieces.iter().find(|piece| piece.key() == key)
     }
 
-    /// All of them.
+    /// The same with this for SEV-SNP's evidence, in place of what was there.
+    #[must_use]
+    pub fn with_snp(self, snp: SnpCollateral) -> Self {
+        Self { snp, ..self }
+    }
+
+    /// What is there for SEV-SNP's evidence.
+    #[must_use]
+    pub const fn snp(&self) -> &SnpCollateral {
+        &self.snp
+    }
+
+    /// All of Intel's.
     pub fn iter(&self) -> impl Iterator<Item = &Collateral> {
         self.pieces.iter()
     }
@@ -157,6 +200,12 @@ impl Bundle {
 #[derive(Deserialize)]
 struct Format {
     format: String,
+}
+
+impl SnpPiece {
+    fn is_empty(&self) -> bool {
+        self.certificates.is_empty() && self.revocation_lists.is_empty()
+    }
 }
 
 impl Piece {
@@ -225,6 +274,21 @@ mod tests {
         assert_eq!(read.find(samples::sgx().key()), Some(&samples::sgx()));
         let other = Key { ca: crate::collateral::PckCa::Platform, ..samples::sgx().key() };
         assert_eq!(read.find(other), None);
+    }
+
+    #[test]
+    fn certificates_and_lists_for_snp_read_back_and_may_be_left_out() {
+        let snp = SnpCollateral { certificates: vec![vec![0x30, 1]], revocation_lists: vec![vec![0x30, 2]] };
+        let text = both().with_snp(snp.clone()).to_json();
+        assert_eq!(Bundle::from_json(text.as_bytes()).unwrap().snp(), &snp);
+        assert!(!both().to_json().contains("snp"));
+        let alone =
+            format!("{{\"format\":\"{FORMAT}\",\"collateral\":[],\"snp\":{{\"certificates\":[\"3001\"]}}}}");
+        assert_eq!(Bundle::from_json(alone.as_bytes()).unwrap().snp().certificates, [[0x30, 1]]);
+        for wrong in ["{\"certificates\":[\"3\"]}", "{\"other\":[]}"] {
+            let text = format!("{{\"format\":\"{FORMAT}\",\"collateral\":[],\"snp\":{wrong}}}");
+            assert!(matches!(Bundle::from_json(text.as_bytes()), Err(BundleError::Form(_))), "{wrong}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::Collateral;
 use super::check::{Root, shown};
 use super::key::{Fmspc, Key, PckCa, Tee};
 use super::source::{FetchError, Fetched, Source};
+use crate::snp::SnpCollateral;
 use entry::{Entry, Next};
 
 /// One has about 25 kB, and an installation a handful of kinds of platform.
@@ -130,6 +131,14 @@ impl CollateralCache {
     #[must_use]
     pub fn is_configured(&self) -> bool {
         self.shared.source.is_configured()
+    }
+
+    /// What the bundle has for SEV-SNP's evidence, read anew: hosts that give their certificates need none of it.
+    ///
+    /// # Errors
+    /// There is a bundle, but it cannot be read.
+    pub async fn snp(&self) -> Result<SnpCollateral, FetchError> {
+        self.shared.source.snp().await
     }
 
     /// Collateral that is signed, not expired at `now` (Unix seconds), and at most about a day old if the source allows it.

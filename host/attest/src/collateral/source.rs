@@ -8,6 +8,7 @@ use super::bundle::{Bundle, MOST_BYTES};
 use super::check::Root;
 use super::key::Key;
 use super::pccs::Pccs;
+use crate::snp::SnpCollateral;
 
 /// Where collateral comes from. There is no default: somebody else's service would learn which platforms attest.
 #[derive(Debug, Default)]
@@ -83,6 +84,16 @@ impl Source {
         }
         Err(FetchError(reasons.join("; ")))
     }
+
+    /// What the bundle has for SEV-SNP's evidence; nothing where there is no bundle. Nothing of it is checked here.
+    ///
+    /// # Errors
+    /// There is a bundle, but it cannot be read.
+    pub async fn snp(&self) -> Result<SnpCollateral, FetchError> {
+        let Some(path) = &self.bundle else { return Ok(SnpCollateral::default()) };
+        let failed = |reason: String| FetchError(format!("the bundle {}: {reason}", path.display()));
+        Ok(bundle(path).await.map_err(failed)?.snp().clone())
+    }
 }
 
 async fn asked(pccs: &Pccs, key: Key, root: &Root, now: i64) -> Result<Collateral, String> {
@@ -96,12 +107,15 @@ async fn asked(pccs: &Pccs, key: Key, root: &Root, now: i64) -> Result<Collatera
 }
 
 async fn looked_up(path: &Path, key: Key, root: &Root, now: i64) -> Result<Collateral, String> {
-    let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || read(&path)).await;
-    let bundle = read.map_err(|error| error.to_string())??;
+    let bundle = bundle(path).await?;
     let found = bundle.find(key).ok_or("it has none for this platform")?;
     found.check(root, now).map_err(|error| error.to_string())?;
     Ok(found.clone())
+}
+
+async fn bundle(path: &Path) -> Result<Bundle, String> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || read(&path)).await.map_err(|error| error.to_string())?
 }
 
 fn read(path: &Path) -> Result<Bundle, String> {

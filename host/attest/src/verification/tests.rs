@@ -5,9 +5,12 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::*;
+use crate::chain::snp::{SnpChain, SnpSettings};
 use crate::chain::{Chain, Enclave, Machine, Settings};
 use crate::collateral::mock::{Answer, MockPccs};
-use crate::collateral::{Limits, Pccs, PccsTrust, Root, Source, Tee};
+use crate::collateral::{Bundle, Limits, Pccs, PccsTrust, Root, Source, Tee};
+use crate::framing::snp::SnpEvidence;
+use crate::snp::SnpCollateral;
 
 const NOW: i64 = 1_750_000_000;
 
@@ -89,6 +92,35 @@ async fn a_quote_whose_collateral_is_slow_delays_no_other() {
     for waits in &mut waiting {
         assert!(poll_once(waits.as_mut()).is_pending());
     }
+}
+
+// G-25
+#[tokio::test]
+async fn evidence_of_snp_asks_nobody_and_takes_from_the_bundle_what_it_lacks() {
+    let chain = SnpChain::new(&SnpSettings::default());
+    let whole = chain.evidence(&[7; 64]);
+    let of = |source| {
+        let cache = CollateralCache::new(source, Root::INTEL, Limits::default());
+        Verification::with(Verifier::new().with_snp_root(chain.root()), Arc::new(cache))
+    };
+    let claims = of(Source::default()).verify(&whole, NOW).await.unwrap();
+    assert_eq!(claims.report_data, [7; 64]);
+    let report = chain.report(|_| ());
+    let bare = SnpEvidence { report: &report, leaf: b"", intermediate: b"", root: b"" }.frame();
+    assert!(of(Source::default()).verify(&bare, NOW).await.is_err());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collateral.json");
+    let error = of(Source::default().with_bundle(path.clone())).verify(&whole, NOW).await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("the collateral cannot be read: "),
+        "a bundle that is not there: {error}"
+    );
+    let snp = SnpCollateral {
+        certificates: chain.certificates().to_vec(),
+        revocation_lists: vec![chain.revocation_list()],
+    };
+    std::fs::write(&path, Bundle::default().with_snp(snp).to_json()).unwrap();
+    assert!(of(Source::default().with_bundle(path)).verify(&bare, NOW).await.is_ok());
 }
 
 fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {

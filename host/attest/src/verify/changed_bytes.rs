@@ -53,7 +53,7 @@ fn all() -> Vec<Evidence> {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
-fn next(state: &mut u64) -> u64 {
+pub(crate) fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -62,7 +62,7 @@ fn next(state: &mut u64) -> u64 {
 }
 
 /// Another byte at a random place; what is text stays ASCII.
-fn change(bytes: &mut [u8], random: &mut u64, text: bool) {
+pub(crate) fn change(bytes: &mut [u8], random: &mut u64, text: bool) {
     let at = usize::try_from(next(random)).unwrap() % bytes.len();
     let byte = bytes[at];
     let other = byte.wrapping_add(1 + u8::try_from(next(random) % 255).unwrap());
@@ -89,10 +89,15 @@ fn change_part(parts: &mut QuoteCollateralV3, part: u64, random: &mut u64) {
     }
 }
 
+/// How many changes are asked for.
+pub(crate) fn changes() -> u64 {
+    std::env::var("CARRARA_CHANGES").map_or(CHANGES, |number| number.parse().unwrap())
+}
+
 // G-25
 #[test]
 fn one_changed_byte_is_refused_or_changes_no_claim() {
-    let changes = std::env::var("CARRARA_CHANGES").map_or(CHANGES, |number| number.parse().unwrap());
+    let changes = changes();
     let evidence = all();
     let collateral: Vec<Collateral> =
         evidence.iter().map(|of| Collateral::from_parts(of.parts.clone()).unwrap()).collect();

@@ -63,12 +63,17 @@ struct Artifact {
 /// for cargo's own, so that the bytes do not depend on where they are built.
 #[must_use]
 pub fn remapped_paths(folder: &Path, name: &str) -> String {
+    let remap = |(from, to): (PathBuf, String)| format!("--remap-path-prefix={}={to}", from.display());
+    remapped_places(folder, name).map(remap).join("\u{1f}")
+}
+
+/// What paths of this machine become in what is built: the folder's (`name`) and cargo's (`cargo`).
+pub fn remapped_places(folder: &Path, name: &str) -> [(PathBuf, String); 2] {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
         .unwrap_or_default();
-    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    [remap(folder, name), remap(&home, "cargo")].join("\u{1f}")
+    [(folder.to_owned(), name.to_owned()), (home, "cargo".to_owned())]
 }
 
 #[cfg(test)]

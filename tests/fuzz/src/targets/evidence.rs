@@ -1,10 +1,13 @@
-//! Quotes in the framing of Open Enclave and without it, and what a verifier makes of them.
+//! Quotes in the framing of Open Enclave and without it, evidence of SEV-SNP, and what a verifier makes of them.
 
 use std::sync::OnceLock;
 
+use carrara_attest::chain::snp::{SnpChain, SnpSettings};
 use carrara_attest::chain::{Chain, Enclave, Machine, Settings};
 use carrara_attest::collateral::{Collateral, Tee};
+use carrara_attest::framing::snp::SnpEvidence;
 use carrara_attest::framing::{frame, framed, is_raw_sgx_quote, unframe};
+use carrara_attest::snp::SnpCollateral;
 use carrara_attest::verify::Verifier;
 use carrara_types::claims::Claims;
 
@@ -14,6 +17,14 @@ struct Good {
     collateral: Collateral,
     now: i64,
     quote: Vec<u8>,
+    claims: Claims,
+}
+
+/// The same of SEV-SNP.
+struct Guest {
+    verifier: Verifier,
+    now: i64,
+    evidence: Vec<u8>,
     claims: Claims,
 }
 
@@ -37,6 +48,14 @@ pub(super) fn run(input: &[u8]) {
             assert_eq!(claims, good.claims, "another quote verifies");
         }
     }
+    if let Ok(evidence) = SnpEvidence::unframe(input) {
+        assert_eq!(evidence.frame(), input, "a frame says more than its evidence");
+    }
+    let guest = guest();
+    let _ = guest.verifier.kind(input);
+    if let Ok(claims) = guest.verifier.verify_snp(input, &SnpCollateral::default(), guest.now) {
+        assert_eq!(claims, guest.claims, "another report verifies");
+    }
 }
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {
@@ -44,12 +63,27 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     (raw[0], raw[2], raw[8], raw[11]) = (3, 2, 1, 1);
     let mut seeds = vec![frame(&raw), raw, frame(b""), frame(b"quote"), vec![0; 16]];
     seeds.extend(good().iter().map(|good| good.quote.clone()));
+    seeds.push(guest().evidence.clone());
     seeds
 }
 
 fn good() -> &'static [Good; 2] {
     static GOOD: OnceLock<[Good; 2]> = OnceLock::new();
     GOOD.get_or_init(|| [Tee::Sgx, Tee::Tdx].map(made))
+}
+
+fn guest() -> &'static Guest {
+    static GUEST: OnceLock<Guest> = OnceLock::new();
+    GUEST.get_or_init(|| {
+        let settings = SnpSettings::default();
+        let chain = SnpChain::new(&settings);
+        let verifier = Verifier::new().with_snp_root(chain.root());
+        let evidence = chain.evidence(&[0x5d; 64]);
+        let claims = verifier
+            .verify_snp(&evidence, &SnpCollateral::default(), settings.now)
+            .expect("good evidence verifies");
+        Guest { verifier, now: settings.now, evidence, claims }
+    })
 }
 
 fn made(tee: Tee) -> Good {

@@ -1,0 +1,264 @@
+//! `cargo xtask measure`: the coordinator for release and its built-in policies, built so that the same sources and toolchain give the
+//! same bytes in any folder and for anybody, and their digests.
+//!
+//! What an enclave's measurement adds to that (libraries, configuration, the runtime itself) is examples/occlum's and examples/gramine's.
+//! C code is the system's compiler's: the same bytes need the same image as well.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail, ensure};
+use carrara_author::build::remapped_places;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::cargo::cargo;
+use crate::guests::{self, PLUGINS};
+
+/// Options of `cargo xtask measure`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Build a second time, from nothing in another folder, and fail if a byte differs
+    #[arg(long)]
+    twice: bool,
+    /// Where the coordinator will run: in an enclave (Occlum, Gramine), or as a process (a VM that is a TEE)
+    #[arg(long, default_value = "enclave", value_parser = ["enclave", "process"])]
+    surroundings: String,
+    /// Only the built-in policies, or only these of them; the coordinator takes many minutes
+    #[arg(long, value_name = "POLICY", num_args = 0.., value_parser = PLUGINS)]
+    guests: Option<Vec<String>>,
+}
+
+/// What is printed.
+#[derive(Serialize)]
+struct Measured {
+    /// `rustc --version`.
+    compiler: String,
+    surroundings: String,
+    /// Whether a second build gave the same.
+    twice: bool,
+    files: Vec<File>,
+}
+
+#[derive(Serialize, PartialEq, Eq)]
+struct File {
+    name: String,
+    sha256: String,
+    bytes: usize,
+}
+
+/// Builds and prints.
+///
+/// # Errors
+/// A build failed, or a second one gave other bytes.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let root = guests::workspace();
+    let files = build(&root, arguments)?;
+    if arguments.twice {
+        let copy = copy_of_sources(&root)?;
+        let again = build(copy.path(), arguments).context("building a second time")?;
+        compare(&files, &again)?;
+    }
+    let compiler = Command::new("rustc").arg("--version").output().context("running rustc")?;
+    let compiler = String::from_utf8_lossy(&compiler.stdout).trim().to_owned();
+    let measured =
+        Measured { compiler, surroundings: arguments.surroundings.clone(), twice: arguments.twice, files };
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&measured)?);
+        return Ok(());
+    }
+    println!("{}, for {}", measured.compiler, measured.surroundings);
+    for file in &measured.files {
+        println!("{}  {:>10}  {}", file.sha256, file.bytes, file.name);
+    }
+    if measured.twice {
+        println!("built twice, in two folders, with the same result");
+    }
+    Ok(())
+}
+
+/// Builds the sources in `root`, and leaves the coordinator in `target/measure/out`.
+fn build(root: &Path, arguments: &Arguments) -> anyhow::Result<Vec<File>> {
+    let enclave = arguments.surroundings == "enclave";
+    let named = arguments.guests.as_deref().unwrap_or_default();
+    let plugins: Vec<&str> = PLUGINS
+        .into_iter()
+        .filter(|plugin| named.is_empty() || named.iter().any(|name| name == plugin))
+        .collect();
+    guests::make(root, &plugins, enclave)?;
+    let code = if enclave { "enclave.cwasm" } else { "cwasm" };
+    let mut files = Vec::new();
+    for name in plugins.iter().flat_map(|plugin| [format!("{plugin}.wasm"), format!("{plugin}.{code}")]) {
+        files.push(file(&root.join("target/guests").join(&name), format!("guests/{name}"))?);
+    }
+    if arguments.guests.is_none() {
+        files.push(file(&coordinator(root, enclave)?, "carrara-coordinator".to_owned())?);
+    }
+    Ok(files)
+}
+
+fn file(path: &Path, name: String) -> anyhow::Result<File> {
+    let content = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(File { name, sha256: hex::encode(Sha256::digest(&content)), bytes: content.len() })
+}
+
+/// The program of a release build without simulation.
+fn coordinator(root: &Path, enclave: bool) -> anyhow::Result<PathBuf> {
+    let target = root.join("target/measure");
+    let mut cargo = plain(&cargo(root), root);
+    cargo.args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "carrara-coordinator",
+        "--bin",
+        "carrara-coordinator",
+    ]);
+    cargo.arg("--target-dir").arg(&target);
+    if enclave {
+        cargo.args(["--features", "enclave"]);
+    }
+    ensure!(cargo.status().context("running cargo")?.success(), "the coordinator does not build");
+    let out = target.join("out");
+    fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
+    let (from, to) = (target.join("release/carrara-coordinator"), out.join("carrara-coordinator"));
+    fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+    Ok(to)
+}
+
+/// What of the environment a build may see: where tools and the registry are, not how somebody likes to build.
+fn is_seen(name: &str) -> bool {
+    let starts = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_", "RUSTUP_", "SSL_CERT_"];
+    let names = [
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "CARGO",
+        "CARGO_HOME",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+    ];
+    names.contains(&name) || starts.iter().any(|start| name.starts_with(start))
+}
+
+/// The same command in an environment that does not depend on who builds, when and where.
+fn plain(command: &Command, root: &Path) -> Command {
+    let mut plain = Command::new(command.get_program());
+    plain.args(command.get_args()).env_clear().current_dir(root).stdin(std::process::Stdio::null());
+    plain.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_seen)));
+    let places = remapped_places(root, "carrara");
+    let rust = places.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    // The linker's note of the build would be over paths, too.
+    let rust: Vec<String> = rust.chain(["-Clink-arg=-Wl,--build-id=none".to_owned()]).collect();
+    let c: Vec<String> =
+        places.iter().map(|(from, to)| format!("-ffile-prefix-map={}={to}", from.display())).collect();
+    plain.env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}"));
+    plain.env("CFLAGS", c.join(" ")).env("CXXFLAGS", c.join(" "));
+    // 1980, the earliest time that every archive can express.
+    plain.env("SOURCE_DATE_EPOCH", "315532800").env("ZERO_AR_DATE", "1").env("LC_ALL", "C").env("TZ", "UTC");
+    plain.env("CARGO_INCREMENTAL", "0").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+    plain.env("CARGO_PROFILE_RELEASE_DEBUG", "0").env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
+    plain
+}
+
+/// The sources in another folder, without anything that was built.
+fn copy_of_sources(root: &Path) -> anyhow::Result<tempfile::TempDir> {
+    let mut git = Command::new("git");
+    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    let listed = git.output().context("listing the sources with git")?;
+    ensure!(
+        listed.status.success(),
+        "git does not list the sources: --twice needs a clone of the repository"
+    );
+    let target = root.join("target");
+    fs::create_dir_all(&target).with_context(|| format!("creating {}", target.display()))?;
+    let copy = tempfile::Builder::new().prefix("measure-").tempdir_in(&target);
+    let copy = copy.with_context(|| format!("making a folder in {}", target.display()))?;
+    for name in listed.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let name = PathBuf::from(OsString::from_vec(name.to_vec()));
+        let (from, to) = (root.join(&name), copy.path().join(&name));
+        // A file that was removed and is still in the index.
+        if !from.exists() {
+            continue;
+        }
+        let Some(folder) = to.parent() else { bail!("{} has no folder", to.display()) };
+        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+    }
+    Ok(copy)
+}
+
+fn compare(first: &[File], second: &[File]) -> anyhow::Result<()> {
+    let differs = first.iter().zip(second).filter(|(one, other)| one != other);
+    let differs: Vec<&str> = differs.map(|(file, _)| file.name.as_str()).collect();
+    ensure!(
+        first.len() == second.len() && differs.is_empty(),
+        "a second build gave other bytes: {}",
+        differs.join(", ")
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(command: &Command, name: &str) -> Option<String> {
+        let found = command.get_envs().find(|(key, _)| *key == name)?;
+        found.1.map(|value| value.to_string_lossy().into_owned())
+    }
+
+    #[test]
+    fn how_somebody_likes_to_build_is_not_seen() {
+        for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "CARGO_REGISTRIES_X_INDEX"] {
+            assert!(is_seen(name), "{name}");
+        }
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_BUILD_RUSTFLAGS",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CC",
+            "CFLAGS",
+            "LANG",
+            "USER",
+        ] {
+            assert!(!is_seen(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn neither_the_folder_nor_the_time_reaches_what_is_built() {
+        let command = plain(Command::new("cargo").arg("build"), Path::new("/some/where"));
+        let flags = value(&command, "CARGO_ENCODED_RUSTFLAGS").unwrap();
+        assert!(
+            flags.contains("--remap-path-prefix=/some/where=carrara\u{1f}--remap-path-prefix="),
+            "{flags}"
+        );
+        assert!(flags.ends_with("\u{1f}-Clink-arg=-Wl,--build-id=none"), "{flags}");
+        assert!(value(&command, "CFLAGS").unwrap().contains("-ffile-prefix-map=/some/where=carrara"));
+        assert_eq!(value(&command, "SOURCE_DATE_EPOCH").as_deref(), Some("315532800"));
+        assert_eq!(command.get_args().collect::<Vec<_>>(), ["build"]);
+    }
+
+    #[test]
+    fn a_changed_a_missing_and_another_file_are_told() {
+        let file =
+            |name: &str, sha256: &str| File { name: name.to_owned(), sha256: sha256.to_owned(), bytes: 1 };
+        let first = [file("a", "1"), file("b", "2")];
+        assert!(compare(&first, &[file("a", "1"), file("b", "2")]).is_ok());
+        let error = compare(&first, &[file("a", "1"), file("b", "3")]).unwrap_err().to_string();
+        assert!(error.ends_with("other bytes: b"), "{error}");
+        assert!(compare(&first, &[file("a", "1")]).is_err());
+    }
+}
