@@ -209,6 +209,7 @@ async fn the_platforms_status_and_advisories_are_judged() {
     assert!(error.to_string().contains("TCB status OutOfDate"), "{error}");
 }
 
+// C-2
 #[tokio::test]
 async fn a_quote_that_is_cut_changed_or_not_there_is_refused() {
     let mut setting = Setting::sgx(&Settings::default()).await;
