@@ -144,9 +144,10 @@ fn with_package_update(current: &Value, update: &Value) -> Value {
     updated
 }
 
-/// Things of a section that have a name of their own are added and removed as a whole.
+/// Things of a section that have a name of their own are added and removed as a whole, and so is a package's identity of a
+/// kind of virtual machine.
 fn is_entry(path: &[&str]) -> bool {
-    path.len() == 2 && path.first() != Some(&"Config")
+    path.len() == 2 && path.first() != Some(&"Config") || matches!(path, ["Packages", _, "TDX" | "SNP"])
 }
 
 /// Lists whose order says nothing.

@@ -267,7 +267,7 @@ async fn a_damaged_head_is_refused() {
 async fn an_unknown_format_names_the_remedy() {
     let folder = set_up().await;
     let mut bytes = fs::read(key(&folder)).unwrap();
-    bytes[b"carrara key".len()] = 3;
+    bytes[b"carrara key".len()] = 4;
     fs::write(key(&folder), bytes).unwrap();
     assert!(matches!(refusal(folder.path()).await, OpenError::Newer { .. }));
 }

@@ -171,4 +171,7 @@ mod limit_tests;
 mod policy_tests;
 #[cfg(test)]
 #[cfg(feature = "host")]
+mod template_tests;
+#[cfg(test)]
+#[cfg(feature = "host")]
 mod tests;

@@ -6,7 +6,7 @@ use crate::manifest::names::{RecoveryKeyError, certificate_der, is_certificate, 
 /// A manifest that nothing can be said against.
 const MARBLES: &str = r#""Packages":{"p":{"UniqueID":"aa"}},"Marbles":{"m":{"Package":"p"}}"#;
 
-fn judged(text: &str, known: &Known<'_>) -> Vec<Finding> {
+pub(super) fn judged(text: &str, known: &Known<'_>) -> Vec<Finding> {
     host_findings(
         &ParsedManifest::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}")),
         known,
@@ -27,7 +27,7 @@ fn package(fields: &str) -> Vec<(Severity, String, String, String)> {
     findings(&format!(r#"{{"Packages":{{"p":{{{fields}}}}},"Marbles":{{"m":{{"Package":"p"}}}}}}"#))
 }
 
-fn secret(definition: &str) -> Vec<(Severity, String, String, String)> {
+pub(super) fn secret(definition: &str) -> Vec<(Severity, String, String, String)> {
     findings(&format!(r#"{{"Secrets":{{"s":{{{definition}}}}}}}"#))
 }
 
@@ -44,7 +44,7 @@ fn certificate() -> String {
 }
 
 /// A DER element with a length of up to two bytes.
-fn der(tag: u8, contents: &[u8]) -> Vec<u8> {
+pub(super) fn der(tag: u8, contents: &[u8]) -> Vec<u8> {
     let length = contents.len();
     let mut out = match length {
         0..0x80 => vec![tag, length as u8],
@@ -509,70 +509,6 @@ fn a_bad_recovery_key_refuses_the_manifest() {
         error("M-79", "/RecoveryKeys/k", "given PEM data is not a public key")
     );
     assert_eq!(RecoveryKeyError::NotRsa.to_string(), "unsupported type of public key");
-}
-
-fn template(fields: &str, names: &[&str]) -> Vec<(String, String)> {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let text = format!(r#"{{"Secrets":{{"s":{{"Type":"cert-ed25519","Cert":{{{fields}}}}}}}}}"#);
-    let found = judged(&text, &Known { renderers: None, coordinator_names: &names });
-    found.into_iter().map(|finding| (finding.code, finding.path)).collect()
-}
-
-// X-5
-#[test]
-fn templates_do_not_name_the_coordinator() {
-    let own = ["coordinator.example", "LOCALHOST", "10.0.0.1", "127.0.0.1", "::1"];
-    let refused = |path: &str| vec![("X-5".to_owned(), format!("/Secrets/s/Cert/{path}"))];
-    assert_eq!(template(r#""DNSNames":["a","Coordinator.EXAMPLE."]"#, &own), refused("DNSNames/1"));
-    assert_eq!(template(r#""DNSNames":["*.example"]"#, &own), refused("DNSNames/0"));
-    assert_eq!(template(r#""IPAddresses":["10.0.0.1"]"#, &own), refused("IPAddresses/0"));
-    assert_eq!(template(r#""IPAddresses":["::ffff:10.0.0.1"]"#, &own), refused("IPAddresses/0"));
-    let allowed = r#""DNSNames":["localhost","x.coordinator.example","example"],"IPAddresses":["127.0.0.1","::1","10.0.0.2"]"#;
-    assert_eq!(template(allowed, &own), []);
-    assert_eq!(template(r#""DNSNames":["coordinator.example"]"#, &[]), []);
-}
-
-// X-5
-#[test]
-fn names_written_as_an_extension_are_found_too() {
-    let own = ["coordinator.example", "10.0.0.1"];
-    let extension = |names: &[u8]| {
-        let value = crate::encoding::encode_base64(names);
-        template(&format!(r#""ExtraExtensions":[{{"Id":[2,5,29,17],"Value":"{value}"}}]"#), &own)
-    };
-    let refused = [("X-5".to_owned(), "/Secrets/s/Cert/ExtraExtensions/0".to_owned())];
-    let names = |names: &[Vec<u8>]| der(0x30, &names.concat());
-    assert_eq!(extension(&names(&[der(0x81, b"a@b"), der(0x82, b"Coordinator.example")])), refused);
-    assert_eq!(extension(&names(&[der(0x87, &[10, 0, 0, 1])])), refused);
-    assert_eq!(
-        extension(&names(&[der(0x82, b"other"), der(0x87, &[10, 0, 0, 2]), der(0x81, &[b'a'; 300])])),
-        []
-    );
-    // What cannot be read might be anything.
-    for broken in [&b""[..], b"x", &[0x30, 5], &[0x30, 0x84, 0, 0, 0, 0], &names(&[der(0x87, &[10])])] {
-        assert_eq!(extension(broken), refused, "{broken:?}");
-    }
-}
-
-// S-35, X-11a
-#[test]
-fn templates_do_not_carry_a_marbles_type() {
-    for fields in [
-        r#""ExtraExtensions":[{"Id":[1,3,9903,2,1]}]"#,
-        r#""Subject":{"ExtraNames":[{"Type":[1,3,9903,2,1],"Value":"m"}]}"#,
-        r#""UnknownExtKeyUsage":[[1,3,9903,2,1]]"#,
-        r#""PolicyIdentifiers":[[1,3,9903,2,1]]"#,
-    ] {
-        assert_eq!(template(fields, &[]), [("X-11a".to_owned(), "/Secrets/s/Cert".to_owned())], "{fields}");
-    }
-    assert_eq!(template(r#""ExtraExtensions":[{"Id":[1,3,9903,2,2]}]"#, &[]), []);
-}
-
-#[test]
-fn a_template_without_effect_is_not_judged() {
-    let cert = r#""Cert":{"ExtraExtensions":[{"Id":[1,3,9903,2,1]}]}"#;
-    assert_eq!(secret(&format!(r#""Type":"symmetric-key","Size":8,{cert}"#)), []);
-    assert_eq!(secret(&format!(r#""Type":"cert-rsa","UserDefined":true,{cert}"#)), []);
 }
 
 fn parsed(text: &str) -> ParsedManifest {
