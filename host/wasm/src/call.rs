@@ -153,8 +153,7 @@ impl Callee {
             line_bytes: limits.log_line_bytes,
             written: Vec::new(),
         };
-        let limits_of_store = Watched { limits: store_limits(limits), memory: 0 };
-        let state = CallState { log, desk, limits: limits_of_store };
+        let state = CallState { log, desk, limits: Watched::new(limits) };
         let mut store = Store::new(self.runtime.engine(), state);
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(limits.answer_bytes);
@@ -193,10 +192,32 @@ fn store_limits(limits: &Limits) -> StoreLimits {
         .build()
 }
 
-/// A store's limits, and how much linear memory it has.
+/// A store's limits, and how much of them all its memories and all its tables take together: a call's share of the
+/// machine is counted once, however many memories a guest has.
 struct Watched {
     limits: StoreLimits,
     memory: usize,
+    most_memory: usize,
+    elements: usize,
+    most_elements: usize,
+}
+
+impl Watched {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            limits: store_limits(limits),
+            memory: 0,
+            most_memory: limits.memory,
+            elements: 0,
+            most_elements: limits.table_elements,
+        }
+    }
+}
+
+/// What all have together when one of them grows, if that is within the limit. They never shrink.
+fn grown(all: usize, current: usize, desired: usize, most: usize) -> Option<usize> {
+    let sum = all.saturating_add(desired.saturating_sub(current));
+    (sum <= most).then_some(sum)
 }
 
 impl ResourceLimiter for Watched {
@@ -206,9 +227,15 @@ impl ResourceLimiter for Watched {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        let Some(sum) = grown(self.memory, current, desired, self.most_memory) else {
+            let limit = self.most_memory;
+            return Err(wasmtime::Error::msg(format!(
+                "it took more memory than it may (limit {limit} bytes)"
+            )));
+        };
         let may = self.limits.memory_growing(current, desired, maximum)?;
         if may {
-            self.memory = self.memory.saturating_add(desired.saturating_sub(current));
+            self.memory = sum;
         }
         Ok(may)
     }
@@ -223,7 +250,17 @@ impl ResourceLimiter for Watched {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        self.limits.table_growing(current, desired, maximum)
+        let Some(sum) = grown(self.elements, current, desired, self.most_elements) else {
+            let limit = self.most_elements;
+            return Err(wasmtime::Error::msg(format!(
+                "its tables took more elements than they may (limit {limit})"
+            )));
+        };
+        let may = self.limits.table_growing(current, desired, maximum)?;
+        if may {
+            self.elements = sum;
+        }
+        Ok(may)
     }
 
     fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {

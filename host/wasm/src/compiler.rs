@@ -24,6 +24,10 @@ const KEPT: usize = 4;
 /// The stack of the thread that compiles: deeply nested code needs some of it.
 const STACK_BYTES: usize = 8 << 20;
 
+/// Sources that one component has while its turn has not come. Each may hold what was sent along with a proposal, also when whoever sent it
+/// is gone; with more, the component is wanted anew, and those who wait hold what they sent themselves.
+const MOST_SOURCES: usize = 4;
+
 /// Whatever further source has, it does not matter.
 const ALL: usize = usize::MAX;
 
@@ -31,8 +35,8 @@ const ALL: usize = usize::MAX;
 pub(crate) struct Compiled {
     pub(crate) digest: Digest,
     state: watch::Sender<State>,
-    /// Where its bytes may be, while it is not compiled.
-    sources: Mutex<Vec<Arc<dyn Components>>>,
+    /// Where its bytes may be, each source once; none when they were found.
+    sources: Mutex<Option<Vec<Arc<dyn Components>>>>,
 }
 
 /// How far a component is.
@@ -62,7 +66,25 @@ impl Compiled {
     }
 
     fn with(digest: Digest, state: State, sources: Vec<Arc<dyn Components>>) -> Self {
-        Self { digest, state: watch::Sender::new(state), sources: Mutex::new(sources) }
+        Self { digest, state: watch::Sender::new(state), sources: Mutex::new(Some(sources)) }
+    }
+
+    /// One more source. `false` if this component is of no use to whoever has it: it cannot be used, or has no room for sources.
+    fn offer(&self, components: &Arc<dyn Components>) -> bool {
+        // Under the lock, so that a settled component gets no further source.
+        let mut sources = locked(&self.sources);
+        match (self.state(), sources.as_mut()) {
+            (State::Ready(_), _) | (State::Compiling, None) => true,
+            (State::Unavailable(_), _) => false,
+            (State::Compiling, Some(sources)) => {
+                let known = sources.iter().any(|source| Arc::ptr_eq(source, components));
+                let takes = known || sources.len() < MOST_SOURCES;
+                if takes && !known {
+                    sources.push(Arc::clone(components));
+                }
+                takes
+            }
+        }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -80,9 +102,9 @@ impl Compiled {
     /// `false` if a source was added meanwhile that has not been asked.
     fn settle(&self, state: State, asked: usize) -> bool {
         let mut sources = locked(&self.sources);
-        let settled = sources.len() <= asked;
+        let settled = sources.as_ref().is_none_or(|sources| sources.len() <= asked);
         if settled {
-            sources.clear();
+            *sources = None;
             self.state.send_replace(state);
         }
         settled
@@ -117,21 +139,10 @@ impl Compiler {
     /// The component of that digest. What was not to be had before is tried again: its bytes may be there now.
     pub(crate) fn want(&self, digest: Digest, components: &Arc<dyn Components>) -> Arc<Compiled> {
         let mut shelf = locked(&self.0.shelf);
-        if let Some(known) = shelf.known.get(&digest).and_then(Weak::upgrade) {
-            // Under the lock, so that a settled component gets no further source.
-            let mut sources = locked(&known.sources);
-            match known.state() {
-                State::Ready(_) => {
-                    drop(sources);
-                    return known;
-                }
-                State::Compiling => {
-                    sources.push(Arc::clone(components));
-                    drop(sources);
-                    return known;
-                }
-                State::Unavailable(_) => {}
-            }
+        if let Some(known) = shelf.known.get(&digest).and_then(Weak::upgrade)
+            && known.offer(components)
+        {
+            return known;
         }
         let wanted = Arc::new(Compiled::with(digest, State::Compiling, vec![Arc::clone(components)]));
         shelf.known.retain(|_, known| known.strong_count() > 0);
@@ -254,7 +265,7 @@ fn bytes(wanted: &Compiled) -> Result<Vec<u8>, (String, usize)> {
     let mut reason = format!("the component {} is not there", wanted.digest);
     for asked in 0.. {
         // Further sources may come while one is asked.
-        let source = locked(&wanted.sources).get(asked).cloned();
+        let source = locked(&wanted.sources).as_ref().and_then(|sources| sources.get(asked).cloned());
         let Some(source) = source else { return Err((reason, asked)) };
         // One that fails does not hide the next one.
         let found = catch_unwind(AssertUnwindSafe(|| source.component(&wanted.digest)));
@@ -263,7 +274,11 @@ fn bytes(wanted: &Compiled) -> Result<Vec<u8>, (String, usize)> {
             continue;
         };
         match found {
-            Ok(Some(bytes)) if digest(&bytes) == wanted.digest.0 => return Ok(bytes),
+            Ok(Some(bytes)) if digest(&bytes) == wanted.digest.0 => {
+                // What the sources hold is not needed while it is compiled.
+                *locked(&wanted.sources) = None;
+                return Ok(bytes);
+            }
             Ok(Some(_)) => reason = format!("what is stored as {} is another component", wanted.digest),
             Ok(None) => {}
             Err(error) => reason = format!("the component {} cannot be read: {error}", wanted.digest),
@@ -312,6 +327,25 @@ mod tests {
         assert!(matches!(compiler.want(named, &store).settled().await, State::Ready(_)));
         let both = Compiled::with(named, State::Compiling, vec![failing, store]);
         assert!(bytes(&both).is_ok(), "the next source is asked");
+    }
+
+    // What was sent along with a proposal is as large as 32 MiB.
+    #[test]
+    fn sources_are_held_once_each_and_few_and_only_until_the_bytes_are_found() {
+        let source = |bytes: &[u8]| -> Arc<dyn Components> { Arc::new(Store(bytes.to_vec())) };
+        let wanted = Compiled::with(Digest(digest(b"it")), State::Compiling, Vec::new());
+        let sources: Vec<_> = [b"no" as &[u8], b"it", b"it", b"it", b"it"].map(source).into();
+        let held = || sources.iter().map(|source| Arc::strong_count(source) - 1).collect::<Vec<_>>();
+        for (index, source) in sources.iter().enumerate() {
+            assert_eq!(wanted.offer(source), index < MOST_SOURCES, "{index}");
+            assert_eq!(wanted.offer(source), index < MOST_SOURCES, "{index} again");
+        }
+        assert_eq!(held(), [1, 1, 1, 1, 0]);
+        assert_eq!(bytes(&wanted).unwrap(), b"it");
+        assert!(wanted.offer(&sources[4]), "it is being compiled");
+        assert_eq!(held(), [0; 5]);
+        assert!(wanted.settle(State::Unavailable("in a test".into()), ALL) && !wanted.offer(&sources[0]));
+        assert_eq!(held(), [0; 5]);
     }
 
     #[test]

@@ -55,9 +55,9 @@ pub struct Limits {
     pub fuel: u64,
     /// Wall clock, a backstop for what fuel does not see (the host's own work for a call).
     pub deadline: Duration,
-    /// Bytes of linear memory.
+    /// Bytes of linear memory, of all memories together.
     pub memory: usize,
-    /// Elements of each table.
+    /// Elements of all tables together.
     pub table_elements: usize,
     /// Tables.
     pub tables: usize,

@@ -70,6 +70,18 @@ async fn tables_are_limited() {
     assert!(reason.contains("table"), "{reason}");
 }
 
+// P-28: several memories and tables have what one may have.
+#[tokio::test]
+async fn all_memories_and_all_tables_of_a_call_are_limited_together() {
+    for (misbehave, limit) in [
+        (hostile!("grow-memories"), format!("more memory than it may (limit {} bytes)", 64 << 20)),
+        (hostile!("grow-tables"), "more elements than they may (limit 100000)".to_owned()),
+    ] {
+        let reason = reason(misbehave).await;
+        assert!(reason.contains(&limit), "{reason}");
+    }
+}
+
 #[tokio::test]
 async fn recursion_is_limited() {
     assert!(reason(hostile!("recursion")).await.contains("out of stack"));

@@ -126,9 +126,8 @@ impl Offered {
         if report.duration > 2 * limits.deadline + SLACK {
             self.wrong.push(format!("a call took {:?}", report.duration));
         }
-        let memory = limits.memory.saturating_mul(limits.memories);
         if report.fuel > limits.fuel
-            || report.memory > memory
+            || report.memory > limits.memory
             || report.log.len() as u64 > limits.log_lines.into()
         {
             self.wrong.push(format!(
