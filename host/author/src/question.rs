@@ -133,6 +133,19 @@ impl Question {
         }
     }
 
+    /// Reads the text of a file with such a request.
+    ///
+    /// # Errors
+    /// [`QuestionError`] names the field, and its line and column in the text.
+    pub fn read_text(world: World, text: &str, folder: &Path) -> Result<Self, QuestionError> {
+        let form = |reason| QuestionError::Form { world, reason };
+        let value = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
+        Self::read(world, value, folder).map_err(|error| match error {
+            QuestionError::Form { reason, .. } => form(placed(world, text, reason)),
+            other => other,
+        })
+    }
+
     /// Which policies can be asked this.
     #[must_use]
     pub fn world(&self) -> World {
@@ -220,6 +233,18 @@ pub fn shown(chunks: &[Chunk]) -> String {
 
 fn form<T: serde::de::DeserializeOwned>(world: World, value: Value) -> Result<T, QuestionError> {
     serde_json::from_value(value).map_err(|error| QuestionError::Form { world, reason: error.to_string() })
+}
+
+/// A reason with its place in the text, if the text alone has the same fault: manifests may be objects there.
+fn placed(world: World, text: &str, reason: String) -> String {
+    let error = match world {
+        World::ManifestValidation => serde_json::from_str::<Proposal>(text).err(),
+        World::RoleAuthorization => serde_json::from_str::<AuthorizationRequest>(text).err(),
+        World::MarbleAdmission => serde_json::from_str::<AdmissionRequest>(text).err(),
+        World::SecretRendering => serde_json::from_str::<RenderingForm>(text).err(),
+    };
+    let error = error.map(|error| error.to_string());
+    error.filter(|placed| placed.starts_with(&reason)).unwrap_or(reason)
 }
 
 /// A proposal whose manifests may be files or JSON objects; its change and digest follow from them where they are left out.
@@ -453,6 +478,21 @@ mod tests {
         assert_eq!((request.action.as_str(), request.resource_names.len()), ("ReadSecret", 1));
         let error = read(World::MarbleAdmission, json!({ "action": "x" })).unwrap_err().to_string();
         assert!(error.contains("marble-admission") && error.contains("`action`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_is_told_with_line_and_column() {
+        let told = |world, text: &str| {
+            Question::read_text(world, text, Path::new(".")).err().map(|error| error.to_string())
+        };
+        for world in World::ALL {
+            let unknown = told(world, "{\n  \"context\": {},\n  \"acton\": 1\n}").unwrap();
+            assert!(unknown.contains("`acton`") && unknown.ends_with("at line 3 column 9"), "{unknown}");
+            assert!(told(world, "{\n  \"context\":,").unwrap().ends_with("at line 2 column 13"));
+            assert_eq!(told(world, "{}"), None);
+        }
+        let after_an_object = told(World::ManifestValidation, "{\"manifest\": {},\n \"acton\": 1}").unwrap();
+        assert!(after_an_object.contains("`acton`"), "{after_an_object}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use carrara_author::question::{Answer, Question, ask};
 use carrara_wasm::{CallReport, Trial, World};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::cases::{load, settings};
 use super::source::{self, Source, size};
@@ -72,10 +72,8 @@ fn question(command: &Run, source: &Source, world: World) -> Result<Question> {
         bail!("which request? name a file with --request, or a project's folder, which has a {REQUEST}");
     };
     let text = source::text(&path)?;
-    // The error says line and column.
-    let value: Value = serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    Question::read(world, value, folder).with_context(|| format!("reading {}", path.display()))
+    Question::read_text(world, &text, folder).with_context(|| format!("reading {}", path.display()))
 }
 
 /// A coordinator asks this when a manifest is set, and refuses the manifest.
