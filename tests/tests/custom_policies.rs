@@ -1,6 +1,7 @@
 //! Policies that manifests name, on the real coordinator and by the real command-line tool: sent, set, obeyed or shadowed, changed,
 //! kept over restarts, and gone when no manifest names them.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -100,11 +101,15 @@ impl Stage {
     }
 
     fn carrara_as(&self, line: &[&str], user: &[&str]) -> Output {
+        run(&mut self.command(line, user))
+    }
+
+    fn command(&self, line: &[&str], user: &[&str]) -> Command {
         let mut command = Command::new(binary("carrara"));
         command.current_dir(self.folder.path()).env("HOME", self.folder.path()).env_remove("XDG_CONFIG_HOME");
         command.args(line).arg(self.coordinator.rest.to_string());
-        command.arg("--insecure").args(user);
-        run(command.stdin(Stdio::null()))
+        command.arg("--insecure").args(user).stdin(Stdio::null());
+        command
     }
 
     #[track_caller]
@@ -185,6 +190,39 @@ fn a_policy_is_sent_set_obeyed_recorded_fetched_and_kept_over_a_restart() {
         stage.coordinator.wait_for_log(|line| line.contains("in force") && line.contains(&digest(&rooms)));
         stage.restart();
     }
+}
+
+// `policy decisions --follow`
+#[test]
+fn decisions_are_followed_as_they_come() {
+    let rooms = denies("this room is locked", "ReadSecret");
+    let stage = Stage::with(&[("rooms", entry(&rooms), &rooms)]);
+    assert_eq!(stage.read().status, 500);
+    let line = [
+        "policy",
+        "decisions",
+        "--policy",
+        "rooms",
+        "--verdict",
+        "deny",
+        "--json",
+        "--follow",
+        "--limit",
+        "2",
+    ];
+    let mut follow = stage.command(&line, &["-c", "alice.crt", "-k", "alice.key"]);
+    let mut follow = follow.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    let mut next =
+        || -> Option<Value> { lines.next().map(|line| serde_json::from_str(&line.unwrap()).unwrap()) };
+    let first = next().unwrap();
+    assert_eq!(first["answer"]["decision"]["deny"]["message"], "this room is locked");
+    // What was there has been told; this comes while it waits, and is the last that was wanted.
+    assert_eq!(stage.read().status, 500);
+    let second = next().unwrap();
+    assert!(second["sequence"].as_u64() > first["sequence"].as_u64(), "{second}");
+    assert_eq!(next(), None);
+    assert!(follow.wait().unwrap().success());
 }
 
 // policy.md: "asked after the answer, from a bounded queue, recorded, never obeyed"

@@ -86,11 +86,30 @@ fn a_new_policy_is_built_checked_inspected_and_asked_and_says_what_was_written_a
     assert!(answered["fuel"].as_u64().unwrap() > 0 && answered["memory"].as_u64().unwrap() >= 65_536);
     assert_eq!(json_of(&project, &["run"])["fuel"], answered["fuel"], "fuel is the same each time");
 
+    std::fs::write(project.join("wrong.json"), "{\n  \"acton\": \"WriteSecret\"\n}").unwrap();
+    let (code, _, error) = ended(&run(&mut carrara(&project, &["run", "--request", "wrong.json"])));
+    assert!(code == 1 && error.contains("wrong.json") && error.contains("at line 2 column"), "{error}");
+
     let (code, _, error) = ended(&run(&mut carrara(&project, &["check", "--world", "marble-admission"])));
     assert!(code == 5 && error.contains("carrara:policy/marble-admitter@1.0.0"), "{error}");
     std::fs::write(project.join("settings.json"), "{\"x\": 1}").unwrap();
     let (code, _, error) = ended(&run(&mut carrara(&project, &["run", "--settings", "settings.json"])));
     assert!(code == 5 && error.contains("settings.json:1:1: this policy has no settings"), "{error}");
+}
+
+#[test]
+fn a_world_alone_makes_a_project_of_its_name_and_any_other_name_needs_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for language in ["rust", "python", "js", "go"] {
+        let folder = folder.path().join(language);
+        std::fs::create_dir(&folder).unwrap();
+        let made = json_of(&folder, &["new", "marble-admission", "--lang", language]);
+        assert_eq!((&made["name"], &made["world"]), (&json!("marble-admission"), &json!("marble-admission")));
+        assert!(folder.join("marble-admission/cases.yaml").exists());
+    }
+    let (code, _, error) = ended(&run(&mut carrara(folder.path(), &["new", "two-rooms", "--lang", "go"])));
+    assert!(code == 1 && error.contains("--world") && error.contains("role-authorization"), "{error}");
+    assert!(!folder.path().join("two-rooms").exists());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use carrara_author::asked::Asked;
 use carrara_author::cases::{Case, CaseTable, JudgedSettings, run};
 use carrara_author::properties::PROPERTIES;
 use carrara_author::question::{Answer, Question, ask};
-use carrara_tests::root;
+use carrara_tests::{guests, root};
 use carrara_types::decision::{Context, Fact, Value};
 use carrara_wasm::{CallReport, Limits, PolicySource, Trial, World};
 use serde_json::json;
@@ -73,6 +73,27 @@ fn every_policy_has_a_table_and_a_readme_that_shows_an_entry_of_a_manifest() {
         let readme = std::fs::read_to_string(folder.join("README.md")).unwrap_or_default();
         assert!(readme.contains("\"Component\": \"sha256:"), "{name}'s README shows no entry of Policies");
     }
+}
+
+#[test]
+fn what_a_readme_shows_in_a_language_is_what_the_cases_ask() {
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    let (mut shown, mut asked) = (0, 0);
+    for folder in folders() {
+        let tables = guests::files(&folder)
+            .into_iter()
+            .filter(|file| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("cases-")));
+        let tables: Vec<_> = tables.map(|file| squeezed(&std::fs::read_to_string(file).unwrap())).collect();
+        let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+        // Blocks that name no language, such as JSON.
+        for block in readme.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix('\n')) {
+            shown += 1;
+            let found = tables.iter().any(|table| table.contains(&squeezed(block)));
+            assert!(found, "{}: no case asks\n{block}", folder.display());
+        }
+        asked += tables.len();
+    }
+    assert!(shown >= 10 && asked >= 10, "{shown} are shown, {asked} asked");
 }
 
 #[test]
