@@ -132,7 +132,10 @@ impl Callee {
         let answer = match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(Nonsense(reason))) => Err(self.failure(&reason)),
-            Err(error) => Err(self.failure(&self.reason(&error))),
+            Err(error) => {
+                let fuel = if budget == 0 { INSTANTIATION_FUEL } else { budget };
+                Err(self.failure(&self.reason(&error, fuel)))
+            }
         };
         let fuel = budget.saturating_sub(store.get_fuel().unwrap_or_default());
         let CallState { log, limits, .. } = store.into_data();
@@ -166,9 +169,10 @@ impl Callee {
         store.set_fuel(fuel)
     }
 
-    fn reason(&self, error: &wasmtime::Error) -> String {
+    /// Why a call ended that had so much fuel.
+    fn reason(&self, error: &wasmtime::Error, fuel: u64) -> String {
         match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => format!("it ran out of fuel (limit {})", self.limits.fuel),
+            Some(Trap::OutOfFuel) => format!("it ran out of fuel (limit {fuel})"),
             Some(Trap::Interrupt) => format!("it did not end within {} ms", self.limits.deadline.as_millis()),
             Some(Trap::StackOverflow) => "it ran out of stack".to_owned(),
             Some(trap) => format!("it trapped: {trap}"),
