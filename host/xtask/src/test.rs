@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::cargo::cargo;
 use crate::sdk::SUITES;
-use crate::{guests, hostile, policies, python};
+use crate::{guests, hostile, policies, premain, python};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -39,8 +39,9 @@ struct Counts {
 /// What builds of the tests' binaries have in common, so that everything is built once.
 pub(crate) const FEATURES: &str = "carrara-coordinator/failpoints";
 
-/// With the fuzz targets, which the tests run for a moment each; no program for anything else has what they switch on.
-const TESTED: &str = "carrara-coordinator/failpoints,carrara-fuzz/targets";
+/// With the fuzz targets, which the tests run for a moment each, and the tool that trusts a root of the tests; no program for
+/// anything else has what they switch on.
+const TESTED: &str = "carrara-coordinator/failpoints,carrara-fuzz/targets,carrara-cli/testing";
 
 /// The coordinator's own tests in a build as it is released, which cannot simulate. Of the whole workspace, so that all is
 /// shared but what simulation and failpoints change; a test of a program does not replace the program.
@@ -65,6 +66,9 @@ const ENCLAVE_BYTES: &str = "536870912";
 /// Where it is kept.
 const FOR_ENCLAVES: &str = "target/enclave/carrara-coordinator";
 
+/// The `carrara-premain` of library OSes.
+const STATIC_PREMAIN: &str = "target/premain/static/carrara-premain";
+
 /// Runs everything; an error if anything failed.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     guests::make(&guests::workspace(), &guests::PLUGINS, true)?;
@@ -86,6 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // With the tests: cargo joins the features of all that it builds at once, and would else build dependencies twice.
     let build = ["build", "--workspace", "--all-targets", "--features", TESTED];
     let built = counts.check("binaries", cargo(&root).args(build))?;
+    make_static_premain(&root, &mut counts)?;
     let skips = root.join("target/skipped-tests");
     let _ = std::fs::remove_file(&skips);
     if arguments.filter.is_none() && !arguments.enclave {
@@ -173,6 +178,16 @@ fn check_maker(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Builds the static program by this very program, which says what is wrong with it. Without the tools for it its tests say what is missing.
+fn make_static_premain(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
+    let _ = std::fs::remove_file(root.join(STATIC_PREMAIN));
+    if premain::missing().is_none() {
+        let this = std::env::current_exe().context("finding this program")?;
+        counts.check("static carrara-premain", Command::new(this).arg("premain"))?;
+    }
+    Ok(())
+}
+
 /// Keeps the coordinator that was just built where the one for everything else does not replace it.
 fn keep_for_enclaves(root: &Path) -> anyhow::Result<()> {
     let place = root.join(FOR_ENCLAVES);
@@ -219,6 +234,9 @@ fn run_tests(root: &Path, arguments: &Arguments, skips: &Path, counts: &mut Coun
     command.args(["test", "--workspace", "--no-fail-fast", "--features", TESTED]);
     command.env("CARRARA_SKIPS", skips).env("CARRARA_BIN_DIR", root.join("target/debug"));
     command.env("CARRARA_ENCLAVE_COORDINATOR", root.join(FOR_ENCLAVES));
+    if root.join(STATIC_PREMAIN).exists() {
+        command.env("CARRARA_STATIC_PREMAIN", root.join(STATIC_PREMAIN));
+    }
     if arguments.enclave {
         command.env("CARRARA_COORDINATOR", root.join(FOR_ENCLAVES)).env("CARRARA_LIMIT_AS", ENCLAVE_BYTES);
         for test in black_box_tests(root)? {
