@@ -10,7 +10,6 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -18,6 +17,7 @@ use carrara_attest::chain::{Chain as Platform, Enclave, Settings};
 use carrara_attest::framing::frame;
 use carrara_client::Chain;
 use carrara_client::collateral::Bundle;
+use rustls::pki_types::UnixTime;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -30,7 +30,7 @@ const POLICY: &str = r#"{"SignerID":"cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdc
 const SAVED: &str = ".config/marblerun/coordinator-cert.pem";
 
 fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
+    UnixTime::now().as_secs().try_into().unwrap()
 }
 
 /// A coordinator in an enclave, and a user's folder with a policy and collateral.
