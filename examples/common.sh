@@ -21,10 +21,10 @@ step() { printf '\n* %s\n' "$1"; }
 
 # Shows a command and what it says; the text is in $said, too. Its exit code must be the first argument.
 expect() {
-    local wanted=$1 code=0
-    shift
-    printf '    $ %s\n' "$*"
-    said=$("$bin/$@" 2>&1 </dev/null) || code=$?
+    local wanted=$1 program=$2 code=0
+    shift 2
+    printf '    $ %s\n' "$program $*"
+    said=$("$bin/$program" "$@" 2>&1 </dev/null) || code=$?
     show
     [ "$code" = "$wanted" ] || { echo "it ended with $code and not with $wanted" >&2; exit 1; }
 }

@@ -16,6 +16,12 @@ use crate::{binary, secrets};
 /// Longer than any start on a busy machine; only a hang reaches it.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// The coordinator that is tested, where it is not the one beside the other programs.
+const PROGRAM: &str = "CARRARA_COORDINATOR";
+
+/// How many bytes of address space it gets; as many as it likes unless this is set.
+const ADDRESS_SPACE: &str = "CARRARA_LIMIT_AS";
+
 /// What to start.
 #[derive(Debug)]
 pub struct Launch {
@@ -24,6 +30,8 @@ pub struct Launch {
     environment: Vec<(String, String)>,
     simulation: bool,
     wrapper: Vec<String>,
+    program: PathBuf,
+    address_space: Option<String>,
 }
 
 impl Default for Launch {
@@ -40,7 +48,15 @@ impl Launch {
     #[must_use]
     pub fn new() -> Self {
         let folder = Arc::new(TempDir::new().expect("making a temporary folder"));
-        Self { folder, arguments: Vec::new(), environment: Vec::new(), simulation: true, wrapper: Vec::new() }
+        Self {
+            folder,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            simulation: true,
+            wrapper: Vec::new(),
+            program: std::env::var_os(PROGRAM).map_or_else(|| binary("carrara-coordinator"), PathBuf::from),
+            address_space: std::env::var(ADDRESS_SPACE).ok(),
+        }
     }
 
     /// Adds a command line argument.
@@ -61,6 +77,14 @@ impl Launch {
     #[must_use]
     pub fn through(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// Another coordinator than the one beside the test's other programs, with so many bytes of address space.
+    #[must_use]
+    pub fn enclave(mut self, program: &Path, address_space: u64) -> Self {
+        self.program = program.to_owned();
+        self.address_space = Some(address_space.to_string());
         self
     }
 
@@ -149,13 +173,16 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = match self.wrapper.split_first() {
-            Some((wrapper, words)) => {
-                let mut command = Command::new(wrapper);
-                command.args(words).arg(binary("carrara-coordinator"));
+        let limit =
+            self.address_space.iter().flat_map(|bytes| ["prlimit".to_owned(), format!("--as={bytes}")]);
+        let mut words = limit.chain(self.wrapper.iter().cloned());
+        let mut command = match words.next() {
+            Some(first) => {
+                let mut command = Command::new(first);
+                command.args(words).arg(&self.program);
                 command
             }
-            None => Command::new(binary("carrara-coordinator")),
+            None => Command::new(&self.program),
         };
         command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {

@@ -12,7 +12,13 @@ use crate::{binary, secrets, succeed};
 /// `carrara-premain` in `folder`, ready to run: the given type, the UUID file in the folder, the coordinator's address.
 #[must_use]
 pub fn premain(coordinator: &Coordinator, folder: &Path, marble_type: &str) -> Command {
-    let mut command = Command::new(binary("carrara-premain"));
+    premain_at(&binary("carrara-premain"), coordinator, folder, marble_type)
+}
+
+/// The same with another build of it.
+#[must_use]
+pub fn premain_at(program: &Path, coordinator: &Coordinator, folder: &Path, marble_type: &str) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(folder);
     command.env("EDG_MARBLE_COORDINATOR_ADDR", coordinator.mesh.to_string());
     command.env("EDG_MARBLE_TYPE", marble_type);

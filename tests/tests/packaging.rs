@@ -11,10 +11,11 @@ use carrara_tests::skip::skip;
 use carrara_tests::{binary, root};
 use serde::Deserialize;
 
+mod packaging_docker;
 mod packaging_elf;
 mod packaging_occlum;
 
-use packaging_elf::needed;
+use packaging_elf::{loader, needed};
 use packaging_occlum::{Bom, OcclumJson, mebibytes};
 
 /// What Gramine's runtime folder has: its C library in parts.
@@ -77,6 +78,7 @@ fn the_occlum_enclave_is_one_for_production() {
     assert!(
         !occlum.metadata.debuggable && occlum.metadata.version_number > 0 && occlum.metadata.product_id > 0
     );
+    assert_eq!(occlum.metadata.disable_log, Some(true), "whatever the host asks of Occlum's own log");
     assert_eq!(occlum.entry_points, ["/bin/carrara-coordinator"]);
     let image = &occlum.mount[0].options.as_ref().unwrap().layers.as_ref().unwrap()[0];
     let measured = image.options.as_ref().unwrap().mac.as_deref();
@@ -124,19 +126,43 @@ fn every_file_of_the_occlum_image_is_staged_by_the_build_or_comes_with_the_named
     }
 }
 
+/// What a program needs, with what that needs, as far as this machine has it.
+fn all_needed(program: &[u8]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = needed(program);
+    while let Some(name) = open.pop() {
+        let folders = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64"];
+        let library = folders.iter().find_map(|folder| fs::read(Path::new(folder).join(&name)).ok());
+        if found.insert(name) {
+            open.extend(library.iter().flat_map(|library| needed(library)));
+        }
+    }
+    found
+}
+
 #[test]
 fn every_shared_library_of_the_coordinator_is_in_both_images() {
-    let needed = needed(&fs::read(binary("carrara-coordinator")).unwrap());
-    assert!(needed.iter().any(|name| name == "libc.so.6"), "{needed:?}");
+    let program = fs::read(binary("carrara-coordinator")).unwrap();
+    let loader = loader(&program);
+    assert_eq!(loader, "/lib64/ld-linux-x86-64.so.2");
+    let needed = all_needed(&program);
+    for name in ["libc.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"] {
+        assert!(needed.contains(name), "{name} is not among {needed:?}");
+    }
     let files = bom().files();
-    let occlum = |name: &str| {
-        let there = |target: &str| target == "/opt/occlum/glibc/lib" || target == "/lib64";
-        files.iter().any(|(target, file)| there(target) && Path::new(file).file_name().unwrap() == name)
+    let occlum = |target: &str, name: &str| {
+        let named = |file: &str| Path::new(file).file_name().unwrap() == name;
+        files.iter().any(|(place, file)| place == target && named(file))
     };
+    assert!(occlum("/lib64", "ld-linux-x86-64.so.2"), "the loader, where the program says that it is");
     let gramine = gramine();
     let mounts = gramine["fs"]["mounts"].as_array().unwrap();
-    for name in needed.iter().map(String::as_str) {
-        assert!(occlum(name), "examples/occlum/bom.yaml lacks {name}");
+    let runtime = mounts.iter().find(|mount| mount["path"].as_str() == Some("/lib")).unwrap();
+    assert!(runtime["uri"].as_str().unwrap().ends_with("/gramine/runtime/glibc"), "{runtime}");
+    let searched = gramine["loader"]["env"]["LD_LIBRARY_PATH"].as_str().unwrap();
+    assert_eq!(searched, "/lib:/lib/x86_64-linux-gnu", "where Gramine looks for the loader, too");
+    for name in needed.iter().map(String::as_str).filter(|name| !loader.ends_with(name)) {
+        assert!(occlum("/opt/occlum/glibc/lib", name), "examples/occlum/bom.yaml lacks {name}");
         let mounted = |mount: &toml::Value| mount["path"].as_str().unwrap().ends_with(&format!("/{name}"));
         assert!(
             GRAMINE_RUNTIME.contains(&name) || mounts.iter().any(mounted),
@@ -345,6 +371,10 @@ fn what_can_simulate_is_never_signed_or_installed() {
             said(&output)
         );
         assert!(!tools.join("instance").exists() && !tools.join("stage").exists());
+        let arguments = ["--key", "key.pem", "--owner", "none.crt", "--instance", "instance", "--binary"];
+        let output = script(build, tools).args(arguments).arg(release(tools)).output().unwrap();
+        assert!(said(&output).contains("there is no certificate none.crt"), "{}", said(&output));
+        assert!(!output.status.success() && !tools.join("instance").exists());
     }
     let image = tools.join("image");
     let output =
@@ -408,8 +438,12 @@ fn the_occlum_build_signs_the_owners_certificate_with_the_coordinator() {
     fs::write(tools.join("owner.crt"), "certificate").unwrap();
     let mut command = script("occlum/build", tools);
     command.args(["--key", "key.pem", "--owner", "owner.crt", "--instance"]).arg(tools.join("instance"));
-    let output = command.arg("--binary").arg(release(tools)).output().unwrap();
+    release(tools);
+    let output = command.args(["--binary", "release"]).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
+    for (_, copied) in bom().files().iter().filter(|(_, file)| file.starts_with("../")) {
+        assert!(tools.join("instance").join(copied).exists(), "{copied} is in the list and was not made");
+    }
     let file = |path: &str| fs::read_to_string(tools.join("instance").join(path)).unwrap();
     assert_eq!(file("image/stage/carrara/measured.toml"), "owner-cert = \"owner.pem\"\n");
     assert_eq!(file("image/stage/carrara/owner.pem"), "certificate");

@@ -241,6 +241,8 @@ pub struct Machine {
     pub attributes: [u8; 8],
     /// TEE_TCB_SVN.
     pub tee_tcb_svn: [u8; 16],
+    /// TEE_TCB_SVN2, what it runs on now, where the quote is of version 5; `None` = what it was started on.
+    pub current_tcb_svn: Option<[u8; 16]>,
     /// The signer of the TDX module; the TCB info demands zeros.
     pub seam_signer: [u8; 48],
     /// MRSERVICETD, where the quote is of version 5.
@@ -261,6 +263,7 @@ impl Default for Machine {
             rtmrs: [[0xa0; 48], [0xa1; 48], [0xa2; 48], [0xa3; 48]],
             attributes: Self::ATTRIBUTES,
             tee_tcb_svn: [4; 16],
+            current_tcb_svn: None,
             seam_signer: [0; 48],
             service_td: [0; 48],
             report_data: [0x5d; 64],

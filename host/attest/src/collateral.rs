@@ -26,6 +26,8 @@ pub use check::{CheckError, Root};
 pub use facts::Malformed;
 pub use key::{Fmspc, Key, PckCa, Tee, UnknownWord};
 pub use pccs::{Pccs, PccsError, PccsTrust, PccsUrl, TrustError, UrlError};
+#[cfg(test)]
+pub(crate) use source::SNP_KEPT;
 pub use source::{FetchError, Fetched, Source};
 
 /// When something can be used, in Unix seconds.
@@ -51,7 +53,8 @@ pub struct Collateral {
     parts: QuoteCollateralV3,
     key: Key,
     validity: Validity,
-    issued: i64,
+    /// TCB information, quoting enclave's identity, PCK revocation list, root's.
+    issued: [i64; 4],
     tcb_evaluation_data_number: u32,
 }
 
@@ -79,7 +82,13 @@ impl Collateral {
     /// When its TCB information was issued, in Unix seconds.
     #[must_use]
     pub const fn issued(&self) -> i64 {
-        self.issued
+        let [issued, ..] = self.issued;
+        issued
+    }
+
+    /// Whether one of its parts is older than the other's.
+    fn goes_back_behind(&self, other: &Self) -> bool {
+        self.issued.iter().zip(&other.issued).any(|(issued, before)| issued < before)
     }
 
     /// Intel counts its evaluations of what is up to date; the number never goes down. The lower one of those of TCB

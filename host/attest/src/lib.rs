@@ -103,6 +103,9 @@ pub enum EvidenceError {
     /// There is nothing to judge it by.
     #[error(transparent)]
     Collateral(#[from] collateral::CollateralError),
+    /// The bundle that evidence of SEV-SNP is judged by. The cause names files, and is for the log only.
+    #[error("the bundle of collateral cannot be read")]
+    Bundle(#[source] collateral::FetchError),
     /// This attestation was never told where collateral is from.
     #[error("no source of collateral is configured, so that no quote can be verified")]
     NoVerification,

@@ -7,6 +7,7 @@
 mod certificates;
 mod report;
 mod roots;
+mod shown;
 
 use carrara_types::claims::{Claims, Identity, Platform, SnpIdentity, SnpTcb, Tee};
 use x509_parser::certificate::X509Certificate;
@@ -17,6 +18,7 @@ use crate::framing::snp::SnpEvidence;
 use certificates::{check_binding, check_revocation, check_signature, check_time, read, refused};
 use report::{Report, tcb};
 pub use roots::{Generation, SnpRoot};
+pub use shown::{SnpLacks, SnpPart, SnpPartKind};
 
 /// Names for messages.
 const LEAF: &str = "VCEK or VLEK";
@@ -82,12 +84,7 @@ impl SnpVerifier {
     ) -> Result<&SnpRoot, EvidenceError> {
         let der = self.intermediate(leaf, evidence, collateral)?;
         let intermediate = read(der, INTERMEDIATE)?;
-        let is_above = |root: &&SnpRoot| {
-            let root = read(&root.certificate, ROOT);
-            root.is_ok_and(|root| check_signature(&intermediate, &root, INTERMEDIATE).is_ok())
-        };
-        let uncertified = || refused(format!("the {INTERMEDIATE} is not certified by AMD"));
-        let root = self.roots.iter().find(is_above).ok_or_else(uncertified)?;
+        let root = self.root_above(&intermediate)?;
         let ark = read(&root.certificate, ROOT)?;
         // The one that came along is not needed, but must not be another.
         if !evidence.root.is_empty() && read(evidence.root, ROOT)?.public_key().raw != ark.public_key().raw {
@@ -116,17 +113,30 @@ impl SnpVerifier {
         if !evidence.intermediate.is_empty() {
             return Ok(evidence.intermediate);
         }
+        self.issuer(leaf, collateral).ok_or_else(|| {
+            refused(format!(
+                "the certificate of the {INTERMEDIATE} is missing in the evidence and the collateral"
+            ))
+        })
+    }
+
+    /// Who certified a leaf: the collateral's, or one of this program.
+    fn issuer<'a>(&'a self, leaf: &X509Certificate<'_>, collateral: &'a SnpCollateral) -> Option<&'a [u8]> {
         let known = self.roots.iter().flat_map(|root| &root.intermediates);
         let is_issuer = |der: &&Vec<u8>| {
             read(der, INTERMEDIATE).is_ok_and(|issuer| check_signature(leaf, &issuer, LEAF).is_ok())
         };
-        let missing = || {
-            refused(format!(
-                "the certificate of the {INTERMEDIATE} is missing in the evidence and the collateral"
-            ))
+        collateral.certificates.iter().chain(known).find(is_issuer).map(Vec::as_slice)
+    }
+
+    /// The root that certified an intermediate.
+    fn root_above(&self, intermediate: &X509Certificate<'_>) -> Result<&SnpRoot, EvidenceError> {
+        let is_above = |root: &&SnpRoot| {
+            let root = read(&root.certificate, ROOT);
+            root.is_ok_and(|root| check_signature(intermediate, &root, INTERMEDIATE).is_ok())
         };
-        let found = collateral.certificates.iter().chain(known).find(is_issuer).ok_or_else(missing)?;
-        Ok(found)
+        let uncertified = || refused(format!("the {INTERMEDIATE} is not certified by AMD"));
+        self.roots.iter().find(is_above).ok_or_else(uncertified)
     }
 }
 

@@ -7,14 +7,21 @@ use carrara_types::claims::Claims;
 use carrara_types::seal_mode::KeyPolicy;
 use carrara_types::secret::SecretBytes;
 
+use tokio::sync::Semaphore;
+
 use crate::EvidenceError;
 use crate::issue::{IssueError, Places, Platform};
 use crate::verification::Verification;
+
+/// Quotes that are asked for at once; others wait. The host's quoting service may be slow, anybody may ask for a quote over a
+/// nonce, and an enclave has few threads that may block.
+const AT_ONCE: usize = 2;
 
 /// The TEE that this process runs in.
 #[derive(Debug, Clone)]
 pub struct RealTee {
     platform: Arc<Platform>,
+    turns: Arc<Semaphore>,
     verification: Option<Verification>,
 }
 
@@ -22,7 +29,8 @@ impl RealTee {
     /// Of a platform that was found.
     #[must_use]
     pub fn new(platform: Platform) -> Self {
-        Self { platform: Arc::new(platform), verification: None }
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        Self { platform: Arc::new(platform), turns, verification: None }
     }
 
     /// The same, and verifies the quotes of others.
@@ -47,11 +55,18 @@ impl RealTee {
     pub(crate) async fn issue(&self, report_data: &[u8]) -> Result<Vec<u8>, EvidenceError> {
         let too_long = |_| EvidenceError::ReportData(report_data.len());
         let report_data = occlum_dcap::report_data(report_data).map_err(too_long)?;
-        let platform = Arc::clone(&self.platform);
-        let issued = tokio::task::spawn_blocking(move || platform.issue(&report_data)).await;
         let name = self.platform.name();
         let failed = |cause: String| EvidenceError::NotIssued { name, cause };
-        match issued {
+        let turn =
+            Arc::clone(&self.turns).acquire_owned().await.map_err(|closed| failed(closed.to_string()))?;
+        let platform = Arc::clone(&self.platform);
+        // Who stops waiting keeps the turn until the TEE has answered.
+        let issuing = tokio::task::spawn_blocking(move || {
+            let issued = platform.issue(&report_data);
+            drop(turn);
+            issued
+        });
+        match issuing.await {
             Ok(issued) => issued.map_err(|error| failed(error.chain())),
             Err(_) => Err(failed("the thread that asked ended".to_owned())),
         }

@@ -55,9 +55,7 @@ impl Verification {
                 self.compute(move |verifier| verifier.verify(&evidence, &collateral, now)).await
             }
             QuoteKind::Snp => {
-                let unreadable =
-                    |error| EvidenceError::Refused(format!("the collateral cannot be read: {error}"));
-                let collateral = self.collateral.snp().await.map_err(unreadable)?;
+                let collateral = self.collateral.snp().await.map_err(EvidenceError::Bundle)?;
                 self.compute(move |verifier| verifier.verify_snp(&evidence, &collateral, now)).await
             }
         }

@@ -122,6 +122,11 @@ impl Verifier {
             },
         };
         let pck = &proved.platform.pck;
+        let current = proved.platform.current_tcb_level.as_ref();
+        let mut advisories = proved.tcb.advisory_ids.clone();
+        let more = current.map_or(&[][..], |level| &level.advisory_ids);
+        let more: Vec<_> = more.iter().filter(|id| !advisories.contains(id)).cloned().collect();
+        advisories.extend(more);
         let platform = Platform {
             // Both are the quoting enclave's, whose report the platform's key has signed.
             cpu_svn: proved.qe.report.cpu_svn.to_vec(),
@@ -133,8 +138,8 @@ impl Verifier {
         Ok(Claims {
             tee: measured.identity.tee(),
             debug: measured.debug,
-            tcb_status: status_name(proved.tcb.status).to_owned(),
-            advisories: Some(proved.tcb.advisory_ids.clone()),
+            tcb_status: status_name(proved.tcb.status, current.map(|level| level.tcb_status)).to_owned(),
+            advisories: Some(advisories),
             report_data: measured.report_data,
             identity: measured.identity,
             platform,
@@ -142,18 +147,57 @@ impl Verifier {
     }
 }
 
-/// M-81's names. A virtual machine that should be started anew runs on what was out of date when it was started.
-fn status_name(status: TcbStatus) -> &'static str {
-    match status {
-        TcbStatus::UpToDate => "UpToDate",
-        TcbStatus::OutOfDate | TcbStatus::TDRelaunchAdvised => "OutOfDate",
-        TcbStatus::Revoked => "Revoked",
-        TcbStatus::ConfigurationNeeded => "ConfigurationNeeded",
-        TcbStatus::OutOfDateConfigurationNeeded | TcbStatus::TDRelaunchAdvisedConfigurationNeeded => {
-            "OutOfDateConfigurationNeeded"
+/// M-81's names. Of a virtual machine both count: what it was started on, and what it runs on now. One that should be
+/// started anew was started on what is out of date.
+fn status_name(status: TcbStatus, current: Option<TcbStatus>) -> &'static str {
+    let mut lacks = Lacks::of(status);
+    if let Some(current) = current {
+        lacks.and(&Lacks::of(current));
+    }
+    match lacks {
+        Lacks { revoked: true, .. } => "Revoked",
+        Lacks { updates: true, configuration: true, .. } => "OutOfDateConfigurationNeeded",
+        Lacks { updates: true, .. } => "OutOfDate",
+        Lacks { configuration: true, hardening: true, .. } => "ConfigurationAndSWHardeningNeeded",
+        Lacks { configuration: true, .. } => "ConfigurationNeeded",
+        Lacks { hardening: true, .. } => "SWHardeningNeeded",
+        _ => "UpToDate",
+    }
+}
+
+/// What a platform lacks by its status.
+#[derive(Default)]
+#[allow(clippy::struct_excessive_bools)] // Each is a word of Intel's, and they go together.
+struct Lacks {
+    revoked: bool,
+    updates: bool,
+    configuration: bool,
+    hardening: bool,
+}
+
+impl Lacks {
+    fn of(status: TcbStatus) -> Self {
+        let none = Self::default();
+        match status {
+            TcbStatus::UpToDate => none,
+            TcbStatus::OutOfDate | TcbStatus::TDRelaunchAdvised => Self { updates: true, ..none },
+            TcbStatus::Revoked => Self { revoked: true, ..none },
+            TcbStatus::ConfigurationNeeded => Self { configuration: true, ..none },
+            TcbStatus::OutOfDateConfigurationNeeded | TcbStatus::TDRelaunchAdvisedConfigurationNeeded => {
+                Self { updates: true, configuration: true, ..none }
+            }
+            TcbStatus::SWHardeningNeeded => Self { hardening: true, ..none },
+            TcbStatus::ConfigurationAndSWHardeningNeeded => {
+                Self { configuration: true, hardening: true, ..none }
+            }
         }
-        TcbStatus::SWHardeningNeeded => "SWHardeningNeeded",
-        TcbStatus::ConfigurationAndSWHardeningNeeded => "ConfigurationAndSWHardeningNeeded",
+    }
+
+    fn and(&mut self, other: &Self) {
+        self.revoked |= other.revoked;
+        self.updates |= other.updates;
+        self.configuration |= other.configuration;
+        self.hardening |= other.hardening;
     }
 }
 

@@ -100,3 +100,38 @@ fn a_real_quote_with_the_collateral_of_another_kind_of_platform_is_refused() {
         assert!(Verifier::new().verify(quote.quote, &collateral, now).is_err());
     }
 }
+
+// The list of the other CA says nothing about this one's platforms.
+#[test]
+fn a_real_quote_with_the_revocation_list_of_the_other_ca_is_refused() {
+    for (sample, other) in [(&SGX, &TDX), (&TDX, &SGX)] {
+        let (own, other) = (sample.collateral(), other.collateral());
+        let mut parts = own.parts().clone();
+        parts.pck_crl.clone_from(&other.parts().pck_crl);
+        parts.pck_crl_issuer_chain.clone_from(&other.parts().pck_crl_issuer_chain);
+        let mixed = Collateral::from_parts(parts).unwrap();
+        assert_ne!(mixed.key().ca, own.key().ca);
+        // In the time of all parts, so that no other reason refuses it.
+        let validity = mixed.validity();
+        let now = validity.from.max(own.validity().from);
+        assert!(validity.holds(now) && own.validity().holds(now));
+        assert!(Verifier::new().verify(sample.quote, &own, now).is_ok());
+        let error = Verifier::new().verify(sample.quote, &mixed, now).unwrap_err().to_string();
+        assert!(error.contains("RevocationStatus"), "{error}");
+    }
+}
+
+#[test]
+fn a_real_quote_cut_off_anywhere_is_refused() {
+    for sample in [SGX, TDX, TDX_15] {
+        let (verifier, collateral) = (Verifier::new(), sample.collateral());
+        let now = collateral.validity().from;
+        // What stands behind it as zeros is nothing.
+        let used = sample.quote.iter().rposition(|byte| *byte != 0).unwrap();
+        for length in 0..used {
+            let cut = &sample.quote[..length];
+            assert!(verifier.verify(cut, &collateral, now).is_err(), "{length}");
+            assert!(verifier.verify(&frame(cut), &collateral, now).is_err(), "{length}, framed");
+        }
+    }
+}

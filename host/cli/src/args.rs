@@ -72,6 +72,10 @@ pub(crate) struct Globals {
     /// Tell on stderr what is asked where and how long it takes; twice: also as whom and whom it trusts
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// The root of quotes, in tests; no argument and no variable sets it.
+    #[cfg(feature = "testing")]
+    #[arg(skip)]
+    pub(crate) root: Option<Vec<u8>>,
 }
 
 /// What to do.

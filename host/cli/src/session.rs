@@ -43,8 +43,7 @@ impl<'a> Session<'a> {
             );
             attest_insecure(&anybody, nonce).await
         } else {
-            let verifier = QuoteVerifier::new(self.collateral()?);
-            attest(&anybody, &self.policy()?, &verifier, nonce, now()?).await
+            attest(&anybody, &self.policy()?, &self.verifier()?, nonce, now()?).await
         };
         let attested = attested.with_context(|| format!("attesting the coordinator at {}", self.host))?;
         for warning in &attested.warnings {
@@ -182,6 +181,16 @@ impl<'a> Session<'a> {
             accepted_advisories: self.globals.accepted_advisories.clone(),
             ..policy
         })
+    }
+
+    /// What judges quotes.
+    fn verifier(&self) -> Result<QuoteVerifier> {
+        let source = self.collateral()?;
+        #[cfg(feature = "testing")]
+        if let Some(root) = &self.globals.root {
+            return Ok(QuoteVerifier::with_root(root.clone(), source));
+        }
+        Ok(QuoteVerifier::new(source))
     }
 
     /// Where collateral is from. Nobody is asked yet.

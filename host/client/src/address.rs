@@ -3,14 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use carrara_types::host_port::HostPort;
 use rustls::pki_types::ServerName;
 
 /// Where a coordinator's REST API listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    host: String,
-    port: u16,
-}
+pub struct Address(HostPort);
 
 /// Why a text is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,18 +19,18 @@ impl Address {
     /// DNS name or IP address, without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        &self.0.host
     }
 
     /// TCP port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// The name that the server's certificate must be valid for.
     pub(crate) fn server_name(&self) -> Option<ServerName<'static>> {
-        ServerName::try_from(self.host.clone()).ok()
+        ServerName::try_from(self.0.host.clone()).ok()
     }
 }
 
@@ -41,13 +39,7 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let error = || AddressError(text.to_owned());
-        let (host, port) = text.rsplit_once(':').ok_or_else(error)?;
-        let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        if bracketed.is_none() && host.contains([':', '[', ']', '/']) {
-            return Err(error());
-        }
-        let host = bracketed.unwrap_or(host).to_owned();
-        let address = Self { host, port: port.parse().map_err(|_| error())? };
+        let address = Self(HostPort::parse(text).ok_or_else(error)?);
         address.server_name().ok_or_else(error)?;
         Ok(address)
     }
@@ -55,11 +47,7 @@ impl FromStr for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        self.0.fmt(f)
     }
 }
 

@@ -7,6 +7,7 @@ mod policy;
 mod verifier;
 
 use carrara_attest::EvidenceError;
+use carrara_attest::collateral::CollateralError;
 use sha2::{Digest, Sha256};
 
 pub use policy::{AttestationPolicy, PolicyFileError};
@@ -29,7 +30,7 @@ pub enum AttestationError {
     /// No quote.
     #[error("the coordinator has no quote: it runs in simulation; use --insecure to accept that")]
     NoQuote,
-    /// The quote proves nothing, or there is no collateral for it.
+    /// The quote proves nothing.
     #[error("verifying the coordinator's quote")]
     Quote(#[source] EvidenceError),
     /// Nobody said where collateral is.
@@ -38,6 +39,12 @@ pub enum AttestationError {
          `carrara collateral fetch` with --collateral FILE"
     )]
     NoCollateral,
+    /// What was named has none that is valid.
+    #[error(
+        "there is nothing to judge the coordinator's quote by: fetch collateral anew (`carrara collateral fetch`), or \
+         name a PCCS that has it with --pccs-url URL"
+    )]
+    Collateral(#[source] CollateralError),
     /// The quote is for another certificate or nonce (C-2).
     #[error(
         "the quote does not belong to the coordinator's root certificate and the nonce; do not trust this server"

@@ -7,21 +7,12 @@ use carrara_attest::framing::frame;
 use carrara_types::manifest::TdxPackage;
 use tempfile::NamedTempFile;
 
+use super::policy::tests::policy;
 use super::*;
 use crate::test_server::{Authority, TestServer, authority, success};
 
 /// When everything of [`Settings::default`] is valid.
 const NOW: i64 = 1_750_000_000;
-
-fn policy() -> AttestationPolicy {
-    AttestationPolicy {
-        security_version: 3,
-        product_id: 7,
-        signer_id: "CD".repeat(32),
-        accepted_tcb_statuses: vec!["UpToDate".to_owned(), "SWHardeningNeeded".to_owned()],
-        ..AttestationPolicy::default()
-    }
-}
 
 fn tdx_policy() -> AttestationPolicy {
     let tdx = TdxPackage { mr_td: Some([0xab; 48]), ..TdxPackage::default() };

@@ -45,7 +45,7 @@ impl Chain {
         }
         let root = certificates.pop().ok_or(ChainError::Empty)?;
         let intermediate = certificates.pop();
-        X509Certificate::from_der(&root).map_err(|_| ChainError::Malformed)?;
+        read(&root)?;
         if let Some(intermediate) = &intermediate {
             verify_signature(intermediate, &root)?;
         }
@@ -77,10 +77,17 @@ impl Chain {
     }
 }
 
+/// A certificate, all of the bytes.
+fn read<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, ChainError> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        _ => Err(ChainError::Malformed),
+    }
+}
+
 /// Coordinators sign with ECDSA P-384 and SHA-384 only.
 fn verify_signature(signed: &CertificateDer<'_>, issuer: &CertificateDer<'_>) -> Result<(), ChainError> {
-    let (_, signed) = X509Certificate::from_der(signed).map_err(|_| ChainError::Malformed)?;
-    let (_, issuer) = X509Certificate::from_der(issuer).map_err(|_| ChainError::Malformed)?;
+    let (signed, issuer) = (read(signed)?, read(issuer)?);
     if signed.signature_algorithm.algorithm != OID_SIG_ECDSA_WITH_SHA384
         || signed.issuer() != issuer.subject()
     {
@@ -101,6 +108,7 @@ mod tests {
     use super::*;
     use crate::test_server::authority;
 
+    // C-1
     #[test]
     fn intermediate_and_root_are_read_in_this_order() {
         let made = authority();
@@ -119,6 +127,19 @@ mod tests {
         assert_eq!(Chain::from_pem(mixed.as_bytes()), Err(ChainError::Unrelated));
         let swapped = ours.root_pem() + &ours.intermediate_pem().unwrap();
         assert_eq!(Chain::from_pem(swapped.as_bytes()), Err(ChainError::Unrelated));
+    }
+
+    // C-2: the nonce is hashed right behind the root, so that what stands behind it could be the nonce's
+    #[test]
+    fn a_certificate_with_something_behind_it_is_refused() {
+        let made = authority();
+        let chain = Chain::from_pem(made.chain_pem.as_bytes()).unwrap();
+        for behind in [&[0][..], b"nonce"] {
+            let longer = CertificateDer::from([made.root.as_ref(), behind].concat());
+            assert_eq!(Chain::from_pem(to_pem(&longer).as_bytes()), Err(ChainError::Malformed));
+            let both = chain.intermediate_pem().unwrap() + &to_pem(&longer);
+            assert_eq!(Chain::from_pem(both.as_bytes()), Err(ChainError::Malformed));
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub use api::{
 pub use attest::{AttestationError, AttestationPolicy, Attested, PolicyFileError, QuoteVerifier, attest};
 /// Where collateral comes from, and files of it.
 pub use carrara_attest::collateral;
+/// What a bundle has for SEV-SNP.
+pub use carrara_attest::snp;
 /// Whose collateral a quote needs.
 pub use carrara_attest::{quote::QuoteKind, verify::Verifier};
 pub use chain::{Chain, ChainError};

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error as TlsError, SignatureScheme};
@@ -67,6 +69,18 @@ impl Verifier {
         let parsed = ParsedCertificate::try_from(presented).map_err(|_| TrustError::Malformed)?;
         verify_server_name(&parsed, name).map_err(|_| TrustError::OtherName)
     }
+
+    /// Whether the server holds the certificate's key, where that counts.
+    fn proved(
+        &self,
+        by: impl FnOnce(&WebPkiSupportedAlgorithms) -> Result<HandshakeSignatureValid, TlsError>,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        match self.trust {
+            // rustls cannot read every certificate there is, and here the key behind it proves nothing.
+            Trust::Insecure => Ok(HandshakeSignatureValid::assertion()),
+            Trust::Root(_) => by(&self.provider.signature_verification_algorithms),
+        }
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -94,16 +108,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        match self.trust {
-            // rustls cannot read every certificate there is, and here the key behind it proves nothing.
-            Trust::Insecure => Ok(HandshakeSignatureValid::assertion()),
-            Trust::Root(_) => verify_tls12_signature(
-                message,
-                cert,
-                signature,
-                &self.provider.signature_verification_algorithms,
-            ),
-        }
+        self.proved(|algorithms| verify_tls12_signature(message, cert, signature, algorithms))
     }
 
     fn verify_tls13_signature(
@@ -112,15 +117,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        match self.trust {
-            Trust::Insecure => Ok(HandshakeSignatureValid::assertion()),
-            Trust::Root(_) => verify_tls13_signature(
-                message,
-                cert,
-                signature,
-                &self.provider.signature_verification_algorithms,
-            ),
-        }
+        self.proved(|algorithms| verify_tls13_signature(message, cert, signature, algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -76,7 +76,13 @@ impl Evidence for Tee {
 
     async fn verify(&self, quote: &[u8], now: OffsetDateTime) -> Result<Claims, EvidenceError> {
         let verified = self.attestation.verify(quote, now.unix_timestamp()).await;
-        verified.map_err(|error| EvidenceError(error.to_string()))
+        verified.map_err(|error| {
+            if let carrara_attest::EvidenceError::Bundle(cause) = &error {
+                // The Marble's operator can do nothing about it.
+                warn!(%cause, "the bundle of collateral cannot be read: evidence of SEV-SNP is refused");
+            }
+            EvidenceError(error.to_string())
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use carrara_types::claims::Tee;
 
 use crate::Coordinator;
 use crate::error::{Cause, FeatureError, SignQuoteError};
@@ -25,7 +26,7 @@ impl Coordinator {
     /// Verifies a quote, raw (G-31) or in Open Enclave framing, and signs its TCB status. Packages are not looked at.
     ///
     /// # Errors
-    /// It does not verify. A TCB that is merely out of date is no error.
+    /// It does not verify, or is of SEV-SNP, which has no TCB status. A TCB that is merely out of date is no error.
     pub async fn sign_quote(&self, quote: &[u8]) -> Result<SignedQuote, SignQuoteError> {
         let failed = |text: &dyn std::fmt::Display| SignQuoteError::Verification(Cause(text.to_string()));
         let evidence = &self.ports.evidence;
@@ -37,6 +38,10 @@ impl Coordinator {
         // When the collateral must be valid: never below the last commit, but where there is no state.
         let now = view.as_ref().map_or_else(|| self.ports.clock.now(), |view| self.now(view));
         let claims = evidence.verify(&framed(quote), now).await.map_err(|error| failed(&error))?;
+        if claims.tee == Tee::SevSnp {
+            // What stands in the claims says only that no package wants more.
+            return Err(failed(&"nobody publishes a TCB status for SEV-SNP, so that there is none to sign"));
+        }
         if let Some(view) = view {
             self.keep_collateral_age(&view, &claims).await.map_err(|refused| match refused.text() {
                 Some(text) => failed(&text),

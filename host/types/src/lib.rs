@@ -9,6 +9,8 @@ pub mod decision;
 #[cfg(feature = "host")]
 pub mod decision_record;
 pub mod encoding;
+#[cfg(feature = "host")]
+pub mod host_port;
 pub mod manifest;
 pub mod policy;
 pub mod seal_mode;

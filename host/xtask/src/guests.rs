@@ -15,7 +15,7 @@ use carrara_author::build::remapped_paths;
 use carrara_wasm::Surroundings;
 use sha2::{Digest as _, Sha256};
 
-use crate::cargo::cargo;
+use crate::cargo::reproducible;
 
 /// The target of guests: no imports but those of the worlds.
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -72,9 +72,7 @@ pub(crate) fn workspace() -> PathBuf {
 
 /// Installs the target of guests where it is missing.
 pub(crate) fn ensure_target() -> anyhow::Result<()> {
-    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output().context("running rustc")?;
-    let sysroot = String::from_utf8(sysroot.stdout).context("reading rustc's sysroot")?;
-    if Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir() {
+    if has_target(TARGET)? {
         return Ok(());
     }
     let status = Command::new("rustup").args(["target", "add", TARGET]).status().with_context(|| {
@@ -84,16 +82,22 @@ pub(crate) fn ensure_target() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether the toolchain has the standard library of a target.
+pub(crate) fn has_target(target: &str) -> anyhow::Result<bool> {
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output().context("running rustc")?;
+    let sysroot = String::from_utf8(sysroot.stdout).context("reading rustc's sysroot")?;
+    Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(target).is_dir())
+}
+
 /// Builds packages of the cargo workspace in `place` as core modules, in a target folder of their own, so that no other build
 /// waits for it or is waited for. Returns the folder with the modules.
 pub(crate) fn build(root: &Path, place: &Path, packages: &[String]) -> anyhow::Result<PathBuf> {
     let target = root.join("target/guests-build");
-    let mut cargo = cargo(root);
+    let mut cargo = reproducible(root);
     cargo.current_dir(place).args(["build", "--quiet", "--lib", "--profile", "guest", "--target", TARGET]);
     cargo.arg("--target-dir").arg(&target);
-    // Flags for the host's code mean nothing to a guest; with them, or with this machine's paths in panic messages, its
-    // bytes would depend on who builds.
-    cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(root, "carrara"));
+    // With this machine's paths in panic messages the bytes would depend on who builds.
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(root, "carrara"));
     for package in packages {
         cargo.args(["--package", package]);
     }

@@ -12,6 +12,7 @@ mod guests;
 mod hostile;
 mod measure;
 mod policies;
+mod premain;
 mod programs;
 mod python;
 mod sdk;
@@ -37,6 +38,8 @@ enum Command {
     Measure(measure::Arguments),
     /// Builds the policies of `policies/`, the policy languages among them
     Policies(policies::Arguments),
+    /// Builds `carrara-premain` as enclaves get it: static and small
+    Premain(premain::Arguments),
     /// Runs the main job in simulation and tells what happens
     Demo(demo::Arguments),
     /// Checks formatting and lints and runs every test
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Policies(arguments) => policies::run(&arguments),
+        Command::Premain(arguments) => premain::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),

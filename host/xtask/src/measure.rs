@@ -15,7 +15,7 @@ use carrara_author::build::remapped_places;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::cargo::cargo;
+use crate::cargo::reproducible;
 use crate::guests::{self, PLUGINS};
 
 /// Options of `cargo xtask measure`.
@@ -111,7 +111,7 @@ fn file(path: &Path, name: String) -> anyhow::Result<File> {
 /// The program of a release build without simulation.
 fn coordinator(root: &Path, enclave: bool) -> anyhow::Result<PathBuf> {
     let target = root.join("target/measure");
-    let mut cargo = plain(&cargo(root), root);
+    let mut cargo = plain(root);
     cargo.args([
         "build",
         "--release",
@@ -133,30 +133,9 @@ fn coordinator(root: &Path, enclave: bool) -> anyhow::Result<PathBuf> {
     Ok(to)
 }
 
-/// What of the environment a build may see: where tools and the registry are, not how somebody likes to build.
-fn is_seen(name: &str) -> bool {
-    let starts = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_", "RUSTUP_", "SSL_CERT_"];
-    let names = [
-        "PATH",
-        "HOME",
-        "TMPDIR",
-        "CARGO",
-        "CARGO_HOME",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-    ];
-    names.contains(&name) || starts.iter().any(|start| name.starts_with(start))
-}
-
-/// The same command in an environment that does not depend on who builds, when and where.
-fn plain(command: &Command, root: &Path) -> Command {
-    let mut plain = Command::new(command.get_program());
-    plain.args(command.get_args()).env_clear().current_dir(root).stdin(std::process::Stdio::null());
-    plain.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_seen)));
+/// Cargo for everything that the coordinator is made of, also of C.
+pub(crate) fn plain(root: &Path) -> Command {
+    let mut plain = reproducible(root);
     let places = remapped_places(root, "carrara");
     let rust = places.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
     // The linker's note of the build would be over paths, too.
@@ -165,31 +144,32 @@ fn plain(command: &Command, root: &Path) -> Command {
         places.iter().map(|(from, to)| format!("-ffile-prefix-map={}={to}", from.display())).collect();
     plain.env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}"));
     plain.env("CFLAGS", c.join(" ")).env("CXXFLAGS", c.join(" "));
-    // 1980, the earliest time that every archive can express.
-    plain.env("SOURCE_DATE_EPOCH", "315532800").env("ZERO_AR_DATE", "1").env("LC_ALL", "C").env("TZ", "UTC");
-    plain.env("CARGO_INCREMENTAL", "0").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
-    plain.env("CARGO_PROFILE_RELEASE_DEBUG", "0").env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
+    // A `config.toml` of cargo comes after the environment.
+    for (setting, value) in [
+        ("OPT_LEVEL", "3"),
+        ("LTO", "false"),
+        ("CODEGEN_UNITS", "1"),
+        ("DEBUG", "0"),
+        ("STRIP", "symbols"),
+        ("PANIC", "unwind"),
+        ("OVERFLOW_CHECKS", "false"),
+        ("DEBUG_ASSERTIONS", "false"),
+    ] {
+        plain.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
+    }
     plain
 }
 
 /// The sources in another folder, without anything that was built.
 fn copy_of_sources(root: &Path) -> anyhow::Result<tempfile::TempDir> {
-    let mut git = Command::new("git");
-    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-    let listed = git.output().context("listing the sources with git")?;
-    ensure!(
-        listed.status.success(),
-        "git does not list the sources: --twice needs a clone of the repository"
-    );
     let target = root.join("target");
     fs::create_dir_all(&target).with_context(|| format!("creating {}", target.display()))?;
     let copy = tempfile::Builder::new().prefix("measure-").tempdir_in(&target);
     let copy = copy.with_context(|| format!("making a folder in {}", target.display()))?;
-    for name in listed.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        let name = PathBuf::from(OsString::from_vec(name.to_vec()));
+    for name in sources(root)? {
         let (from, to) = (root.join(&name), copy.path().join(&name));
         // A file that was removed and is still in the index.
-        if !from.exists() {
+        if !from.is_file() {
             continue;
         }
         let Some(folder) = to.parent() else { bail!("{} has no folder", to.display()) };
@@ -197,6 +177,39 @@ fn copy_of_sources(root: &Path) -> anyhow::Result<tempfile::TempDir> {
         fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
     }
     Ok(copy)
+}
+
+/// The names of the files that are sources: those that git knows or would take, and all but what tools leave behind where there is no
+/// repository (a copy in a container).
+fn sources(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut git = Command::new("git");
+    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    if root.join(".git").exists()
+        && let Ok(listed) = git.output()
+        && listed.status.success()
+    {
+        let names = listed.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        return Ok(names.map(|name| PathBuf::from(OsString::from_vec(name.to_vec()))).collect());
+    }
+    let mut names = Vec::new();
+    below(root, Path::new(""), &mut names)?;
+    Ok(names)
+}
+
+fn below(root: &Path, folder: &Path, names: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let here = root.join(folder);
+    for entry in fs::read_dir(&here).with_context(|| format!("reading {}", here.display()))? {
+        let entry = entry.with_context(|| format!("reading {}", here.display()))?;
+        let name = folder.join(entry.file_name());
+        let kind = entry.file_type().with_context(|| format!("reading {}", here.display()))?;
+        let left = ["target", ".git", "node_modules", "__pycache__"];
+        if kind.is_dir() && !left.iter().any(|left| entry.file_name() == *left) {
+            below(root, &name, names)?;
+        } else if !kind.is_dir() {
+            names.push(name);
+        }
+    }
+    Ok(())
 }
 
 fn compare(first: &[File], second: &[File]) -> anyhow::Result<()> {
@@ -220,26 +233,8 @@ mod tests {
     }
 
     #[test]
-    fn how_somebody_likes_to_build_is_not_seen() {
-        for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "CARGO_REGISTRIES_X_INDEX"] {
-            assert!(is_seen(name), "{name}");
-        }
-        for name in [
-            "RUSTFLAGS",
-            "CARGO_BUILD_RUSTFLAGS",
-            "CARGO_PROFILE_RELEASE_LTO",
-            "CC",
-            "CFLAGS",
-            "LANG",
-            "USER",
-        ] {
-            assert!(!is_seen(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn neither_the_folder_nor_the_time_reaches_what_is_built() {
-        let command = plain(Command::new("cargo").arg("build"), Path::new("/some/where"));
+    fn the_folder_does_not_reach_what_is_built() {
+        let command = plain(Path::new("/some/where"));
         let flags = value(&command, "CARGO_ENCODED_RUSTFLAGS").unwrap();
         assert!(
             flags.contains("--remap-path-prefix=/some/where=carrara\u{1f}--remap-path-prefix="),
@@ -247,8 +242,27 @@ mod tests {
         );
         assert!(flags.ends_with("\u{1f}-Clink-arg=-Wl,--build-id=none"), "{flags}");
         assert!(value(&command, "CFLAGS").unwrap().contains("-ffile-prefix-map=/some/where=carrara"));
-        assert_eq!(value(&command, "SOURCE_DATE_EPOCH").as_deref(), Some("315532800"));
-        assert_eq!(command.get_args().collect::<Vec<_>>(), ["build"]);
+        assert_eq!(value(&command, "CARGO_PROFILE_RELEASE_LTO").as_deref(), Some("false"));
+    }
+
+    #[test]
+    fn where_there_is_no_repository_all_is_a_source_but_what_tools_leave_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "Cargo.toml",
+            ".cargo/config.toml",
+            "host/a.rs",
+            "target/a",
+            "host/x/target/b",
+            "sdk/node_modules/c",
+        ] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let mut names = sources(folder.path()).unwrap();
+        names.sort();
+        assert_eq!(names, [".cargo/config.toml", "Cargo.toml", "host/a.rs"].map(PathBuf::from));
     }
 
     #[test]

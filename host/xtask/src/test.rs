@@ -9,11 +9,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 use crate::cargo::cargo;
 use crate::sdk::SUITES;
-use crate::{guests, hostile, policies, python};
+use crate::{guests, hostile, policies, premain, python};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -21,6 +21,9 @@ pub(crate) struct Arguments {
     /// Fail if a test is skipped because a system package is missing
     #[arg(long)]
     no_skips: bool,
+    /// Only the black-box tests, all of them with the coordinator for enclaves in 512 MB of address space
+    #[arg(long)]
+    enclave: bool,
     /// Only tests whose name contains this
     filter: Option<String>,
 }
@@ -36,36 +39,67 @@ struct Counts {
 /// What builds of the tests' binaries have in common, so that everything is built once.
 pub(crate) const FEATURES: &str = "carrara-coordinator/failpoints";
 
-/// With the fuzz targets, which the tests run for a moment each; no program for anything else has what they switch on.
-const TESTED: &str = "carrara-coordinator/failpoints,carrara-fuzz/targets";
+/// With the fuzz targets, which the tests run for a moment each, and the tool that trusts a root of the tests; no program for
+/// anything else has what they switch on.
+const TESTED: &str = "carrara-coordinator/failpoints,carrara-fuzz/targets,carrara-cli/testing";
 
 /// The coordinator's own tests in a build as it is released, which cannot simulate. Of the whole workspace, so that all is
 /// shared but what simulation and failpoints change; a test of a program does not replace the program.
 const RELEASED: [&str; 6] =
     ["test", "--workspace", "--features", "carrara-fuzz/targets", "--bin", "carrara-coordinator"];
 
+/// The coordinator for enclaves, otherwise as it is tested. With a test, so that cargo joins the same features as for all of them.
+const ENCLAVE: [&str; 8] = [
+    "build",
+    "--workspace",
+    "--features",
+    "carrara-coordinator/failpoints,carrara-coordinator/enclave,carrara-fuzz/targets",
+    "--bin",
+    "carrara-coordinator",
+    "--test",
+    "enclave",
+];
+
+/// The address space of such a coordinator: what examples/occlum gives it.
+const ENCLAVE_BYTES: &str = "536870912";
+
+/// Where it is kept.
+const FOR_ENCLAVES: &str = "target/enclave/carrara-coordinator";
+
+/// The `carrara-premain` of library OSes.
+const STATIC_PREMAIN: &str = "target/premain/static/carrara-premain";
+
 /// Runs everything; an error if anything failed.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    guests::run(&guests::Arguments::default())?;
+    guests::make(&guests::workspace(), &guests::PLUGINS, true)?;
     policies::run(&policies::Arguments::default())?;
     let root = guests::workspace();
     let mut counts = Counts::default();
-    if arguments.filter.is_none() {
+    if arguments.filter.is_none() && !arguments.enclave {
         let clippy = ["clippy", "--workspace", "--all-targets", "--features", TESTED, "--", "-D", "warnings"];
         counts.check("formatting", cargo(&root).args(["fmt", "--all", "--", "--check"]))?;
         counts.check("lints", cargo(&root).args(clippy))?;
         check_languages(&root, &mut counts)?;
         check_maker(&root, &mut counts)?;
     }
+    // Before the others: its program takes their place for a moment.
+    let enclave = counts.check("coordinator for enclaves", cargo(&root).args(ENCLAVE))?;
+    if enclave {
+        keep_for_enclaves(&root)?;
+    }
     // With the tests: cargo joins the features of all that it builds at once, and would else build dependencies twice.
     let build = ["build", "--workspace", "--all-targets", "--features", TESTED];
     let built = counts.check("binaries", cargo(&root).args(build))?;
+    make_static_premain(&root, &mut counts)?;
     let skips = root.join("target/skipped-tests");
     let _ = std::fs::remove_file(&skips);
-    if arguments.filter.is_none() {
+    if arguments.filter.is_none() && !arguments.enclave {
         run_suites(&root, &skips, &mut counts)?;
     }
-    if built {
+    if built && arguments.enclave {
+        ensure!(enclave, "the coordinator for enclaves was not built");
+        run_tests(&root, arguments, &skips, &mut counts)?;
+    } else if built {
         counts.check("coordinator without simulation", cargo(&root).args(RELEASED))?;
         run_tests(&root, arguments, &skips, &mut counts)?;
     }
@@ -144,6 +178,41 @@ fn check_maker(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Builds the static program by this very program, which says what is wrong with it. Without the tools for it its tests say what is missing.
+fn make_static_premain(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
+    let _ = std::fs::remove_file(root.join(STATIC_PREMAIN));
+    if premain::missing().is_none() {
+        let this = std::env::current_exe().context("finding this program")?;
+        counts.check("static carrara-premain", Command::new(this).arg("premain"))?;
+    }
+    Ok(())
+}
+
+/// Keeps the coordinator that was just built where the one for everything else does not replace it.
+fn keep_for_enclaves(root: &Path) -> anyhow::Result<()> {
+    let place = root.join(FOR_ENCLAVES);
+    let folder = place.parent().unwrap_or(root);
+    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    // A program that runs cannot be written to.
+    let _ = std::fs::remove_file(&place);
+    let built = root.join("target/debug/carrara-coordinator");
+    std::fs::copy(built, &place).with_context(|| format!("writing {}", place.display()))?;
+    Ok(())
+}
+
+/// The names of the tests of `tests/`.
+fn black_box_tests(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(root.join("tests/tests")).context("reading tests/tests")? {
+        let path = entry.context("reading tests/tests")?.path();
+        if path.extension().is_some_and(|ending| ending == "rs") {
+            names.extend(path.file_stem().and_then(|name| name.to_str()).map(str::to_owned));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// The SDKs' own tests, each as one.
 fn run_suites(root: &Path, skips: &Path, counts: &mut Counts) -> anyhow::Result<()> {
     for suite in SUITES {
@@ -164,6 +233,16 @@ fn run_tests(root: &Path, arguments: &Arguments, skips: &Path, counts: &mut Coun
     let mut command = cargo(root);
     command.args(["test", "--workspace", "--no-fail-fast", "--features", TESTED]);
     command.env("CARRARA_SKIPS", skips).env("CARRARA_BIN_DIR", root.join("target/debug"));
+    command.env("CARRARA_ENCLAVE_COORDINATOR", root.join(FOR_ENCLAVES));
+    if root.join(STATIC_PREMAIN).exists() {
+        command.env("CARRARA_STATIC_PREMAIN", root.join(STATIC_PREMAIN));
+    }
+    if arguments.enclave {
+        command.env("CARRARA_COORDINATOR", root.join(FOR_ENCLAVES)).env("CARRARA_LIMIT_AS", ENCLAVE_BYTES);
+        for test in black_box_tests(root)? {
+            command.args(["--test", &test]);
+        }
+    }
     if let Some(python) = python::environment(root)? {
         command.env("CARRARA_PYTHON", python);
     }

@@ -42,13 +42,7 @@ pub enum ConfigError {
 }
 
 /// Where the coordinator listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    /// DNS name or IP address, without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
+pub use carrara_types::host_port::HostPort as Address;
 
 /// Who this Marble is and whom it asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +83,7 @@ impl Config {
         let marble_type = text(MARBLE_TYPE)?.ok_or(ConfigError::Missing(MARBLE_TYPE))?;
         let dns_names = text(DNS_NAMES)?.unwrap_or_else(|| DEFAULT_DNS_NAMES.to_owned());
         Ok(Self {
-            coordinator: Address::parse(&address).ok_or(ConfigError::Address(address))?,
+            coordinator: self::address(&address).ok_or(ConfigError::Address(address))?,
             marble_type,
             dns_names: dns_names.split(',').map(str::to_owned).collect(),
             uuid_file: uuid_file(set(UUID_FILE), set(CWD))?,
@@ -109,36 +103,10 @@ fn uuid_file(configured: Option<OsString>, cwd: Option<OsString>) -> Result<Path
     Ok(directory.join(DEFAULT_UUID_FILE))
 }
 
-impl Address {
-    /// Reads `HOST:PORT` or `[IPv6]:PORT`; a `dns:///` or `passthrough:///` in front, which gRPC targets may carry,
-    /// is dropped.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let target = ["dns:///", "passthrough:///"]
-            .iter()
-            .find_map(|scheme| text.strip_prefix(scheme))
-            .unwrap_or(text);
-        let (host, port) = target.rsplit_once(':')?;
-        let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        if bracketed.is_none() && host.contains([':', '[', ']', '/']) {
-            return None;
-        }
-        let host = bracketed.unwrap_or(host);
-        if host.is_empty() {
-            return None;
-        }
-        Some(Self { host: host.to_owned(), port: port.parse().ok()? })
-    }
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
+/// Reads an address; a `dns:///` or `passthrough:///` in front, which gRPC targets may carry, is dropped.
+fn address(text: &str) -> Option<Address> {
+    let target = ["dns:///", "passthrough:///"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    Address::parse(target.unwrap_or(text))
 }
 
 #[cfg(test)]
@@ -205,9 +173,9 @@ mod tests {
 
     #[test]
     fn an_address_may_be_ipv6_or_a_grpc_target() {
-        assert_eq!(Address::parse("[::1]:7").unwrap().host, "::1");
-        assert_eq!(Address::parse("[::1]:7").unwrap().to_string(), "[::1]:7");
-        assert_eq!(Address::parse("dns:///c.example:2001").unwrap().to_string(), "c.example:2001");
+        assert_eq!(address("[::1]:7").unwrap().host, "::1");
+        assert_eq!(address("[::1]:7").unwrap().to_string(), "[::1]:7");
+        assert_eq!(address("dns:///c.example:2001").unwrap().to_string(), "c.example:2001");
     }
 
     #[test]

@@ -143,14 +143,15 @@ async fn under_gramine_a_premain_proves_itself_writes_the_keys_and_becomes_its_p
 async fn under_gramine_a_key_that_cannot_be_written_ends_the_start_before_any_other_file() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("attestation/keys/missing");
-    let files: [(&Path, &[u8]); 2] = [(&key, b"sixteen bytes..."), (Path::new("file"), b"content")];
+    // By its name it would come before the key.
+    let files: [(&Path, &[u8]); 2] = [(&key, b"sixteen bytes..."), (Path::new("+first"), b"content")];
     let coordinator = World::new(parameters(&["name"], &files, &[])).await.coordinator;
     let world = World { folder, coordinator };
     let output = world.premain("gramine", "/bin/sh").await;
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text.contains("keys/missing") && text.contains("key_name"), "{text}");
-    assert!(!world.folder.path().join("file").exists());
+    assert!(!world.folder.path().join("+first").exists());
     assert!(!key.parent().unwrap().exists());
 }
 

@@ -52,7 +52,7 @@ pub struct Metadata {
     pub product_id: u32,
     pub version_number: u32,
     pub debuggable: bool,
-    disable_log: Option<bool>,
+    pub disable_log: Option<bool>,
     enable_kss: bool,
     family_id: Id,
     ext_prod_id: Id,

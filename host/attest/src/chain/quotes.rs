@@ -51,7 +51,8 @@ pub(super) fn tdx(chain: &Chain, machine: &Machine, version: u16) -> Vec<u8> {
     ]
     .concat();
     if version == 5 {
-        body.extend([&machine.tee_tcb_svn[..], &machine.service_td].concat());
+        let current = machine.current_tcb_svn.unwrap_or(machine.tee_tcb_svn);
+        body.extend([&current[..], &machine.service_td].concat());
         body = [&3_u16.to_le_bytes()[..], &prefixed(&body)].concat();
     }
     let signed = [header(chain, version), body].concat();

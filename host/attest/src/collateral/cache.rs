@@ -133,11 +133,11 @@ impl CollateralCache {
         self.shared.source.is_configured()
     }
 
-    /// What the bundle has for SEV-SNP's evidence, read anew: hosts that give their certificates need none of it.
+    /// What the bundle has for SEV-SNP's evidence, as of some seconds ago at most: hosts that give their certificates need none of it.
     ///
     /// # Errors
     /// There is a bundle, but it cannot be read.
-    pub async fn snp(&self) -> Result<SnpCollateral, FetchError> {
+    pub async fn snp(&self) -> Result<Arc<SnpCollateral>, FetchError> {
         self.shared.source.snp().await
     }
 

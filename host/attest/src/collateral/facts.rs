@@ -55,6 +55,7 @@ pub(super) fn read(parts: QuoteCollateralV3) -> Result<Collateral, Malformed> {
     let (_, root_crl) = crl("root's revocation list", &parts.root_ca_crl)?;
     let (issued, tcb_until) = dates("TCB information", &tcb)?;
     let (qe_issued, qe_until) = dates("quoting enclave's identity", &qe)?;
+    let all_issued = [issued, qe_issued, pck_crl.from, root_crl.from];
     let mut validity = Validity { from: issued.max(qe_issued), until: tcb_until.min(qe_until) };
     for part in [pck_crl, root_crl] {
         narrow(&mut validity, part);
@@ -68,7 +69,13 @@ pub(super) fn read(parts: QuoteCollateralV3) -> Result<Collateral, Malformed> {
         }
     }
     let tcb_evaluation_data_number = tcb.tcb_evaluation_data_number.min(qe.tcb_evaluation_data_number);
-    Ok(Collateral { key: Key { tee, fmspc, ca }, validity, issued, tcb_evaluation_data_number, parts })
+    Ok(Collateral {
+        key: Key { tee, fmspc, ca },
+        validity,
+        issued: all_issued,
+        tcb_evaluation_data_number,
+        parts,
+    })
 }
 
 fn narrow(validity: &mut Validity, by: Validity) {

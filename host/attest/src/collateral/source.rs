@@ -2,6 +2,10 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
 
 use super::Collateral;
 use super::bundle::{Bundle, MOST_BYTES};
@@ -10,11 +14,25 @@ use super::key::Key;
 use super::pccs::Pccs;
 use crate::snp::SnpCollateral;
 
+/// How long what was read for SEV-SNP counts. Anybody can send such evidence, and a bundle may have megabytes.
+pub(crate) const SNP_KEPT: Duration = Duration::from_secs(10);
+
 /// Where collateral comes from. There is no default: somebody else's service would learn which platforms attest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Source {
     pccs: Option<Pccs>,
     bundle: Option<PathBuf>,
+    /// What the bundle had for SEV-SNP, and when. Locked while it is read: once for all who wait.
+    snp: Arc<Mutex<Option<(Instant, SnpOutcome)>>>,
+    snp_kept: Duration,
+}
+
+type SnpOutcome = Result<Arc<SnpCollateral>, FetchError>;
+
+impl Default for Source {
+    fn default() -> Self {
+        Self { pccs: None, bundle: None, snp: Arc::default(), snp_kept: SNP_KEPT }
+    }
 }
 
 /// Why no source had collateral that can be used: every one of them with its reason.
@@ -52,6 +70,11 @@ impl Source {
         self
     }
 
+    #[cfg(test)]
+    pub(crate) fn keeping_snp_for(self, snp_kept: Duration) -> Self {
+        Self { snp_kept, ..self }
+    }
+
     /// Whether there is any.
     #[must_use]
     pub const fn is_configured(&self) -> bool {
@@ -85,37 +108,61 @@ impl Source {
         Err(FetchError(reasons.join("; ")))
     }
 
-    /// What the bundle has for SEV-SNP's evidence; nothing where there is no bundle. Nothing of it is checked here.
+    /// What the bundle has for SEV-SNP's evidence, as of some seconds ago at most; nothing where there is no bundle. Nothing
+    /// of it is checked here.
     ///
     /// # Errors
     /// There is a bundle, but it cannot be read.
-    pub async fn snp(&self) -> Result<SnpCollateral, FetchError> {
-        let Some(path) = &self.bundle else { return Ok(SnpCollateral::default()) };
-        let failed = |reason: String| FetchError(format!("the bundle {}: {reason}", path.display()));
-        Ok(bundle(path).await.map_err(failed)?.snp().clone())
+    pub async fn snp(&self) -> SnpOutcome {
+        let Some(path) = &self.bundle else { return Ok(Arc::default()) };
+        let mut kept = Arc::clone(&self.snp).lock_owned().await;
+        if let Some((read_at, outcome)) = &*kept
+            && read_at.elapsed() < self.snp_kept
+        {
+            return outcome.clone();
+        }
+        let path = path.clone();
+        // With the lock, so that who stops waiting makes nobody read it again meanwhile.
+        let reading = tokio::task::spawn_blocking(move || {
+            let failed = |reason| FetchError(format!("the bundle {}: {reason}", path.display()));
+            let outcome = read(&path).map(|bundle| Arc::new(bundle.snp().clone())).map_err(failed);
+            *kept = Some((Instant::now(), outcome.clone()));
+            outcome
+        });
+        reading.await.map_err(|error| FetchError(error.to_string()))?
     }
 }
 
 async fn asked(pccs: &Pccs, key: Key, root: &Root, now: i64) -> Result<Collateral, String> {
     let parts = pccs.fetch(key).await.map_err(|error| error.to_string())?;
-    let collateral = Collateral::from_parts(parts).map_err(|error| error.to_string())?;
-    if collateral.key() != key {
-        return Err(format!("it answered for {}", collateral.key()));
-    }
-    collateral.check(root, now).map_err(|error| error.to_string())?;
-    Ok(collateral)
+    let root = *root;
+    computed(move || {
+        let collateral = Collateral::from_parts(parts).map_err(|error| error.to_string())?;
+        if collateral.key() != key {
+            return Err(format!("it answered for {}", collateral.key()));
+        }
+        collateral.check(&root, now).map_err(|error| error.to_string())?;
+        Ok(collateral)
+    })
+    .await
 }
 
 async fn looked_up(path: &Path, key: Key, root: &Root, now: i64) -> Result<Collateral, String> {
-    let bundle = bundle(path).await?;
-    let found = bundle.find(key).ok_or("it has none for this platform")?;
-    found.check(root, now).map_err(|error| error.to_string())?;
-    Ok(found.clone())
+    let (path, root) = (path.to_owned(), *root);
+    computed(move || {
+        let bundle = read(&path)?;
+        let found = bundle.find(key).ok_or("it has none for this platform")?;
+        found.check(&root, now).map_err(|error| error.to_string())?;
+        Ok(found.clone())
+    })
+    .await
 }
 
-async fn bundle(path: &Path) -> Result<Bundle, String> {
-    let path = path.to_owned();
-    tokio::task::spawn_blocking(move || read(&path)).await.map_err(|error| error.to_string())?
+/// Off the async workers: a source can give as much as is accepted.
+async fn computed<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
 }
 
 fn read(path: &Path) -> Result<Bundle, String> {

@@ -1,6 +1,30 @@
 //! Which TEE is found, and what all have in common.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
 use super::*;
+use crate::tee::RealTee;
+
+/// A TEE whose quoting service answers when it is told to.
+#[derive(Debug)]
+struct Slow(Mutex<mpsc::Receiver<()>>);
+
+impl Source for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    fn issue(&self, _: &[u8; REPORT_DATA_BYTES]) -> Result<Vec<u8>, IssueError> {
+        self.0.lock().unwrap().recv().map_err(|_| IssueError::Interference)?;
+        Ok(vec![1])
+    }
+
+    fn sealing_key(&self, _: KeyPolicy, _: &[u8]) -> Result<SecretBytes, IssueError> {
+        Err(IssueError::NoSealingKey("slow"))
+    }
+}
 
 /// A quote of SGX as far as issuers look at it.
 pub(super) fn sgx_quote(report_data: &[u8; 64]) -> Vec<u8> {
@@ -93,4 +117,36 @@ fn a_quote_that_is_cut_off_or_of_an_unknown_version_is_over_nothing() {
 fn an_error_tells_its_causes_in_one_line() {
     let error = read(Path::new("/nonexistent/file"), 1).unwrap_err();
     assert_eq!(error.chain(), "reading /nonexistent/file: No such file or directory (os error 2)");
+}
+
+// Anybody may ask for a quote over a nonce; in an enclave few threads wait for the kernel, and others need them.
+#[test]
+fn many_who_ask_for_quotes_leave_threads_for_others() {
+    const ASKING: usize = 8;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).max_blocking_threads(4).enable_time().build().unwrap();
+    let (answer, waits) = mpsc::channel();
+    let tee = RealTee::new(Platform(Box::new(Slow(Mutex::new(waits)))));
+    let begun = Arc::new(AtomicUsize::new(0));
+    runtime.block_on(async {
+        let ask = |_| {
+            let (tee, begun) = (tee.clone(), Arc::clone(&begun));
+            tokio::spawn(async move {
+                begun.fetch_add(1, Ordering::SeqCst);
+                tee.issue(&[0; 32]).await
+            })
+        };
+        let asking: Vec<_> = (0..ASKING).map(ask).collect();
+        while begun.load(Ordering::SeqCst) < ASKING {
+            tokio::task::yield_now().await;
+        }
+        let other = tokio::time::timeout(Duration::from_secs(5), tokio::task::spawn_blocking(|| 7)).await;
+        assert!(other.is_ok_and(|other| other.unwrap() == 7), "every thread waits for a quote");
+        for _ in 0..ASKING {
+            answer.send(()).unwrap();
+        }
+        for asked in asking {
+            assert_eq!(asked.await.unwrap(), Ok(vec![1]));
+        }
+    });
 }

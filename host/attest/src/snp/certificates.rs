@@ -102,7 +102,10 @@ fn is_chip(hwid: &[u8], chip_id: &[u8; 64], generation: Generation) -> bool {
 }
 
 /// The versions that the key was derived for.
-fn certified_tcb(leaf: &X509Certificate<'_>, generation: Generation) -> Result<SnpTcb, EvidenceError> {
+pub(super) fn certified_tcb(
+    leaf: &X509Certificate<'_>,
+    generation: Generation,
+) -> Result<SnpTcb, EvidenceError> {
     let part = |number| integer(extension(leaf, &[3, number])?);
     Ok(SnpTcb {
         boot_loader: part(1)?,
@@ -136,12 +139,31 @@ pub(super) fn check_revocation(
     certificate: &X509Certificate<'_>,
     now: i64,
 ) -> Result<(), EvidenceError> {
-    let Ok((b"", list)) = CertificateRevocationList::from_der(list) else {
-        return Err(refused("a revocation list of the collateral cannot be read"));
-    };
+    let list = read_list(list)?;
     if list.issuer().as_raw() != authority.subject().as_raw() {
         return Ok(());
     }
+    check_list(&list, authority, now)?;
+    if list.iter_revoked_certificates().any(|revoked| revoked.raw_serial() == certificate.raw_serial()) {
+        return Err(refused("the key that certified the report's is revoked"));
+    }
+    Ok(())
+}
+
+/// A revocation list, all of the bytes.
+pub(super) fn read_list(der: &[u8]) -> Result<CertificateRevocationList<'_>, EvidenceError> {
+    match CertificateRevocationList::from_der(der) {
+        Ok(([], list)) => Ok(list),
+        _ => Err(refused("a revocation list of the collateral cannot be read")),
+    }
+}
+
+/// Whether the authority signed a list, and it is valid at `now`.
+pub(super) fn check_list(
+    list: &CertificateRevocationList<'_>,
+    authority: &X509Certificate<'_>,
+    now: i64,
+) -> Result<(), EvidenceError> {
     if !is_pss(&list.signature_algorithm) || list.verify_signature(authority.public_key()).is_err() {
         return Err(refused("a revocation list of the collateral is not signed by AMD"));
     }
@@ -149,10 +171,17 @@ pub(super) fn check_revocation(
     if now < list.last_update().timestamp() || until.is_none_or(|until| now > until) {
         return Err(refused("a revocation list of the collateral is not valid now"));
     }
-    if list.iter_revoked_certificates().any(|revoked| revoked.raw_serial() == certificate.raw_serial()) {
-        return Err(refused("the key that certified the report's is revoked"));
-    }
     Ok(())
+}
+
+/// The chip that a VCEK's certificate is for.
+pub(super) fn chip<'a>(leaf: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
+    extension(leaf, &HWID).ok().flatten()
+}
+
+/// Whether it is the certificate of a provider's key.
+pub(super) fn is_vlek(leaf: &X509Certificate<'_>) -> bool {
+    extension(leaf, &CSP_ID).is_ok_and(|id| id.is_some())
 }
 
 #[cfg(test)]

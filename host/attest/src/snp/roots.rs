@@ -13,6 +13,16 @@ pub enum Generation {
     Turin,
 }
 
+impl std::fmt::Display for Generation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Milan => "Milan",
+            Self::Genoa => "Genoa",
+            Self::Turin => "Turin",
+        })
+    }
+}
+
 /// A root that counts.
 #[derive(Debug, Clone)]
 pub struct SnpRoot {

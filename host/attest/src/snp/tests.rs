@@ -324,5 +324,39 @@ fn one_changed_byte_is_refused_or_changes_no_claim() {
         }
     }
     // What is not needed of the root's certificate changes nothing.
+    println!("{refused} refused, {same} without effect");
+    assert!(refused > same, "{refused} refused, {same} without effect");
+}
+
+// G-25. What a bundle adds is signed, too; a list of nobody who is asked for is none.
+#[test]
+fn one_changed_byte_of_a_bundles_part_is_refused_or_changes_no_claim() {
+    let chain = SnpChain::new(&SnpSettings::default());
+    let report = chain.report(|_| ());
+    let evidence = SnpEvidence { report: &report, leaf: b"", intermediate: b"", root: b"" }.frame();
+    let good = SnpCollateral {
+        certificates: chain.certificates().to_vec(),
+        revocation_lists: vec![chain.revocation_list()],
+    };
+    let verify = |with: &SnpCollateral| SnpVerifier::with_root(chain.root()).verify(&evidence, with, NOW);
+    let claims = verify(&good).unwrap();
+    let (mut refused, mut same) = (0, 0);
+    for number in 0..changes() {
+        let (mut random, mut changed) = (number, good.clone());
+        let part = match next(&mut random) % 3 {
+            0 => &mut changed.certificates[0],
+            1 => &mut changed.certificates[1],
+            _ => &mut changed.revocation_lists[0],
+        };
+        change(part, &mut random, false);
+        match verify(&changed) {
+            Ok(found) => {
+                assert_eq!(found, claims, "change {number}");
+                same += 1;
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    println!("{refused} refused, {same} without effect");
     assert!(refused > same, "{refused} refused, {same} without effect");
 }

@@ -111,16 +111,37 @@ async fn evidence_of_snp_asks_nobody_and_takes_from_the_bundle_what_it_lacks() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("collateral.json");
     let error = of(Source::default().with_bundle(path.clone())).verify(&whole, NOW).await.unwrap_err();
-    assert!(
-        error.to_string().starts_with("the collateral cannot be read: "),
-        "a bundle that is not there: {error}"
-    );
+    // Whoever sent it learns nothing of the coordinator's files; its log does.
+    assert_eq!(error.to_string(), "the bundle of collateral cannot be read");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("collateral.json"), "a bundle that is not there: {cause}");
     let snp = SnpCollateral {
         certificates: chain.certificates().to_vec(),
         revocation_lists: vec![chain.revocation_list()],
     };
     std::fs::write(&path, Bundle::default().with_snp(snp).to_json()).unwrap();
     assert!(of(Source::default().with_bundle(path)).verify(&bare, NOW).await.is_ok());
+}
+
+// Anybody can send evidence, and a bundle may have megabytes.
+#[tokio::test]
+async fn a_bundle_is_not_read_for_each_evidence_of_snp() {
+    let chain = SnpChain::new(&SnpSettings::default());
+    let report = chain.report(|_| ());
+    let bare = SnpEvidence { report: &report, leaf: b"", intermediate: b"", root: b"" }.frame();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collateral.json");
+    let certificates = chain.certificates().to_vec();
+    let bundle = Bundle::default().with_snp(SnpCollateral { certificates, ..SnpCollateral::default() });
+    for (kept_for, is_kept) in [(crate::collateral::SNP_KEPT, true), (std::time::Duration::ZERO, false)] {
+        std::fs::write(&path, bundle.to_json()).unwrap();
+        let source = Source::default().with_bundle(path.clone()).keeping_snp_for(kept_for);
+        let cache = CollateralCache::new(source, Root::INTEL, Limits::default());
+        let verification = Verification::with(Verifier::new().with_snp_root(chain.root()), Arc::new(cache));
+        assert!(verification.verify(&bare, NOW).await.is_ok());
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(verification.verify(&bare, NOW).await.is_ok(), is_kept);
+    }
 }
 
 fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {

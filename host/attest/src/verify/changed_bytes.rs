@@ -136,5 +136,6 @@ fn one_changed_byte_is_refused_or_changes_no_claim() {
         }
     }
     assert_eq!(refused + same, changes);
+    println!("{refused} refused, {same} without effect");
     assert!(refused > same, "{refused} refused, {same} without effect");
 }

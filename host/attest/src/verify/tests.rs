@@ -176,6 +176,46 @@ fn a_virtual_machine_is_judged_by_its_module_too() {
     assert!(with(|machine| machine.attributes[1] = 0x80, 4).is_err(), "reserved bits");
 }
 
+// M-81, M-82
+#[test]
+fn what_a_virtual_machine_runs_on_now_counts_as_what_it_was_started_on() {
+    let levels = |status, advisories| {
+        let level = |svn, status, advisories| Level { svn, pce_svn: 10, status, advisories };
+        vec![
+            level(4, "UpToDate", &[][..]),
+            level(3, status, advisories),
+            level(1, "OutOfDate", &["INTEL-SA-3"]),
+        ]
+    };
+    let judged = |status, started: u8, current: u8| {
+        let chain = Chain::new(&Settings { levels: levels(status, &["INTEL-SA-1"]), ..tdx() });
+        // The first two bytes are the module's, which has levels of its own.
+        let versions = |svn: u8| std::array::from_fn(|at| if at < 2 { 4 } else { svn });
+        let machine = Machine {
+            tee_tcb_svn: versions(started),
+            current_tcb_svn: Some(versions(current)),
+            ..Machine::default()
+        };
+        let claims = judged(&chain, &chain.tdx_quote(&machine, 5)).unwrap();
+        (claims.tcb_status, claims.advisories.unwrap().join(","))
+    };
+    for (status, started, current, expected, advisories) in [
+        ("SWHardeningNeeded", 4, 4, "UpToDate", ""),
+        ("SWHardeningNeeded", 4, 3, "SWHardeningNeeded", "INTEL-SA-1"),
+        ("SWHardeningNeeded", 3, 4, "SWHardeningNeeded", "INTEL-SA-1"),
+        ("SWHardeningNeeded", 4, 2, "OutOfDate", "INTEL-SA-3"),
+        ("SWHardeningNeeded", 3, 2, "OutOfDate", "INTEL-SA-1,INTEL-SA-3"),
+        ("SWHardeningNeeded", 2, 3, "OutOfDate", "INTEL-SA-3,INTEL-SA-1"),
+        ("ConfigurationNeeded", 4, 3, "ConfigurationNeeded", "INTEL-SA-1"),
+        ("ConfigurationNeeded", 3, 2, "OutOfDateConfigurationNeeded", "INTEL-SA-1,INTEL-SA-3"),
+        ("ConfigurationNeeded", 2, 3, "OutOfDateConfigurationNeeded", "INTEL-SA-3,INTEL-SA-1"),
+        ("ConfigurationAndSWHardeningNeeded", 4, 3, "ConfigurationAndSWHardeningNeeded", "INTEL-SA-1"),
+    ] {
+        let found = judged(status, started, current);
+        assert_eq!(found, (expected.to_owned(), advisories.to_owned()), "{status} {started} {current}");
+    }
+}
+
 #[test]
 fn a_wrong_signature_at_any_link_is_refused() {
     for settings in [Settings::default(), tdx()] {
@@ -221,7 +261,7 @@ fn the_time_of_verification_decides() {
     let validity = collateral.validity();
     let at = |now| verifier.verify(&quote, &collateral, now).is_ok();
     assert!(at(validity.from) && at(validity.until - 1));
-    assert!(!at(validity.from - 1) && !at(validity.until + 1));
+    assert!(!at(validity.from - 1) && !at(validity.until) && !at(validity.until + 1));
     assert!(!at(0) && !at(-1) && !at(i64::MAX));
 }
 
@@ -314,8 +354,13 @@ fn a_quote_cut_off_anywhere_is_refused() {
     let chain = Chain::new(&tdx());
     for version in [4, 5] {
         let quote = chain.tdx_quote(&Machine::default(), version);
+        let verifier = Verifier::with_root(chain.root());
+        let collateral = chain.collateral();
         for length in 0..quote.len() {
-            assert!(judged(&chain, &quote[..length]).is_err(), "{length}");
+            let cut = &quote[..length];
+            assert!(verifier.verify(cut, &collateral, NOW).is_err(), "{version}: {length}");
+            assert!(verifier.verify(&frame(cut), &collateral, NOW).is_err(), "{version}: {length}, framed");
+            assert!(verifier.kind(cut).is_err(), "{version}: {length}");
         }
     }
 }

@@ -63,17 +63,51 @@ struct Artifact {
 /// for cargo's own, so that the bytes do not depend on where they are built.
 #[must_use]
 pub fn remapped_paths(folder: &Path, name: &str) -> String {
-    let remap = |(from, to): (PathBuf, String)| format!("--remap-path-prefix={}={to}", from.display());
-    remapped_places(folder, name).map(remap).join("\u{1f}")
+    let remap = |(from, to): &(PathBuf, String)| format!("--remap-path-prefix={}={to}", from.display());
+    remapped_places(folder, name).iter().map(remap).collect::<Vec<_>>().join("\u{1f}")
 }
 
-/// What paths of this machine become in what is built: the folder's (`name`) and cargo's (`cargo`).
-pub fn remapped_places(folder: &Path, name: &str) -> [(PathBuf, String); 2] {
+/// What paths of this machine become in what is built: the folder's (`name`), cargo's (`cargo`), and those of the standard library's
+/// sources where they are installed. A later one counts before an earlier one.
+#[must_use]
+pub fn remapped_places(folder: &Path, name: &str) -> Vec<(PathBuf, String)> {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
         .unwrap_or_default();
-    [(folder.to_owned(), name.to_owned()), (home, "cargo".to_owned())]
+    let mut places = vec![(folder.to_owned(), name.to_owned()), (home.clone(), "cargo".to_owned())];
+    places.extend(mirrors(&home));
+    places.extend(standard_library(folder));
+    places
+}
+
+/// Where cargo keeps the sources that came from crates.io itself, below its own folder.
+const CRATES_IO: &str = "index.crates.io-1949cf8c6b5b557f";
+
+/// Who has them from a mirror has them in a folder of another name.
+fn mirrors(home: &Path) -> Vec<(PathBuf, String)> {
+    let registries = std::fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
+    let mut mirrors: Vec<_> = registries
+        .filter(|registry| registry.file_name() != CRATES_IO)
+        .map(|registry| (registry.path(), format!("cargo/registry/src/{CRATES_IO}")))
+        .collect();
+    mirrors.sort();
+    mirrors
+}
+
+/// The compiler names the standard library's sources by its own commit, but by their path where rustup has installed them.
+fn standard_library(folder: &Path) -> Option<(PathBuf, String)> {
+    let rustc = |arguments: &[&str]| {
+        let output = Command::new(RUSTC.program).args(arguments).current_dir(folder).output().ok()?;
+        String::from_utf8(output.stdout).ok()
+    };
+    let sources = Path::new(rustc(&["--print", "sysroot"])?.trim()).join("lib/rustlib/src/rust");
+    if !sources.is_dir() {
+        return None;
+    }
+    let version = rustc(&["-vV"])?;
+    let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: "))?;
+    Some((sources, format!("/rustc/{commit}")))
 }
 
 #[cfg(test)]
@@ -88,5 +122,30 @@ mod tests {
 {"reason":"build-finished","success":true}"#;
         assert_eq!(module(messages), Some(PathBuf::from("/t/p.wasm")));
         assert_eq!(module("{\"reason\":\"build-finished\",\"success\":true}\nno json"), None);
+    }
+
+    #[test]
+    fn a_mirror_of_crates_io_leaves_no_trace() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(mirrors(home.path()), []);
+        let registries = home.path().join("registry/src");
+        for name in ["mirror.example.org-0123456789abcdef", CRATES_IO] {
+            std::fs::create_dir_all(registries.join(name)).unwrap();
+        }
+        let mirror = registries.join("mirror.example.org-0123456789abcdef");
+        assert_eq!(mirrors(home.path()), [(mirror, format!("cargo/registry/src/{CRATES_IO}"))]);
+    }
+
+    #[test]
+    fn the_folder_and_cargos_own_are_named_instead_of_their_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = remapped_paths(folder.path(), "policy");
+        let mut flags = flags.split('\u{1f}');
+        let first = format!("--remap-path-prefix={}=policy", folder.path().display());
+        assert_eq!(flags.next(), Some(first.as_str()));
+        assert!(flags.next().unwrap().ends_with("=cargo"));
+        for more in flags {
+            assert!(more.starts_with("--remap-path-prefix=/") && !more.ends_with('='), "{more}");
+        }
     }
 }

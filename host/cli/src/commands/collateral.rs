@@ -1,7 +1,9 @@
 //! `collateral fetch|show`: Intel's collateral in a file, for coordinators and clients that reach no PCCS.
 //!
 //! What is written was checked: signed by Intel's root, for the platform that was asked for, and valid now. What is shown is
-//! checked again and shown whatever is wrong with it.
+//! checked again and shown whatever is wrong with it; so is what an operator put there for SEV-SNP, for which nothing is fetched.
+
+mod snp;
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use carrara_client::collateral::{
     Bundle, Collateral as Piece, Fmspc, Key, MOST_BUNDLE_BYTES, PckCa, Root, Source, Tee,
 };
+use carrara_client::snp::SnpVerifier;
 use carrara_client::{QuoteKind, Verifier};
 use clap::{Args, Subcommand};
 use rustls::pki_types::UnixTime;
@@ -36,6 +39,9 @@ pub(crate) enum Collateral {
 ///
 /// For which platform is said by one of its quotes (--quote), or by --fmspc, --ca and --tee. The file is for --collateral-bundle of
 /// carrara-coordinator; it has to be fetched anew before it expires, about once a month.
+///
+/// Nothing is fetched for AMD SEV-SNP: a PCCS has Intel's collateral only, and nobody else is asked. With --quote and its
+/// evidence it says what is missing, for you to add to the file.
 #[derive(Debug, Args)]
 pub(crate) struct Fetch {
     /// A quote of the platform, such as --save-sgx-quote saves; can be given several times
@@ -59,7 +65,7 @@ pub(crate) async fn run(globals: &Globals, command: &Collateral, output: &mut Ou
     let now = i64::try_from(UnixTime::now().as_secs()).context("the system's clock is wrong; set it")?;
     match command {
         Collateral::Fetch(fetch) => fetch.run(globals, &Root::INTEL, now, output).await,
-        Collateral::Show { file } => show(file, &Root::INTEL, now, output),
+        Collateral::Show { file } => show(file, (&Root::INTEL, &SnpVerifier::default()), now, output),
     }
 }
 
@@ -80,7 +86,7 @@ impl Fetch {
         }
         output.line(&format!("Collateral written to {}", self.out_file.display()))?;
         let pieces: Vec<_> = bundle.iter().map(|piece| told(piece, root, now)).collect();
-        output.result(&json!({ "file": self.out_file, "collateral": pieces }))
+        output.result(&json!({ "file": self.out_file, "collateral": pieces, "snp": [] }))
     }
 
     /// What is to be fetched.
@@ -91,8 +97,7 @@ impl Fetch {
             let kind = Verifier::new().kind(&quote);
             match kind.with_context(|| format!("looking for the platform in {}", path.display()))? {
                 QuoteKind::Intel(key) => keys.push(key),
-                #[allow(unreachable_patterns, reason = "other TEEs need no collateral of Intel's")]
-                _ => bail!("{} is no quote of SGX or TDX: it needs no collateral of Intel's", path.display()),
+                QuoteKind::Snp => bail!("{}: {}", path.display(), snp::to_be_added(&quote)?),
             }
         }
         if let (Some(ca), Some(tee)) = (self.ca, self.tee) {
@@ -104,26 +109,36 @@ impl Fetch {
     }
 }
 
-fn show(path: &Path, root: &Root, now: i64, output: &mut Output) -> Result<()> {
+fn show(path: &Path, by: (&Root, &SnpVerifier), now: i64, output: &mut Output) -> Result<()> {
+    let (root, verifier) = by;
     let text = files::read(path)?;
     if text.len() > MOST_BUNDLE_BYTES {
         bail!("{} is larger than any bundle of collateral", path.display());
     }
     let bundle = Bundle::from_json(&text).with_context(|| format!("reading {}", path.display()))?;
-    if bundle.iter().next().is_none() {
+    let parts = verifier.look(bundle.snp(), now);
+    if bundle.iter().next().is_none() && parts.is_empty() {
         output.line("There is no collateral in it")?;
     }
     for piece in bundle.iter() {
         print(piece, root, now, output)?;
     }
+    for part in &parts {
+        snp::print(part, now, output)?;
+    }
     let pieces: Vec<_> = bundle.iter().map(|piece| told(piece, root, now)).collect();
-    output.result(&json!({ "file": path, "collateral": pieces }))
+    let parts: Vec<_> = parts.iter().map(snp::told).collect();
+    output.result(&json!({ "file": path, "collateral": pieces, "snp": parts }))
 }
 
 fn print(piece: &Piece, root: &Root, now: i64, output: &mut Output) -> Result<()> {
     output.line(&piece.key().to_string())?;
     output.line(&format!("  issued      {}", date(piece.issued())))?;
-    output.line(&format!("  valid until {}{}", date(piece.validity().until), left(piece, now)))?;
+    output.line(&format!(
+        "  valid until {}{}",
+        date(piece.validity().until),
+        left(piece.validity().until, now)
+    ))?;
     output.line(&format!("  TCB evaluation data number {}", piece.tcb_evaluation_data_number()))?;
     match piece.check(root, now) {
         Ok(()) => output.line("  signed by Intel, and valid"),
@@ -151,8 +166,8 @@ fn date(seconds: i64) -> String {
     date.unwrap_or_else(|| seconds.to_string())
 }
 
-fn left(piece: &Piece, now: i64) -> String {
-    match piece.validity().until.saturating_sub(now) {
+fn left(until: i64, now: i64) -> String {
+    match until.saturating_sub(now) {
         seconds if seconds <= 0 => String::new(),
         seconds if seconds < 2 * 86_400 => format!(" ({} hours)", seconds / 3600),
         seconds => format!(" ({} days)", seconds / 86_400),

@@ -131,14 +131,13 @@ fn answer(
 
 /// Runs the program with `folder` as working directory and home.
 pub fn carrara(folder: &Path, arguments: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_carrara"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("XDG_CONFIG_HOME")
-        .env("HOME", folder)
-        .output()
-        .unwrap();
-    Run(output)
+    run(Command::new(env!("CARGO_BIN_EXE_carrara")), folder, arguments)
+}
+
+/// The same of a program that is prepared otherwise.
+pub fn run(mut program: Command, folder: &Path, arguments: &[&str]) -> Run {
+    program.args(arguments).current_dir(folder).env_remove("XDG_CONFIG_HOME").env("HOME", folder);
+    Run(program.output().unwrap())
 }
 
 /// What a run gave.

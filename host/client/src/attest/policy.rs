@@ -235,4 +235,4 @@ fn parse<T: serde::de::DeserializeOwned + Default>(value: Option<Value>) -> Resu
 
 #[cfg(test)]
 #[path = "policy_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -19,7 +19,8 @@ fn claims() -> Claims {
     }
 }
 
-fn policy() -> AttestationPolicy {
+/// Of the enclave and platform of most tests.
+pub(in crate::attest) fn policy() -> AttestationPolicy {
     AttestationPolicy {
         security_version: 3,
         product_id: 7,

@@ -48,6 +48,7 @@ impl QuoteVerifier {
             EvidenceError::Collateral(_) if !self.verification.collateral().is_configured() => {
                 AttestationError::NoCollateral
             }
+            EvidenceError::Collateral(error) => AttestationError::Collateral(error),
             error => AttestationError::Quote(error),
         })
     }

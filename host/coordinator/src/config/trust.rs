@@ -14,10 +14,15 @@ use crate::input;
 /// The measured configuration. A fixed path, since whoever could choose another could leave it out.
 pub(crate) const MEASURED: &str = "/etc/carrara/measured.toml";
 
+/// Where Gramine has pseudo files of its own, which the host cannot take away. All other files are the host's there: what stands in them
+/// is measured, but not that they are there.
+const GRAMINE: &str = "/dev/attestation";
+
 /// How this binary was built, and where its image keeps the measured configuration.
 pub(super) struct Build<'a> {
     can_simulate: bool,
     measured: &'a Path,
+    gramine: &'a Path,
 }
 
 /// The settings of the measured configuration.
@@ -30,12 +35,16 @@ struct Measured {
 
 impl<'a> Build<'a> {
     pub(super) fn this() -> Self {
-        Self { can_simulate: cfg!(feature = "simulation"), measured: Path::new(MEASURED) }
+        Self {
+            can_simulate: cfg!(feature = "simulation"),
+            measured: Path::new(MEASURED),
+            gramine: Path::new(GRAMINE),
+        }
     }
 
     #[cfg(test)]
     pub(super) fn of(can_simulate: bool, measured: &'a Path) -> Self {
-        Self { can_simulate, measured }
+        Self { can_simulate, measured, gramine: Path::new("/nowhere") }
     }
 
     /// The owner's certificate: of the file that was given, where that counts, else of the measured image.
@@ -58,8 +67,7 @@ impl<'a> Build<'a> {
         let reading = || format!("reading the measured configuration {}", self.measured.display());
         let text = match input::read_text(self.measured) {
             Ok(text) => text,
-            // Whether there is one is measured, too.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return self.without(),
             Err(error) => return Err(error).with_context(reading),
         };
         let measured: Measured = toml::from_str(&text)
@@ -74,6 +82,18 @@ impl<'a> Build<'a> {
             .with_context(reading);
         }
         Ok(Some(self.measured.with_file_name(name)))
+    }
+
+    /// There is no measured configuration. Whether there is one is measured, too, but for Gramine.
+    fn without(&self) -> Result<Option<PathBuf>> {
+        if self.gramine.exists() {
+            bail!(
+                "there is no measured configuration {}: under Gramine the host could hide one, so it must be there, empty where there is \
+                 no owner; build the enclave with examples/gramine/build, and start it with all of its files",
+                self.measured.display()
+            );
+        }
+        Ok(None)
     }
 }
 

@@ -72,6 +72,16 @@ async fn an_outdated_tcb_is_signed_and_packages_are_not_looked_at() {
     assert!(verify(&coordinator, &message, &signed.signature).await);
 }
 
+// Of these platforms the verifier proves versions, and a package says which are enough.
+#[tokio::test]
+async fn evidence_of_sev_snp_has_no_status_that_could_be_signed() {
+    let (world, coordinator) = world().await;
+    world.evidence.claim(|claims| claims.tee = carrara_types::claims::Tee::SevSnp);
+    let error = coordinator.sign_quote(b"evidence").await.unwrap_err();
+    assert!(matches!(error, carrara_core::error::SignQuoteError::Verification(_)));
+    assert!(common::message(&error).contains("nobody publishes a TCB status"), "{}", common::message(&error));
+}
+
 // G-31, G-30: the verifier sees the header; what is signed is what was sent
 #[tokio::test]
 async fn a_raw_quote_is_framed_for_the_verifier_and_signed_as_sent() {

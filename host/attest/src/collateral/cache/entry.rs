@@ -110,9 +110,9 @@ impl Entry {
         let kept = self.kept.as_ref().filter(|kept| kept.validity().holds(now));
         match kept {
             // Such as a bundle's, while the PCCS is down.
-            Some(kept) if fetched.issued() < kept.issued() => {
-                Err(FetchError::new("the source's collateral was issued before what is there"))
-            }
+            Some(kept) if fetched.goes_back_behind(kept) => Err(FetchError::new(
+                "the source's collateral, or a part of it, was issued before what is there",
+            )),
             _ => Ok(Arc::new(fetched)),
         }
     }
@@ -158,6 +158,8 @@ fn is_open(flight: &watch::Receiver<Option<Outcome>>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use dcap_qvl::QuoteCollateralV3;
+
     use super::*;
     use crate::chain::{Chain, Settings};
 
@@ -194,5 +196,29 @@ mod tests {
         let error = entry.end(Ok(bundle), NOW).unwrap_err().to_string();
         assert!(error.starts_with("the PCCS: down; ") && error.contains("issued before"), "{error}");
         assert!(entry.end(Ok(fetched(17, NOW)), NOW + 40 * 24 * 3600).is_ok());
+    }
+    // A list of revoked platforms has no evaluation number; an older one hides who was revoked since.
+    #[test]
+    fn no_part_goes_back_while_what_is_there_is_valid() {
+        let parts = |now| Chain::new(&Settings { now, ..Settings::default() }).parts();
+        let of = |parts| Fetched { collateral: Collateral::from_parts(parts).unwrap(), passed_over: None };
+        let (old, new, newest) = (parts(NOW - 3600), parts(NOW), parts(NOW + 3600));
+        let changes: [fn(&mut QuoteCollateralV3, &QuoteCollateralV3); 4] = [
+            |parts, from| parts.pck_crl.clone_from(&from.pck_crl),
+            |parts, from| parts.root_ca_crl.clone_from(&from.root_ca_crl),
+            |parts, from| parts.qe_identity.clone_from(&from.qe_identity),
+            |parts, from| parts.tcb_info.clone_from(&from.tcb_info),
+        ];
+        for change in changes {
+            let mut entry = Entry::default();
+            assert!(entry.end(Ok(of(new.clone())), NOW).is_ok());
+            let mut mixed = newest.clone();
+            change(&mut mixed, &old);
+            let error = entry.end(Ok(of(mixed.clone())), NOW + 3600).unwrap_err();
+            assert!(error.to_string().contains("issued before"), "{error}");
+            change(&mut mixed, &new);
+            assert!(entry.end(Ok(of(mixed)), NOW + 3600).is_ok());
+            assert!(entry.end(Ok(of(newest.clone())), NOW + 3600).is_ok());
+        }
     }
 }

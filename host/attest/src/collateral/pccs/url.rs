@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use carrara_types::host_port::HostPort;
 use http::Uri;
 use http::uri::Scheme;
 
@@ -14,8 +15,7 @@ const SUFFIXES: [&str; 2] = ["/sgx/certification/v4", "/tdx/certification/v4"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PccsUrl {
     tls: bool,
-    host: String,
-    port: u16,
+    address: HostPort,
     /// Without a slash at its end.
     path: String,
 }
@@ -40,11 +40,11 @@ impl PccsUrl {
 
     /// Without the brackets of an IPv6 address.
     pub(super) fn host(&self) -> &str {
-        &self.host
+        &self.address.host
     }
 
     pub(super) const fn port(&self) -> u16 {
-        self.port
+        self.address.port
     }
 
     pub(super) fn path(&self) -> &str {
@@ -53,16 +53,12 @@ impl PccsUrl {
 
     /// As the header `Host` has it.
     pub(super) fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        self.address.to_string()
     }
 
     fn is_loopback(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost")
-            || self.host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        self.address.host.eq_ignore_ascii_case("localhost")
+            || self.address.host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 }
 
@@ -97,9 +93,9 @@ impl FromStr for PccsUrl {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let path = uri.path().trim_end_matches('/');
         let path = SUFFIXES.iter().find_map(|suffix| path.strip_suffix(suffix)).unwrap_or(path);
-        let url = Self { tls, host, port, path: path.trim_end_matches('/').to_owned() };
+        let url = Self { tls, address: HostPort { host, port }, path: path.trim_end_matches('/').to_owned() };
         match url {
-            url if url.host.is_empty() || url.port == 0 => Err(UrlError::Malformed),
+            url if url.address.host.is_empty() || url.address.port == 0 => Err(UrlError::Malformed),
             url if !url.tls && !url.is_loopback() => Err(UrlError::Plain),
             url => Ok(url),
         }

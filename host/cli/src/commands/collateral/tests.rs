@@ -1,6 +1,9 @@
 //! Against a PCCS on a real socket that has Intel's own collateral of June 2025.
 
+use carrara_attest::chain::snp::{SnpChain, SnpDated, SnpSettings};
 use carrara_attest::collateral::mock::{Answer, MockPccs, samples};
+use carrara_attest::framing::snp::SnpEvidence;
+use carrara_attest::snp::SnpCollateral;
 use clap::Parser;
 
 use super::*;
@@ -38,7 +41,7 @@ async fn fetch(mock: &MockPccs, folder: &Path, line: &str, format: Format, now: 
 
 fn shown(folder: &Path, format: Format, now: i64) -> Result<String> {
     let kept = Kept::default();
-    show(&folder.join("f"), &Root::INTEL, now, &mut kept.output(format))?;
+    show(&folder.join("f"), (&Root::INTEL, &SnpVerifier::default()), now, &mut kept.output(format))?;
     Ok(kept.text())
 }
 
@@ -143,9 +146,92 @@ fn what_expired_or_is_not_signed_by_the_root_is_shown_with_what_is_wrong() {
     );
     let kept = Kept::default();
     let other = Root::of(b"other");
-    show(&folder.path().join("f"), &other, samples::NOW, &mut kept.output(Format::Text)).unwrap();
+    let by = (&other, &SnpVerifier::default());
+    show(&folder.path().join("f"), by, samples::NOW, &mut kept.output(Format::Text)).unwrap();
     assert!(kept.text().contains("does not end in the expected root"), "{}", kept.text());
     std::fs::write(folder.path().join("f"), "{}").unwrap();
     let error = format!("{:#}", shown(folder.path(), Format::Text, samples::NOW).unwrap_err());
     assert!(error.contains("carrara collateral fetch"), "{error}");
+}
+
+/// The bundle of an operator of SEV-SNP machines, with or without Intel's.
+fn shown_with_snp(chain: &SnpChain, bundle: Bundle, format: Format) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let snp = SnpCollateral {
+        certificates: chain.certificates().to_vec(),
+        revocation_lists: vec![chain.revocation_list()],
+    };
+    std::fs::write(folder.path().join("f"), bundle.with_snp(snp).to_json()).unwrap();
+    let (kept, verifier) = (Kept::default(), SnpVerifier::with_root(chain.root()));
+    let by = (&Root::INTEL, &verifier);
+    show(&folder.path().join("f"), by, 1_750_000_000, &mut kept.output(format)).unwrap();
+    kept.text()
+}
+
+#[test]
+fn a_bundle_for_sev_snp_alone_is_shown_part_by_part() {
+    let chain = SnpChain::new(&SnpSettings::default());
+    let text = shown_with_snp(&chain, Bundle::default(), Format::Text);
+    let dates = "  valid from  2024-06-15T15:06:40Z\n\x20 valid until 2026-06-15T15:06:40Z (365 days)\n\
+                 \x20 signed by AMD, and valid\n";
+    let expected = format!(
+        "SEV-SNP, Milan, ASK or ASVK\n{dates}SEV-SNP, Milan, VCEK of chip {}\n  \
+         TCB         boot loader 4, TEE 1, SNP 22, microcode 211, FMC 0\n{dates}SEV-SNP, Milan, revocation list\n  \
+         revokes     1\n{dates}",
+        "c1".repeat(64)
+    );
+    assert_eq!(text, expected);
+    let value: Value =
+        serde_json::from_str(&shown_with_snp(&chain, Bundle::default(), Format::Json)).unwrap();
+    assert_eq!(value["collateral"], json!([]));
+    let [ask, vcek, list] = &value["snp"].as_array().unwrap()[..] else { panic!("{value}") };
+    assert_eq!((&ask["kind"], &ask["chipId"]), (&json!("authority"), &Value::Null));
+    assert_eq!((&vcek["generation"], &vcek["tcb"]["SNP"]), (&json!("Milan"), &json!(22)));
+    assert_eq!((&list["kind"], &list["revoked"]), (&json!("revocation-list"), &json!(1)));
+    assert_eq!((&list["validUntil"], &list["problem"]), (&json!("2026-06-15T15:06:40Z"), &Value::Null));
+}
+
+#[test]
+fn what_is_wrong_for_sev_snp_is_shown_beside_what_is_right_for_intel() {
+    let expired = SnpSettings { expired: Some(SnpDated::RevocationList), ..SnpSettings::default() };
+    let mut bundle = Bundle::default();
+    bundle.add(samples::sgx());
+    let text = shown_with_snp(&SnpChain::new(&expired), bundle, Format::Text);
+    assert!(text.starts_with("SGX, FMSPC 00A067110000"), "{text}");
+    assert!(
+        text.contains("revocation list\n") && text.contains("CANNOT BE USED: a revocation list"),
+        "{text}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f"), Bundle::default().to_json()).unwrap();
+    let text = shown(folder.path(), Format::Text, samples::NOW).unwrap();
+    assert_eq!(text, "There is no collateral in it\n");
+}
+
+#[tokio::test]
+async fn for_sev_snp_nothing_is_fetched_and_what_has_to_be_added_is_told() {
+    let (mock, folder) = service().await;
+    let chain = SnpChain::new(&SnpSettings::default());
+    let file = folder.path().join("evidence");
+    let line = format!("--quote {}", file.display());
+    let report = chain.report(|_| ());
+    let bare = SnpEvidence { report: &report, leaf: b"", intermediate: b"", root: b"" }.frame();
+    std::fs::write(&file, bare).unwrap();
+    let error = fetch(&mock, folder.path(), &line, Format::Text, samples::NOW).await.unwrap_err().to_string();
+    assert!(error.contains("nothing is fetched") && error.contains("nobody else is asked"), "{error}");
+    assert!(error.contains(&format!(
+        "VCEK, which AMD's key distribution service has for chip id {}",
+        "c1".repeat(64)
+    )));
+    assert!(error.contains("collateral.md") && error.contains("`carrara collateral show`"), "{error}");
+    std::fs::write(&file, chain.evidence(&[0; 64])).unwrap();
+    let error = fetch(&mock, folder.path(), &line, Format::Text, samples::NOW).await.unwrap_err().to_string();
+    assert!(error.contains("brings its certificates along"), "{error}");
+    let vlek = SnpChain::new(&SnpSettings { vlek: true, ..SnpSettings::default() });
+    let report = vlek.report(|_| ());
+    let bare = SnpEvidence { report: &report, leaf: b"", intermediate: b"", root: b"" }.frame();
+    std::fs::write(&file, bare).unwrap();
+    let error = fetch(&mock, folder.path(), &line, Format::Text, samples::NOW).await.unwrap_err().to_string();
+    assert!(error.contains("VLEK") && error.contains("ASVK"), "{error}");
+    assert!(mock.asked().is_empty() && !folder.path().join("f").exists());
 }

@@ -84,6 +84,23 @@ fn the_measured_image_says_who_the_owner_is_in_every_build() {
     assert_eq!(image.read(false, &["--owner-cert", ""], &[]).unwrap().owner, owner());
 }
 
+// of a trusted file Gramine proves what stands in it, and leaves to the host whether it is there
+#[test]
+fn under_gramine_the_host_cannot_hide_the_measured_configuration() {
+    let owner_of = |image: &Image| {
+        let measured = image.path("measured.toml");
+        let build = Build { gramine: image.0.path(), ..Build::of(false, &measured) };
+        build.owner(None)
+    };
+    let text = format!("{:#}", owner_of(&Image::new(None)).unwrap_err());
+    assert!(text.contains("measured.toml") && text.contains("Gramine"), "{text}");
+    assert_eq!(owner_of(&Image::new(Some(""))).unwrap(), None);
+    assert_eq!(owner_of(&Image::new(Some("owner-cert = \"owner.pem\"\n"))).unwrap(), owner());
+    let image = Image::new(Some("owner-cert = \"owner.pem\"\n"));
+    std::fs::remove_file(image.path("owner.pem")).unwrap();
+    assert!(owner_of(&image).is_err(), "nor the certificate");
+}
+
 #[test]
 fn a_measured_configuration_that_is_wrong_ends_the_start_and_is_named() {
     for (measured, why) in [
@@ -112,5 +129,6 @@ fn this_build_lets_the_host_say_only_if_it_can_simulate() {
     let given = image.path("owner.pem");
     let this = Build::this();
     assert_eq!(this.measured, Path::new("/etc/carrara/measured.toml"));
+    assert_eq!(this.gramine, Path::new("/dev/attestation"));
     assert_eq!(this.owner(Some(&given)).is_ok(), cfg!(feature = "simulation"));
 }

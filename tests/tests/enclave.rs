@@ -1,0 +1,125 @@
+//! The coordinator as it is built for enclaves, within the address space of one: it starts, activates, and asks policies.
+//!
+//! `cargo xtask test` builds it; `cargo xtask test --enclave` runs all black-box tests with it. What only the hardware shows is in README.md.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use carrara_tests::coordinator::{Coordinator, Launch};
+use carrara_tests::users::User;
+use carrara_tests::{api, binary, manifests, marble, root, skip, succeed};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// What examples/occlum gives it, its stacks and its heap included.
+const ADDRESS_SPACE: u64 = 512 << 20;
+
+/// An authorizer that denies actions whose name is as long as this.
+const DENIED: &str = "WriteSecret";
+
+/// The coordinator for enclaves, or the test's end with a note of what is missing.
+fn enclave_coordinator(test: &str) -> Option<PathBuf> {
+    let found = std::env::var_os("CARRARA_ENCLAVE_COORDINATOR").map(PathBuf::from);
+    if found.is_none() {
+        skip::skip(test, "run the tests by `cargo xtask test`, which builds the coordinator for enclaves");
+    }
+    found
+}
+
+/// Written here and not taken from the policies' library, so that nothing but the coordinator must be built for this test.
+fn authorizer() -> Vec<u8> {
+    let length = DENIED.len();
+    let text = format!(
+        r#"(module
+        (memory (export "memory") 4)
+        (global $free (mut i32) (i32.const 65536))
+        (data (i32.const 512) "read only")
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+          (local $at i32)
+          (local.set $at (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+          (global.set $free (i32.add (local.get $at) (local.get 3)))
+          (local.get $at))
+        (func (export "carrara:policy/configuration@1.0.0#check") (param i32 i32) (result i32) (i32.const 1024))
+        ;; The length of the action's name is at 60 of the question.
+        (func (export "carrara:policy/role-authorizer@1.0.0#authorize") (param $asked i32) (result i32)
+          (if (result i32) (i32.eq (i32.load offset=60 (local.get $asked)) (i32.const {length}))
+            (then
+              (i32.store (i32.const 3072) (i32.const 1))
+              (i32.store (i32.const 3076) (i32.const 512)) (i32.store (i32.const 3080) (i32.const 9))
+              (i32.store (i32.const 3084) (i32.const 512)) (i32.store (i32.const 3088) (i32.const 9))
+              (i32.const 3072))
+            (else (i32.const 2048)))))"#
+    );
+    let mut module = wat::parse_str(text).unwrap();
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(root().join("wit")).unwrap();
+    let world = resolve.select_world(&[package], Some("role-authorization")).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
+}
+
+/// Alice, who may read and write; a Marble with a file of each language of templates.
+fn manifest(alice: &User, policy: &[u8], folder: &std::path::Path) -> Value {
+    let mut manifest = manifests::with_updaters(&[("alice", alice)], 1, 0);
+    manifest["Secrets"] = json!({
+        "key": { "Type": "symmetric-key", "Size": 128, "Shared": true },
+        "note": { "Type": "plain", "UserDefined": true },
+    });
+    manifests::grant(&mut manifest, "alice", "reader", "Secrets", &["key"], &["ReadSecret"]);
+    manifests::grant(&mut manifest, "alice", "writer", "Secrets", &["note"], &["WriteSecret"]);
+    let file = |name: &str| folder.join(name).display().to_string();
+    manifest["Marbles"]["svc"]["Parameters"] = json!({
+        "Argv": marble::identity_writer(),
+        "Files": {
+            file("go"): "key {{ base64 .Secrets.key }}",
+            file("liquid"): { "Data": "{% for n in (1..3) %}{{ n }}{% endfor %}", "Renderer": "liquid" },
+        },
+    });
+    let digest = format!("sha256:{}", hex::encode(Sha256::digest(policy)));
+    manifest["Policies"] = json!({ "readonly": { "World": "role-authorization", "Component": digest } });
+    manifest
+}
+
+/// Most of the address space that it had so far, in bytes; the kernel's own count.
+fn peak(coordinator: &Coordinator) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", coordinator.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+// cli.md section 1; the enclave's memory: architecture, Trust
+#[test]
+fn in_512_mb_of_address_space_it_activates_and_asks_built_in_and_other_policies() {
+    let Some(program) = enclave_coordinator("enclave") else { return };
+    let launch = Launch::new().enclave(&program, ADDRESS_SPACE);
+    let mut coordinator = launch.start();
+    coordinator.wait_for_log(|line| line.contains("built for an enclave"));
+    let folder = tempfile::tempdir().unwrap();
+    let alice = User::new(folder.path(), "alice");
+    let policy = authorizer();
+    std::fs::write(folder.path().join("readonly"), &policy).unwrap();
+    let text = manifest(&alice, &policy, folder.path()).to_string();
+    std::fs::write(folder.path().join("manifest.json"), text).unwrap();
+    let mut set = Command::new(binary("carrara"));
+    set.current_dir(folder.path()).env("HOME", folder.path()).env_remove("XDG_CONFIG_HOME");
+    set.args(["--insecure", "manifest", "set", "--policy", "readonly", "manifest.json"]);
+    succeed(set.arg(coordinator.rest.to_string()));
+    for life in 0..2 {
+        let _identity = marble::activate(&coordinator, folder.path(), "svc");
+        let rendered = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(rendered("go").len() > "key ".len(), "life {life}");
+        assert_eq!(rendered("liquid"), "123", "life {life}");
+        let _read = api::secret(&coordinator, &alice, "key");
+        let note = json!({ "note": { "Key": "bm90ZQ==" } });
+        let refused = api::upload(&coordinator, api::Version::V2, &alice, &note);
+        assert_ne!(refused.status, 200, "life {life}");
+        assert!(refused.message().contains("readonly: read only"), "{}", refused.body);
+        let peak = peak(&coordinator);
+        assert!(peak <= ADDRESS_SPACE, "the limit is none: {peak}");
+        println!("address space of the coordinator: {} MiB", peak >> 20);
+        assert!(coordinator.terminate().success());
+        coordinator = launch.start();
+    }
+}
