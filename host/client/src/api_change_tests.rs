@@ -121,6 +121,27 @@ async fn policies_are_sent_along_in_base64_and_never_left_out() {
     assert_eq!(old.targets(), ["POST /api/v2/update", "POST /api/v2/manifest"]);
 }
 
+#[tokio::test]
+async fn what_the_caller_makes_sure_of_is_a_query_in_both_versions() {
+    let (base, lockout) = (Some("00ff".to_owned()), true);
+    for (guards, query) in [
+        (UpdateGuards::default(), ""),
+        (UpdateGuards { refuse_lockout: lockout, base: None }, "?lockout=refuse"),
+        (UpdateGuards { refuse_lockout: false, base: base.clone() }, "?base=00ff"),
+        (UpdateGuards { refuse_lockout: lockout, base }, "?lockout=refuse&base=00ff"),
+    ] {
+        let old = TestServer::start(|seen: &Seen| match seen.target.starts_with("/api/v2") {
+            true => not_allowed(),
+            false => success("null"),
+        })
+        .await;
+        let _ = old.client().acknowledge_update_guarded(b"{}", &guards).await;
+        let _ = old.client().update_manifest_guarded(b"{}", &[], &guards).await;
+        let asked = ["/api/v2/update-manifest", "/update-manifest", "/api/v2/update", "/update"];
+        assert_eq!(old.targets()[..4], asked.map(|path| format!("POST {path}{query}")));
+    }
+}
+
 // C-14
 #[tokio::test]
 async fn an_update_without_data_took_effect() {

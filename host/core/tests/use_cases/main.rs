@@ -38,6 +38,7 @@ mod sign_quote;
 mod startup_manifest;
 mod status;
 mod update_audit;
+mod update_guards;
 mod update_model;
 mod update_packages;
 mod update_parties;
