@@ -91,6 +91,14 @@ impl Stage {
         self.carrara(&line.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
+    /// Without a user who may update it.
+    fn locked_by_roles(&self) -> Value {
+        let mut manifest = self.manifest.clone();
+        manifest["Users"]["alice"]["Roles"] = json!([]);
+        manifest["Config"]["UpdateThreshold"] = json!(0);
+        manifest
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -302,6 +310,79 @@ fn an_update_whose_policies_let_nobody_update_again_is_a_warning() {
     assert!(stderr(&updated).contains("nobody could update this manifest again"), "{}", stderr(&updated));
     let refused = stage.update(&stage.naming(&[]), &[]);
     assert!(stderr(&refused).contains("frozen: frozen"), "{}", stderr(&refused));
+}
+
+// P-20: without a terminal and without --yes it is an error, and nothing has changed
+#[test]
+fn an_update_whose_policies_let_nobody_update_again_needs_a_yes() {
+    let stage = Stage::with(&[]);
+    let frozen = denies("frozen", "UpdateManifest");
+    let policies = [("frozen", entry(&frozen), frozen.as_slice())];
+    let refused = stage.send(&["manifest", "update", "apply"], &stage.naming(&policies), &policies);
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("would lock everybody out"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("give --yes"), "{}", stderr(&refused));
+    assert_eq!(api::manifest(&stage.coordinator).0, stage.naming(&[]).to_string());
+    // Programs may say the same, in both versions, and without it nothing is refused.
+    for (version, status) in [(Version::V1, 422), (Version::V2, 422)] {
+        let path = format!("{}?lockout=refuse", version.path("/update"));
+        let body = version.manifest(&stage.locked_by_roles().to_string());
+        let answer = api::post_as(&stage.coordinator, &stage.alice, &path, body);
+        assert_eq!(answer.status, status, "{}", answer.body);
+    }
+    assert!(stage.update(&stage.naming(&policies), &policies).status.success());
+    // The policy is named, and not the roles.
+    let denied = stage.update(&stage.naming(&[]), &[]);
+    assert!(stderr(&denied).contains("the policy frozen of the manifest denied it"), "{}", stderr(&denied));
+}
+
+#[test]
+fn the_second_of_two_updates_against_the_same_manifest_is_refused() {
+    let stage = Stage::with(&[]);
+    let fingerprint = api::manifest(&stage.coordinator).1;
+    let other = |argument: &str| {
+        let mut manifest = stage.manifest.clone();
+        manifest["Marbles"][argument] = manifest["Marbles"]["svc"].clone();
+        manifest["Policies"] = json!({});
+        manifest.to_string()
+    };
+    for version in [Version::V1, Version::V2] {
+        let base = api::manifest(&stage.coordinator).1;
+        let send = |base: &str, argument: &str| {
+            let path = format!("{}?base={base}", version.path("/update"));
+            api::post_as(&stage.coordinator, &stage.alice, &path, version.manifest(&other(argument)))
+        };
+        let name = format!("first{}", version.path("").len());
+        assert_eq!(send(&base, &name).status, 200);
+        for late in [&base, &fingerprint] {
+            let refused = send(late, "second");
+            assert_eq!(refused.status, 409, "{}", refused.body);
+            assert!(refused.message().contains("another manifest is in force"), "{}", refused.body);
+        }
+        assert_eq!(api::manifest(&stage.coordinator).0, other(&name));
+        assert_eq!(send("0", "second").status, 400);
+    }
+}
+
+#[test]
+fn the_manifest_in_force_is_not_sent_again() {
+    let stage = Stage::with(&[]);
+    let lines = api::log_lines(&stage.coordinator).len();
+    let told = stage.send(&["manifest", "update", "apply"], &stage.naming(&[]), &[]);
+    assert!(told.status.success(), "{}", stderr(&told));
+    assert!(String::from_utf8_lossy(&told.stdout).ends_with("says the same already\nNothing was sent\n"));
+    assert_eq!(api::log_lines(&stage.coordinator).len(), lines);
+}
+
+#[test]
+fn what_is_no_webassembly_is_refused_in_a_sentence() {
+    let stage = Stage::with(&[]);
+    std::fs::write(stage.path("garbage.wasm"), "garbage").unwrap();
+    let refused = stage.carrara(&["policy", "push", "garbage.wasm"]);
+    assert!(!refused.status.success());
+    let error = stderr(&refused);
+    assert!(error.contains("it does not begin as WebAssembly does"), "{error}");
+    assert!(!error.contains("expected=") && !error.contains("0x"), "{error}");
 }
 
 // policy.md, "Limits and failure"
