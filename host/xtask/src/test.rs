@@ -95,9 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     // Before the others: their program takes the place of what the tests start for a moment.
     let enclave = ENCLAVE.make(&root, &mut counts)?;
-    if !arguments.enclave {
-        INTERPRETED.make(&root, &mut counts)?;
-    }
+    INTERPRETED.make(&root, &mut counts)?;
     // With the tests: cargo joins the features of all that it builds at once, and would else build dependencies twice.
     let build = ["build", "--workspace", "--all-targets", "--features", TESTED];
     let built = counts.check("binaries", cargo(&root).args(build))?;
