@@ -27,7 +27,7 @@ pub use policies::{DecisionPage, DecisionQuery, PolicyComponent, PushedPolicy};
 pub use quote::{Quote, SignedQuote};
 pub use recover::RecoveryStep;
 pub use status::Status;
-pub use update::{PendingUpdate, UpdateProgress};
+pub use update::{PendingUpdate, UpdateGuards, UpdateProgress};
 
 use crate::answer::{data, refusal};
 use crate::error::ClientError;

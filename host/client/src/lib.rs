@@ -30,7 +30,8 @@ mod upload;
 pub use address::Address;
 pub use api::{
     AuditEntry, AuditPage, DecisionPage, DecisionQuery, LogHead, Manifest, ManifestSet, PendingUpdate,
-    PolicyComponent, PushedPolicy, Quote, RecoveryStep, SignedQuote, Status, UpdateProgress, Warning,
+    PolicyComponent, PushedPolicy, Quote, RecoveryStep, SignedQuote, Status, UpdateGuards, UpdateProgress,
+    Warning,
 };
 pub use attest::{AttestationError, AttestationPolicy, Attested, PolicyFileError, QuoteVerifier, attest};
 /// Where collateral comes from, and files of it.

@@ -10,13 +10,14 @@ use time::OffsetDateTime;
 use crate::Coordinator;
 use crate::apply_update::{Applied, changes_recovery};
 use crate::audit::{Action, Entry};
-use crate::error::{PendingUpdateError, SetManifestError, public_message, told};
+use crate::error::{Lockout, OtherBase, PendingUpdateError, SetManifestError, public_message, told};
+use crate::full_update::lockout;
 use crate::log;
-use crate::outcome::{Reporting, UpdateProgress};
+use crate::outcome::{Reporting, Terms, UpdateProgress};
 use crate::pending::{Acknowledged, Pending};
 use crate::ports::Batch;
 use crate::records;
-use crate::update_manifest::{ATTEMPTS, Turn, dependencies, is_stored, without_pending};
+use crate::update_manifest::{ATTEMPTS, Turn, dependencies, is_base, is_stored, without_pending};
 use crate::view::View;
 
 /// An acknowledgement that counts.
@@ -37,8 +38,9 @@ impl Coordinator {
         &self,
         peer: Option<&[u8]>,
         bytes: &[u8],
-        reporting: Reporting,
+        terms: impl Into<Terms>,
     ) -> Result<UpdateProgress, PendingUpdateError> {
+        let terms = terms.into();
         self.acknowledger(peer)?;
         let turn = &self.update_turn().await;
         for _ in 0..ATTEMPTS {
@@ -55,11 +57,14 @@ impl Coordinator {
             if acknowledged == Acknowledged::Before {
                 return Ok(progress(&pending));
             }
+            if !is_base(&view, &terms.guards) {
+                return Err(PendingUpdateError::OtherBase(OtherBase));
+            }
             let acknowledgement = Acknowledgement { view: &view, user: &user, pending, now };
             let progress = if acknowledgement.pending.missing() > 0 {
                 self.count_acknowledgement(&acknowledgement).await?
             } else {
-                self.complete(&acknowledgement, reporting, turn).await?
+                self.complete(&acknowledgement, terms, turn).await?
             };
             if let Some(progress) = progress {
                 return Ok(progress);
@@ -113,14 +118,14 @@ impl Coordinator {
     async fn complete(
         &self,
         acknowledgement: &Acknowledgement<'_>,
-        reporting: Reporting,
+        terms: Terms,
         turn: &Turn,
     ) -> Result<Option<UpdateProgress>, PendingUpdateError> {
         let Acknowledgement { view, user, pending, now } = acknowledgement;
         let (now, fingerprint) = (*now, pending.fingerprint());
         let applied = Entry::done(now, Some(user), Action::ApplyUpdate, [fingerprint.clone()]);
         let Applied { mut batch, recovery_secrets, policies } =
-            match self.take_effect(acknowledgement, reporting, turn).await {
+            match self.take_effect(acknowledgement, terms, turn).await {
                 Ok(made) => made,
                 Err(PendingUpdateError::Apply(error)) => {
                     let mut batch = without_pending(view);
@@ -149,7 +154,7 @@ impl Coordinator {
     async fn take_effect(
         &self,
         acknowledgement: &Acknowledgement<'_>,
-        reporting: Reporting,
+        terms: Terms,
         turn: &Turn,
     ) -> Result<Applied, PendingUpdateError> {
         let Acknowledgement { view, pending, now, .. } = acknowledgement;
@@ -158,8 +163,14 @@ impl Coordinator {
             error => PendingUpdateError::Apply(error),
         };
         let manifest = self.judge_again(view, &pending.manifest).map_err(failed)?;
-        refuse_unreportable(view, &manifest, reporting)?;
+        refuse_unreportable(view, &manifest, terms.reporting)?;
         let own = self.pending_set(view, &manifest).await.map_err(failed)?;
+        if terms.guards.refuse_lockout {
+            let found = lockout(view, &manifest, own.policies.as_ref(), *now).await;
+            if let Some(found) = found.map_err(PendingUpdateError::Store)? {
+                return Err(PendingUpdateError::Lockout(Lockout(found.message)));
+            }
+        }
         self.apply(view, Arc::new(manifest), own, &pending.manifest, *now, turn).await.map_err(failed)
     }
 }

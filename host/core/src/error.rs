@@ -4,6 +4,7 @@
 //! the chain joined with `: ` (see [`public_message`]). Variants that hold internals ([`StoreError`], policy failures)
 //! keep them out of the chain: they are for the log.
 
+mod guarded;
 mod recovery;
 mod unknown;
 mod uploading;
@@ -13,6 +14,7 @@ use std::error::Error;
 use carrara_types::manifest::{ManifestError, Refusal};
 
 use crate::ports::{EvidenceError, PolicyFailure, StoreError};
+pub use guarded::{Lockout, OtherBase};
 pub use recovery::{RecoverError, RecoveryPublicKeyError};
 pub use unknown::Unknown;
 pub(crate) use unknown::told;
@@ -295,6 +297,12 @@ pub enum UpdateManifestError {
     /// X-30; the text names the endpoint of version 2.
     #[error("{0}")]
     NeedsVersion2(String),
+    /// The caller makes sure that the manifest can be updated again, and this one cannot. Nothing was changed.
+    #[error(transparent)]
+    Lockout(#[from] Lockout),
+    /// The caller saw another manifest in force. Nothing was changed.
+    #[error(transparent)]
+    OtherBase(#[from] OtherBase),
     /// L-55: it could not take effect; nothing was changed, and nothing is pending.
     #[error("applying the manifest update")]
     Apply(#[source] SetManifestError),
@@ -347,6 +355,12 @@ pub enum PendingUpdateError {
     /// The acknowledgement would complete an update whose result version 1 cannot carry.
     #[error("{0}")]
     NeedsVersion2(String),
+    /// The caller makes sure that the manifest can be updated again, and this one cannot. Nothing was changed.
+    #[error(transparent)]
+    Lockout(#[from] Lockout),
+    /// The caller saw another manifest in force. Nothing was changed.
+    #[error(transparent)]
+    OtherBase(#[from] OtherBase),
     /// L-55: it could not take effect; nothing was changed, and nothing is pending any more.
     #[error("applying the manifest update")]
     Apply(#[source] SetManifestError),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use carrara_types::decision::{Change, Finding, Severity};
 use carrara_types::manifest::AcceptedManifest;
 use carrara_types::policy::Digest;
+use time::OffsetDateTime;
 
 use crate::Coordinator;
 use crate::access;
@@ -14,14 +15,14 @@ use crate::apply_update::{Applied, changes_recovery};
 use crate::audit::{Action, Entry};
 use crate::components::{self, named};
 use crate::dry_run::dry_run;
-use crate::error::{SetManifestError, UpdateManifestError, public_message, told};
+use crate::error::{Lockout, OtherBase, SetManifestError, UpdateManifestError, public_message, told};
 use crate::judging::{self, Judged, Own, Unfit};
 use crate::log;
 use crate::outcome::{Reporting, UpdateProgress};
 use crate::pending::Pending;
-use crate::ports::Batch;
+use crate::ports::{Batch, Policies, StoreError};
 use crate::records;
-use crate::update_manifest::{Proposed, dependencies, is_stored};
+use crate::update_manifest::{Proposed, dependencies, is_base, is_stored};
 use crate::view::{self, View};
 
 impl Coordinator {
@@ -40,7 +41,11 @@ impl Coordinator {
                 return Err(error);
             }
         };
+        if !is_base(view, &proposed.terms.guards) {
+            return Err(UpdateManifestError::OtherBase(OtherBase));
+        }
         let (judged, mut warnings) = self.judge_update(view, proposed).await?;
+        refuse_lockout(proposed, &warnings)?;
         let Judged { manifest, own } = judged;
         let manifest = Arc::new(manifest);
         let pending = Self::pending_of(view, proposed).await;
@@ -74,7 +79,9 @@ impl Coordinator {
         })?;
         let mut warnings = judged.manifest.warnings().to_vec();
         if !warnings.iter().any(|warning| warning.code == LOCKOUT) {
-            warnings.extend(lockout(view, proposed, &judged).await?);
+            let (manifest, policies) = (&judged.manifest, judged.own.policies.as_ref());
+            let found = lockout(view, manifest, policies, proposed.now).await;
+            warnings.extend(found.map_err(UpdateManifestError::Store)?);
         }
         Ok((judged, warnings))
     }
@@ -169,19 +176,29 @@ impl Coordinator {
 }
 
 /// The warning that nobody, or too few, could update the proposed manifest by its own policies (policy.md, In the manifest).
-async fn lockout(
+pub(crate) async fn lockout(
     view: &View,
-    proposed: &Proposed<'_>,
-    judged: &Judged,
-) -> Result<Option<Finding>, UpdateManifestError> {
-    let users = view::principals(&judged.manifest).map_err(UpdateManifestError::Store)?;
+    manifest: &AcceptedManifest,
+    policies: &dyn Policies,
+    now: OffsetDateTime,
+) -> Result<Option<Finding>, StoreError> {
+    let users = view::principals(manifest)?;
     let mut holders = 0;
     for user in users.values() {
-        let policies = judged.own.policies.as_ref();
-        holders += usize::from(access::could_update_manifest(view, policies, user, proposed.now).await);
+        holders += usize::from(access::could_update_manifest(view, policies, user, now).await);
     }
-    let needed = usize::try_from(judged.manifest.config.update_threshold.max(1)).unwrap_or(usize::MAX);
+    let needed = usize::try_from(manifest.config.update_threshold.max(1)).unwrap_or(usize::MAX);
     Ok((holders < needed).then(|| lockout_warning(holders, needed)))
+}
+
+/// What the caller makes sure of; whether the update waits for others does not matter.
+fn refuse_lockout(proposed: &Proposed<'_>, warnings: &[Finding]) -> Result<(), UpdateManifestError> {
+    match warnings.iter().find(|warning| warning.code == LOCKOUT) {
+        Some(found) if proposed.terms.guards.refuse_lockout => {
+            Err(UpdateManifestError::Lockout(Lockout(found.message.clone())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The code of the warning that nobody could update the manifest again; the validator `manifest-rules` uses it, too.
@@ -224,7 +241,7 @@ fn refuse_unreportable(
     manifest: &AcceptedManifest,
     pending: &Pending,
 ) -> Result<(), UpdateManifestError> {
-    if proposed.reporting == Reporting::Full {
+    if proposed.terms.reporting == Reporting::Full {
         return Ok(());
     }
     let text = if changes_recovery(&view.epoch.manifest, manifest) {

@@ -150,6 +150,30 @@ pub enum Reporting {
     SuccessOnly,
 }
 
+/// What the caller of an update makes sure of. Without any of it an update is made whatever follows from it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Guards {
+    /// Refuses what nobody, or too few, could update again.
+    pub refuse_lockout: bool,
+    /// SHA-256 of the manifest that must be in force.
+    pub base: Option<[u8; 32]>,
+}
+
+/// On which terms an update is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// What can be told back.
+    pub reporting: Reporting,
+    /// What must hold.
+    pub guards: Guards,
+}
+
+impl From<Reporting> for Terms {
+    fn from(reporting: Reporting) -> Self {
+        Self { reporting, guards: Guards::default() }
+    }
+}
+
 /// Where an update stands after a call.
 #[derive(Debug, Default)]
 pub struct UpdateProgress {

@@ -12,13 +12,13 @@ use time::OffsetDateTime;
 
 use crate::Coordinator;
 use crate::access;
-use crate::error::{Cause, SetManifestError, UpdateManifestError};
+use crate::error::{Cause, OtherBase, SetManifestError, UpdateManifestError};
 use crate::generate::{self, Source};
 use crate::log;
 use crate::outcome::UpdateProgress;
 use crate::ports::{Batch, Entropy};
 use crate::records;
-use crate::update_manifest::{Proposed, copied, depend, dependencies, is_stored, put_authority};
+use crate::update_manifest::{Proposed, copied, depend, dependencies, is_base, is_stored, put_authority};
 use crate::view::View;
 
 impl Coordinator {
@@ -39,6 +39,9 @@ impl Coordinator {
                 return Err(error);
             }
         };
+        if !is_base(view, &proposed.terms.guards) {
+            return Err(UpdateManifestError::OtherBase(OtherBase));
+        }
         let versions =
             new_versions(&view.epoch.packages, proposed.manifest).map_err(UpdateManifestError::Packages)?;
         let proposal = Self::proposal(view, proposed, Change::PackageUpdate);

@@ -19,7 +19,7 @@ use crate::authority::AuthorityRecords;
 use crate::components::{self, Offered, named};
 use crate::error::UpdateManifestError;
 use crate::judging;
-use crate::outcome::{Reporting, UpdateProgress};
+use crate::outcome::{Guards, Terms, UpdateProgress};
 use crate::ports::{Batch, CommitError, Committed, StoreError};
 use crate::records;
 use crate::view::View;
@@ -38,7 +38,7 @@ pub(crate) struct Proposed<'a> {
     /// Components of its policies that came along.
     pub(crate) sent: &'a Offered,
     pub(crate) user: &'a Principal,
-    pub(crate) reporting: Reporting,
+    pub(crate) terms: Terms,
     pub(crate) now: OffsetDateTime,
     pub(crate) turn: &'a Turn,
 }
@@ -69,8 +69,9 @@ impl Coordinator {
         peer: Option<&[u8]>,
         bytes: &[u8],
         components: Vec<Vec<u8>>,
-        reporting: Reporting,
+        terms: impl Into<Terms>,
     ) -> Result<UpdateProgress, UpdateManifestError> {
+        let terms = terms.into();
         self.updater(peer)?;
         let manifest = &ParsedManifest::parse(bytes)?;
         let sent = &judging::receive(components).await.map_err(UpdateManifestError::Log)?;
@@ -79,7 +80,7 @@ impl Coordinator {
         for _ in 0..ATTEMPTS {
             let (view, user) = self.updater(peer)?;
             let user = user.as_ref();
-            let proposed = Proposed { bytes, manifest, sent, user, reporting, now: self.now(&view), turn };
+            let proposed = Proposed { bytes, manifest, sent, user, terms, now: self.now(&view), turn };
             if view.snapshot.record_revision(records::PENDING_UPDATE).is_some() {
                 self.note_refused_update(proposed.entry(), &UpdateManifestError::Pending);
                 return Err(UpdateManifestError::Pending);
@@ -144,6 +145,11 @@ impl Coordinator {
         let user = peer.and_then(|der| view.user(der)).ok_or(UpdateManifestError::Unauthorized)?;
         Ok((view, user))
     }
+}
+
+/// Whether the manifest in force is the one that the caller saw, or does not care. The commit must depend on the view's manifest.
+pub(crate) fn is_base(view: &View, guards: &Guards) -> bool {
+    guards.base.is_none_or(|base| view.epoch.answer.fingerprint == hex::encode(base))
 }
 
 /// Whether a batch was stored; `false` if the state has changed meanwhile.

@@ -215,6 +215,10 @@ fn classify(version: Version, failure: &Failure) -> (StatusCode, Kind) {
         | Failure::Counter(CounterError::Busy)
         | Failure::UploadPolicy(UploadPolicyError::Busy | UploadPolicyError::Full)
         | Failure::LogHead(LogHeadError::WrongState) => busy,
+        Failure::Update(UpdateManifestError::Lockout(_))
+        | Failure::Pending(PendingUpdateError::Lockout(_)) => (StatusCode::UNPROCESSABLE_ENTITY, fail),
+        Failure::Update(UpdateManifestError::OtherBase(_))
+        | Failure::Pending(PendingUpdateError::OtherBase(_)) => (StatusCode::CONFLICT, fail),
         Failure::SetManifest(_) | Failure::Secrets(_) | Failure::WriteSecrets(_) | Failure::Update(_) => {
             refused
         }

@@ -15,6 +15,9 @@ use crate::world::{VERSION, World};
 /// The package of all interfaces.
 const PACKAGE: &str = "carrara:policy";
 
+/// How everything in WebAssembly begins. The parser's own word for anything else is a dump of bytes.
+const MAGIC: &[u8] = b"\0asm";
+
 /// Names that an error repeats are cut here.
 const SHOWN_NAME_BYTES: usize = 128;
 
@@ -41,6 +44,10 @@ impl Surface {
     pub fn read(component: &[u8]) -> Result<Self, LoadError> {
         if component.len() > MAX_COMPONENT_BYTES {
             return Err(LoadError::TooLarge { bytes: component.len(), limit: MAX_COMPONENT_BYTES });
+        }
+        if !component.starts_with(MAGIC) {
+            let why = "it does not begin as WebAssembly does (\\0asm), so it is a file of another kind";
+            return Err(LoadError::Malformed(why.to_owned()));
         }
         let surface = Self::parse(component)?;
         // What is imported grows by functions: each must be one of ours.
@@ -286,7 +293,13 @@ mod tests {
     #[test]
     fn what_is_no_component_is_refused() {
         assert!(matches!(Surface::read(b"(component)"), Err(LoadError::Malformed(_))));
-        assert!(matches!(Surface::read(b""), Err(LoadError::Malformed(_))));
+        assert!(matches!(Surface::read(b"\0asm\xff\xff\xff\xff"), Err(LoadError::Malformed(_))));
+        for garbage in [b"".as_slice(), b"\0as", b"garbage", b"\x7fELF"] {
+            let told = Surface::read(garbage).unwrap_err().to_string();
+            let expected = "this is not a WebAssembly component: it does not begin as WebAssembly does (\\0asm), so it is a file \
+                            of another kind";
+            assert_eq!(told, expected);
+        }
         assert!(matches!(Surface::read(b"\0asm\x01\0\0\0"), Err(LoadError::CoreModule)));
         let large = vec![0; MAX_COMPONENT_BYTES + 1];
         assert!(matches!(Surface::read(&large), Err(LoadError::TooLarge { .. })));

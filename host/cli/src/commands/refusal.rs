@@ -4,6 +4,8 @@ use anyhow::Error;
 use carrara_client::{Client, ClientError};
 use sha2::{Digest, Sha256};
 
+use crate::output::escaped;
+
 /// HTTP's Service Unavailable.
 const BUSY: u16 = 503;
 /// What a coordinator says, with the same status, when it is still at work at the end of its own time limit.
@@ -61,6 +63,14 @@ fn remedy(error: &ClientError, client: &Client) -> String {
         NO_MANIFEST
     } else if message.starts_with("update already in progress") {
         "`carrara manifest update get` shows the pending one, `... acknowledge` and `... cancel` decide on it"
+    } else if message.starts_with("another manifest is in force than") {
+        "somebody else changed the manifest meanwhile: run the command again, and look at what it changes now"
+    } else if let Some(policy) = denying(message) {
+        return format!(
+            "the policy {} of the manifest denied it, whatever the roles say: see `carrara policy list`, and `carrara policy decisions` \
+             for what it was asked",
+            escaped(policy)
+        );
     } else if message.contains(" is not allowed to ") {
         "a role of the manifest must give this user the right: see `carrara manifest get`"
     } else if message.contains("manifest specifies a secret which the original manifest does not contain") {
@@ -69,6 +79,18 @@ fn remedy(error: &ClientError, client: &Client) -> String {
         ""
     };
     known.to_owned()
+}
+
+/// The policy that a denial names: behind the coordinator's own text, as `: NAME: message`.
+fn denying(message: &str) -> Option<&str> {
+    let (_, what) = message.split_once(" is not allowed to ")?;
+    // What these say last are names.
+    let names = ["read one or more secrets of: [", "update one or more packages of ["];
+    let (_, denial) = match names.iter().find_map(|before| what.strip_prefix(before)) {
+        Some(names) => names.split_once("]: ")?,
+        None => what.strip_prefix("update secret: ").unwrap_or(what).split_once(": ")?,
+    };
+    denial.split_once(": ").map(|(policy, _)| policy)
 }
 
 /// By what it can be found in a manifest.
@@ -123,6 +145,32 @@ mod tests {
             let text = explained(error, false);
             assert!(text.starts_with(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn a_denial_by_a_policy_names_the_policy_and_one_by_roles_the_roles() {
+        for what in [
+            "update the complete manifest",
+            "update secret: key",
+            "read one or more secrets of: [a b]",
+            "update one or more packages of [app]",
+            "read the audit trail; it takes a role of type Manifest with the action ReadAudit",
+        ] {
+            let roles = format!("user alice is not allowed to {what}");
+            let text = explained(refused(500, &roles), false);
+            assert!(
+                text.starts_with("doing; a role of the manifest must give this user the right"),
+                "{text}"
+            );
+            let text = explained(refused(500, &format!("{roles}: lock: not now: never (wait)")), false);
+            assert!(text.starts_with("doing; the policy lock of the manifest denied it"), "{text}");
+        }
+    }
+
+    #[test]
+    fn whoever_was_overtaken_is_told_to_look_again() {
+        let text = explained(refused(409, "another manifest is in force than the one that ..."), false);
+        assert!(text.starts_with("doing; somebody else changed the manifest meanwhile: run"), "{text}");
     }
 
     #[test]

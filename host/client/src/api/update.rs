@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::{Version, Warning, base64, offered, without_policies, wrapped};
+use super::{Version, Warning, base64, offered, percent_encode, without_policies, wrapped};
 use crate::answer::data;
 use crate::error::ClientError;
 use crate::transport::{Client, RawAnswer};
@@ -32,6 +32,24 @@ pub struct UpdateProgress {
     /// The coordinator's words, if it has any.
     #[serde(deserialize_with = "nullable")]
     pub message: String,
+}
+
+/// What the caller makes sure of before an update is made. Coordinators that do not know it, such as MarbleRun's, ignore it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpdateGuards {
+    /// Refuse (422) what nobody, or too few, could update again.
+    pub refuse_lockout: bool,
+    /// SHA-256 in hexadecimal of the manifest that must be in force; else it is refused (409).
+    pub base: Option<String>,
+}
+
+impl UpdateGuards {
+    fn query(&self) -> String {
+        let lockout = self.refuse_lockout.then(|| "lockout=refuse".to_owned());
+        let base = self.base.as_ref().map(|base| format!("base={}", percent_encode(base)));
+        let all: Vec<String> = lockout.into_iter().chain(base).collect();
+        if all.is_empty() { String::new() } else { format!("?{}", all.join("&")) }
+    }
 }
 
 /// The update that waits for acknowledgements.
@@ -82,8 +100,22 @@ impl Client {
         manifest: &[u8],
         policies: &[Vec<u8>],
     ) -> Result<UpdateProgress, ClientError> {
+        self.update_manifest_guarded(manifest, policies, &UpdateGuards::default()).await
+    }
+
+    /// The same, unless what the caller makes sure of does not hold.
+    ///
+    /// # Errors
+    /// As for [`Client::update_manifest_with`].
+    pub async fn update_manifest_guarded(
+        &self,
+        manifest: &[u8],
+        policies: &[Vec<u8>],
+        guards: &UpdateGuards,
+    ) -> Result<UpdateProgress, ClientError> {
         const WHAT: &str = "updating the manifest";
-        let (answer, version) = self.post_manifest(WHAT, "/update", manifest, policies).await?;
+        let (answer, version) =
+            self.post_manifest(WHAT, &format!("/update{}", guards.query()), manifest, policies).await?;
         match version {
             // C-14
             Version::Two => Ok(data::<Option<UpdateProgress>>(&answer, WHAT)?.unwrap_or_default()),
@@ -99,8 +131,22 @@ impl Client {
     /// # Errors
     /// As for [`Client::update_manifest`]; [`ClientError::NoUpdate`] if none waits.
     pub async fn acknowledge_update(&self, manifest: &[u8]) -> Result<UpdateProgress, ClientError> {
+        self.acknowledge_update_guarded(manifest, &UpdateGuards::default()).await
+    }
+
+    /// The same, unless what the caller makes sure of does not hold. Whether it can be updated again is looked at when it takes
+    /// effect.
+    ///
+    /// # Errors
+    /// As for [`Client::acknowledge_update`].
+    pub async fn acknowledge_update_guarded(
+        &self,
+        manifest: &[u8],
+        guards: &UpdateGuards,
+    ) -> Result<UpdateProgress, ClientError> {
         const WHAT: &str = "acknowledging an update";
-        let (answer, version) = self.post_manifest(WHAT, "/update-manifest", manifest, &[]).await?;
+        let path = format!("/update-manifest{}", guards.query());
+        let (answer, version) = self.post_manifest(WHAT, &path, manifest, &[]).await?;
         match version {
             Version::Two => data::<Option<UpdateProgress>>(&answer, WHAT).map(Option::unwrap_or_default),
             Version::One => data::<String>(&answer, WHAT).map(told_by_version_one),

@@ -1,6 +1,6 @@
 //! Every failure has its status, its envelope and its words.
 
-use carrara_core::error::{Cause, WRONG_STATE};
+use carrara_core::error::{Cause, Lockout, OtherBase, WRONG_STATE};
 use carrara_core::ports::{DiskFault, EvidenceError, PolicyFailure, StoreError, WriteFailure};
 use carrara_types::manifest::ManifestError;
 use http_body_util::BodyExt as _;
@@ -264,6 +264,21 @@ fn a_refused_update_is_400_in_v1_and_500_in_v2() {
         (UpdateManifestError::Store(store()), "the update could not be stored; see the coordinator's log"),
     ] {
         assert_both(&Failure::Update(error), (400, Kind::Error), (500, Kind::Error), message);
+    }
+}
+
+#[test]
+fn what_the_caller_of_an_update_made_sure_of_is_refused_with_its_own_statuses() {
+    let lockout = || Lockout("nobody could".to_owned());
+    let told = "the update would lock everybody out, and was refused: nobody could; give users a role of type Manifest with \
+                the action UpdateManifest, let every policy allow it, or repeat the request without lockout=refuse";
+    for failure in [Failure::Update(lockout().into()), Failure::Pending(lockout().into())] {
+        assert_both(&failure, (422, Kind::Error), (422, Kind::Fail), told);
+    }
+    let told = "another manifest is in force than the one that this update was made against: read the manifest in force, look \
+                at what changes, and repeat the request";
+    for failure in [Failure::Update(OtherBase.into()), Failure::Pending(OtherBase.into())] {
+        assert_both(&failure, (409, Kind::Error), (409, Kind::Fail), told);
     }
 }
 

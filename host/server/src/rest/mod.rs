@@ -9,6 +9,7 @@ mod body;
 mod counter;
 mod decisions;
 mod findings;
+mod guards;
 mod log;
 mod long_answers;
 mod manifest;

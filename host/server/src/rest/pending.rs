@@ -1,9 +1,10 @@
 //! The update that waits for acknowledgements: reading, acknowledging and cancelling it (R-58..R-60a).
 
-use carrara_core::outcome::{PendingUpdate, Reporting, UpdateProgress};
+use carrara_core::outcome::{PendingUpdate, Reporting, Terms, UpdateProgress};
 use serde::Serialize;
 
 use super::findings::{RecoverySecrets, Warning, log_warnings, recovery_secrets, warnings};
+use super::guards::guards;
 use super::manifest::manifest_field;
 use super::{Call, Response, Version, success};
 use crate::json;
@@ -46,15 +47,16 @@ pub(super) async fn get(call: &mut Call) -> Result<Response, Failure> {
 
 pub(super) async fn acknowledge(call: &mut Call) -> Result<Response, Failure> {
     call.authenticate()?;
-    let version = call.version;
+    let (version, guards) = (call.version, guards(&call.query)?);
+    let terms = |reporting| Terms { reporting, guards };
     let progress = match version {
         Version::V1 => {
             let body = call.body(call.api.limits.manifest_bytes).await?;
-            send(call, &body, Reporting::SuccessOnly).await?
+            send(call, &body, terms(Reporting::SuccessOnly)).await?
         }
         Version::V2 => {
             let body = call.body(call.api.limits.manifest_json_bytes()).await?;
-            send(call, &manifest_field(&body)?, Reporting::Full).await?
+            send(call, &manifest_field(&body)?, terms(Reporting::Full)).await?
         }
     };
     log_warnings(&progress.warnings);
@@ -73,8 +75,8 @@ pub(super) async fn cancel(call: &mut Call) -> Result<Response, Failure> {
     }
 }
 
-async fn send(call: &mut Call, manifest: &[u8], reporting: Reporting) -> Result<UpdateProgress, Failure> {
-    let progress = call.api.coordinator.acknowledge_update(call.peer.der(), manifest, reporting).await;
+async fn send(call: &mut Call, manifest: &[u8], terms: Terms) -> Result<UpdateProgress, Failure> {
+    let progress = call.api.coordinator.acknowledge_update(call.peer.der(), manifest, terms).await;
     progress.map_err(Failure::Pending)
 }
 

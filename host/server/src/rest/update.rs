@@ -1,10 +1,11 @@
 //! POST update: new security versions of packages, or a new manifest.
 
 use carrara_core::error::{Refused, UpdateManifestError};
-use carrara_core::outcome::{Reporting, UpdateProgress};
+use carrara_core::outcome::{Reporting, Terms, UpdateProgress};
 use serde::Serialize;
 
 use super::findings::{RecoverySecrets, Warning, log_refusal, log_warnings, recovery_secrets, warnings};
+use super::guards::guards;
 use super::manifest::{Proposed, proposed};
 use super::{Call, Response, Version, success};
 use crate::problem::Failure;
@@ -24,15 +25,16 @@ struct Started {
 
 pub(super) async fn start(call: &mut Call) -> Result<Response, Failure> {
     call.authenticate()?;
-    let version = call.version;
+    let (version, guards) = (call.version, guards(&call.query)?);
+    let terms = |reporting| Terms { reporting, guards };
     let progress = match version {
         Version::V1 => {
             let body = call.body(call.api.limits.manifest_bytes).await?;
-            update(call, &body, Vec::new(), Reporting::SuccessOnly).await?
+            update(call, &body, Vec::new(), terms(Reporting::SuccessOnly)).await?
         }
         Version::V2 => {
             let Proposed { manifest, policies, _body } = proposed(call).await?;
-            update(call, &manifest, policies, Reporting::Full).await?
+            update(call, &manifest, policies, terms(Reporting::Full)).await?
         }
     };
     log_warnings(&progress.warnings);
@@ -47,9 +49,9 @@ async fn update(
     call: &mut Call,
     manifest: &[u8],
     policies: Vec<Vec<u8>>,
-    reporting: Reporting,
+    terms: Terms,
 ) -> Result<UpdateProgress, Failure> {
-    let progress = call.api.coordinator.update_manifest(call.peer.der(), manifest, policies, reporting).await;
+    let progress = call.api.coordinator.update_manifest(call.peer.der(), manifest, policies, terms).await;
     progress.map_err(|error| {
         if let UpdateManifestError::Refused(Refused(refusal)) = &error {
             log_refusal(refusal);

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use carrara_core::error::{
-    BackupError, Cause, CounterError, FeatureError, LogHeadError, ManifestReadError, PendingUpdateError,
-    QuoteError, ReadAuditError, ReadDecisionsError, ReadLogError, ReadSecretsError, RecoverError,
-    RecoveryPublicKeyError, SetManifestError, SignQuoteError, Unauthorized, UpdateManifestError,
-    UploadPolicyError, WriteSecretsError,
+    BackupError, Cause, CounterError, FeatureError, Lockout, LogHeadError, ManifestReadError, OtherBase,
+    PendingUpdateError, QuoteError, ReadAuditError, ReadDecisionsError, ReadLogError, ReadSecretsError,
+    RecoverError, RecoveryPublicKeyError, SetManifestError, SignQuoteError, Unauthorized,
+    UpdateManifestError, UploadPolicyError, WriteSecretsError,
 };
 use carrara_core::outcome::Feature;
 use carrara_core::ports::{ComponentRefused, EvidenceError, StoreError};
@@ -196,6 +196,9 @@ fn may_fail_so(route: &Route, failure: &Failure) -> bool {
         Failure::Log(_) => is(Method::GET, "/update"),
         Failure::Update(_) => is(Method::POST, "/update"),
         Failure::NoUpdate(_) => is(Method::GET, "/update-manifest"),
+        Failure::Pending(PendingUpdateError::Lockout(_) | PendingUpdateError::OtherBase(_)) => {
+            is(Method::POST, "/update-manifest")
+        }
         Failure::Pending(_) => is(Method::POST, "/update-manifest") || is(Method::POST, "/update-cancel"),
         Failure::SignQuote(_) | Failure::SignQuoteBody(_) => is(Method::POST, "/sign-quote"),
         Failure::Counter(_) => is(Method::POST, "/monotonic-counter"),
@@ -207,7 +210,9 @@ fn may_fail_so(route: &Route, failure: &Failure) -> bool {
         Failure::Decisions(_) => is(Method::GET, "/decisions"),
         Failure::ManifestTooLarge(_) => v2 && (is(Method::POST, "/manifest") || is(Method::POST, "/update")),
         Failure::Query(_) => {
-            is(Method::GET, "/secrets")
+            is(Method::POST, "/update")
+                || is(Method::POST, "/update-manifest")
+                || is(Method::GET, "/secrets")
                 || is(Method::GET, "/audit")
                 || is(Method::GET, "/decisions")
                 || is(Method::GET, "/policies/{digest}")
@@ -261,11 +266,15 @@ fn failures() -> Vec<Failure> {
         Failure::Update(UpdateManifestError::Unauthorized),
         Failure::Update(UpdateManifestError::Pending),
         Failure::Update(UpdateManifestError::Busy),
+        Failure::Update(UpdateManifestError::Lockout(Lockout("x".to_owned()))),
+        Failure::Update(UpdateManifestError::OtherBase(OtherBase)),
         Failure::NoUpdate(PendingUpdateError::NotFound),
         Failure::Pending(PendingUpdateError::Unauthorized),
         Failure::Pending(PendingUpdateError::NotFound),
         Failure::Pending(PendingUpdateError::Different),
         Failure::Pending(PendingUpdateError::Busy),
+        Failure::Pending(PendingUpdateError::Lockout(Lockout("x".to_owned()))),
+        Failure::Pending(PendingUpdateError::OtherBase(OtherBase)),
         Failure::SignQuote(SignQuoteError::Verification(cause())),
         Failure::SignQuote(SignQuoteError::Sign(cause())),
         Failure::SignQuoteBody(BodyError::Empty),

@@ -1,7 +1,7 @@
 //! `manifest update acknowledge FILE HOST`: shows what changes, asks where nobody could update again, and sends.
 
 use anyhow::{Error, Result};
-use carrara_client::{Client, ClientError, UpdateProgress};
+use carrara_client::{Client, ClientError, UpdateGuards, UpdateProgress};
 use serde_json::json;
 
 use super::{Acknowledge, listed, preview, waiting};
@@ -19,11 +19,19 @@ const DIFFERENT: &str = "does not match the pending manifest";
 pub(super) async fn run(globals: &Globals, command: &Acknowledge, output: &mut Output) -> Result<()> {
     let manifest = manifest_file::load(&command.file)?;
     let client = Session::new(globals, &command.host).user_client(&command.user)?;
-    let changes = preview::changes(&client, &manifest).await?;
-    preview::show(&changes, output)?;
+    let preview = preview::changes(&client, &manifest).await?;
+    let changes = &preview.changes;
+    preview::show(changes, output)?;
     let destination = Destination::open(command.recoverydata.as_deref(), command.force)?;
-    preview::confirm(&changes, command.yes)?;
-    let sent = patience::wait("acknowledging the update", client.acknowledge_update(&manifest)).await;
+    let mut guards = preview.guards(command.yes)?;
+    let send = async |guards: &UpdateGuards| {
+        patience::wait("acknowledging the update", client.acknowledge_update_guarded(&manifest, guards)).await
+    };
+    let mut sent = send(&guards).await;
+    if let Some(error) = sent.as_ref().err().filter(|error| preview::is_lockout(error)) {
+        preview::confirm_lockout(error, &mut guards)?;
+        sent = send(&guards).await;
+    }
     let progress = match sent {
         Ok(progress) => progress,
         Err(error) => return Err(refused(error, command, &client).await),
