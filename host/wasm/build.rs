@@ -9,7 +9,12 @@ fn main() {
     if std::env::var_os("CARGO_FEATURE_BUILTIN").is_none() {
         return;
     }
-    let code = if std::env::var_os("CARGO_FEATURE_ENCLAVE").is_some() { ".enclave.cwasm" } else { ".cwasm" };
+    let has = |feature: &str| std::env::var_os(format!("CARGO_FEATURE_{feature}")).is_some();
+    let (code, option) = match (has("INTERPRETED"), has("ENCLAVE")) {
+        (true, _) => (".interpreted.cwasm", " --interpreted"),
+        (false, true) => (".enclave.cwasm", " --enclave"),
+        (false, false) => (".cwasm", ""),
+    };
     let here = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
     let guests = Path::new(&here).join("../../target/guests");
     for plugin in PLUGINS {
@@ -17,7 +22,6 @@ fn main() {
             let file = guests.join(format!("{plugin}{ending}"));
             println!("cargo::rerun-if-changed={}", file.display());
             if !file.is_file() {
-                let option = if code == ".cwasm" { "" } else { " --enclave" };
                 println!(
                     "cargo::error=the built-in policies are missing: run 'cargo xtask guests{option}' first"
                 );

@@ -19,13 +19,31 @@ const ADDRESS_SPACE: u64 = 512 << 20;
 /// An authorizer that denies actions whose name is as long as this.
 const DENIED: &str = "WriteSecret";
 
+/// What is built for enclaves, and for those without executable memory.
+const EXECUTED: &str = "CARRARA_ENCLAVE_COORDINATOR";
+const INTERPRETED: &str = "CARRARA_INTERPRETED_COORDINATOR";
+
+/// Starts a program where no memory becomes executable that was not mapped so from a file: `PR_SET_MDWE` with
+/// `PR_MDWE_REFUSE_EXEC_GAIN` (prctl(2), Linux 6.3), which holds over `exec`. It ends with 3 where the kernel knows none.
+const NO_EXECUTABLE_MEMORY: &str = "import ctypes, os, sys
+sys.exit(3) if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) else os.execv(sys.argv[1], sys.argv[1:])";
+
 /// The coordinator for enclaves, or the test's end with a note of what is missing.
-fn enclave_coordinator(test: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("CARRARA_ENCLAVE_COORDINATOR").map(PathBuf::from);
+fn enclave_coordinator(test: &str, variable: &str) -> Option<PathBuf> {
+    let found = std::env::var_os(variable).map(PathBuf::from);
     if found.is_none() {
-        skip::skip(test, "run the tests by `cargo xtask test`, which builds the coordinator for enclaves");
+        skip::skip(test, "run the tests by `cargo xtask test`, which builds the coordinators for enclaves");
     }
     found
+}
+
+/// Whether the kernel can forbid executable memory.
+fn executable_memory_can_be_forbidden(test: &str) -> bool {
+    let tried = Command::new("python3").args(["-c", NO_EXECUTABLE_MEMORY, "/bin/true"]).status().unwrap();
+    if !tried.success() {
+        skip::skip(test, "Linux 6.3 or newer, whose prctl knows PR_SET_MDWE");
+    }
+    tried.success()
 }
 
 /// Written here and not taken from the policies' library, so that nothing but the coordinator must be built for this test.
@@ -89,13 +107,10 @@ fn peak(coordinator: &Coordinator) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
-// cli.md section 1; the enclave's memory: architecture, Trust
-#[test]
-fn in_512_mb_of_address_space_it_activates_and_asks_built_in_and_other_policies() {
-    let Some(program) = enclave_coordinator("enclave") else { return };
-    let launch = Launch::new().enclave(&program, ADDRESS_SPACE);
+/// Sets a manifest with a policy of its own, activates, reads, and is denied by that policy; twice, with a restart between.
+fn lives_twice(launch: &Launch, told: &str) {
     let mut coordinator = launch.start();
-    coordinator.wait_for_log(|line| line.contains("built for an enclave"));
+    coordinator.wait_for_log(|line| line.contains(told));
     let folder = tempfile::tempdir().unwrap();
     let alice = User::new(folder.path(), "alice");
     let policy = authorizer();
@@ -122,4 +137,35 @@ fn in_512_mb_of_address_space_it_activates_and_asks_built_in_and_other_policies(
         assert!(coordinator.terminate().success());
         coordinator = launch.start();
     }
+}
+
+// cli.md section 1; the enclave's memory: architecture, Trust
+#[test]
+fn in_512_mb_of_address_space_it_activates_and_asks_built_in_and_other_policies() {
+    let Some(program) = enclave_coordinator("enclave", EXECUTED) else { return };
+    lives_twice(&Launch::new().enclave(&program, ADDRESS_SPACE), "policies are executed");
+}
+
+// cli.md section 1; architecture, Trust: a system that makes no memory executable
+#[test]
+fn where_no_memory_becomes_executable_it_interprets_policies() {
+    let Some(program) = enclave_coordinator("interpreted", INTERPRETED) else { return };
+    if !executable_memory_can_be_forbidden("interpreted") {
+        return;
+    }
+    let launch = Launch::new().enclave(&program, ADDRESS_SPACE);
+    lives_twice(&launch.through(&["python3", "-c", NO_EXECUTABLE_MEMORY]), "policies are interpreted");
+}
+
+// cli.md section 1: a start that fails says what to do
+#[test]
+fn where_no_memory_becomes_executable_other_builds_name_the_one_that_interprets() {
+    let Some(program) = enclave_coordinator("executed", EXECUTED) else { return };
+    if !executable_memory_can_be_forbidden("executed") {
+        return;
+    }
+    let launch = Launch::new().enclave(&program, ADDRESS_SPACE);
+    let log = launch.through(&["python3", "-c", NO_EXECUTABLE_MEMORY]).try_start().unwrap_err();
+    assert!(log.contains("memory cannot be made executable"), "{log}");
+    assert!(log.contains("--features interpreted"), "{log}");
 }

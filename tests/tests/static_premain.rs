@@ -63,7 +63,7 @@ fn it_needs_no_loader_and_is_small() {
     assert!(kinds.contains(&1) && !kinds.contains(&3), "{kinds:?}");
 }
 
-// marble-api.md section 9, steps 8 to 11
+// S-80; marble-api.md section 9, steps 8 to 11
 #[test]
 fn a_service_gets_its_files_environment_and_arguments() {
     let Some(program) = program("a_service_gets_its_files_environment_and_arguments") else { return };

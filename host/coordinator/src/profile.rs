@@ -1,6 +1,6 @@
 //! What the process takes for itself where it runs: threads, and with them stacks.
 //!
-//! Inside an enclave (feature `enclave`) memory and threads are fixed when it is signed, and the host says how many processors there are:
+//! Inside an enclave (features `enclave` and `interpreted`) memory and threads are fixed when it is signed, and the host says how many processors there are:
 //! both are bounded here. Work beyond the threads waits; nothing that holds a thread waits for work that needs another one.
 
 use anyhow::{Context as _, Result};
@@ -56,9 +56,10 @@ pub(crate) fn runtime() -> Result<Runtime> {
 /// Says what this build is for. An ordinary one says nothing.
 pub(crate) fn tell() {
     if cfg!(feature = "enclave") {
+        let how = if cfg!(feature = "interpreted") { "interpreted" } else { "executed" };
         info!(
             workers = tokio::runtime::Handle::current().metrics().num_workers(),
-            "built for an enclave: policies run without signal handlers and without address space that is set aside"
+            "built for an enclave: policies are {how}, without signal handlers and without address space that is set aside"
         );
     }
 }

@@ -63,12 +63,18 @@ pub(crate) fn slots() -> PoolSize {
     }
 }
 
+/// The engine's words where the system refuses to make memory executable.
+const NOT_EXECUTABLE: &str = "unable to make memory executable";
+
 /// Loads the embedded policy of that name.
 pub(crate) fn load(engine: &Engine, name: &'static str) -> Result<Loaded, LoadError> {
     let failed = |explanation: String| LoadError::Embedded { name, explanation };
     let embedded = EMBEDDED.iter().find(|embedded| embedded.name == name);
     let embedded = embedded.ok_or_else(|| failed("it is not embedded".to_owned()))?;
-    let code = trusted(engine, embedded.code).map_err(|error| failed(clean(&format!("{error:#}"), 512)))?;
+    let code = trusted(engine, embedded.code).map_err(|error| {
+        let words = format!("{error:#}");
+        if words.contains(NOT_EXECUTABLE) { LoadError::NotExecutable } else { failed(clean(&words, 512)) }
+    })?;
     Ok(Loaded::new(code, Cow::Borrowed(embedded.component)))
 }
 

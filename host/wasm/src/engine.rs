@@ -19,13 +19,42 @@ pub enum Surroundings {
     Process,
     /// An enclave: little address space, no guard pages, no signal handlers.
     Enclave,
+    /// An enclave whose memory cannot be made executable: policies are compiled to bytecode, which an interpreter runs.
+    Interpreted,
 }
 
 impl Surroundings {
-    /// What this build runs in (feature `enclave`).
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Process, Self::Enclave, Self::Interpreted];
+
+    /// What this build runs in (features `enclave` and `interpreted`).
     #[must_use]
     pub fn of_this_build() -> Self {
-        if cfg!(feature = "enclave") { Self::Enclave } else { Self::Process }
+        if cfg!(feature = "interpreted") {
+            Self::Interpreted
+        } else if cfg!(feature = "enclave") {
+            Self::Enclave
+        } else {
+            Self::Process
+        }
+    }
+
+    /// What files of code that was compiled for them end in.
+    #[must_use]
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Process => "cwasm",
+            Self::Enclave => "enclave.cwasm",
+            Self::Interpreted => "interpreted.cwasm",
+        }
+    }
+
+    /// The target of wasmtime.
+    fn target(self) -> String {
+        match self {
+            Self::Process | Self::Enclave => format!("{}-unknown-linux-gnu", std::env::consts::ARCH),
+            Self::Interpreted => "pulley64".to_owned(),
+        }
     }
 }
 
@@ -74,7 +103,7 @@ pub(crate) fn engine(surroundings: Surroundings) -> Result<Engine, EngineError> 
 
 pub(crate) fn config(surroundings: Surroundings) -> wasmtime::Result<Config> {
     let mut config = Config::new();
-    config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
+    config.target(&surroundings.target())?;
     config.wasm_component_model(true);
     config.consume_fuel(true).epoch_interruption(true);
     config.concurrency_support(false);
@@ -88,7 +117,7 @@ pub(crate) fn config(surroundings: Surroundings) -> wasmtime::Result<Config> {
         Surroundings::Process => {
             config.max_wasm_stack(GUEST_STACK);
         }
-        Surroundings::Enclave => {
+        Surroundings::Enclave | Surroundings::Interpreted => {
             config.memory_reservation(0).memory_guard_size(0).memory_reservation_for_growth(1 << 20);
             config.guard_before_linear_memory(false).memory_may_move(true).memory_init_cow(false);
             config.signals_based_traps(false).max_wasm_stack(GUEST_STACK_ENCLAVE);
@@ -102,9 +131,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_kinds_of_surroundings_need_different_code() {
-        let process = compatibility(Surroundings::Process).unwrap();
-        assert_eq!(process, compatibility(Surroundings::Process).unwrap());
-        assert_ne!(process, compatibility(Surroundings::Enclave).unwrap());
+    fn each_kind_of_surroundings_needs_code_of_its_own() {
+        let of = |surroundings| (compatibility(surroundings).unwrap(), surroundings.ending());
+        for (at, one) in Surroundings::ALL.into_iter().enumerate() {
+            assert_eq!(of(one), of(one));
+            for &other in &Surroundings::ALL[at + 1..] {
+                assert_ne!(of(one).0, of(other).0, "{one:?} {other:?}");
+                assert_ne!(of(one).1, of(other).1, "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_interpreted_is_no_code_of_the_processor() {
+        let component = wat::parse_str("(component (core module (func)))").unwrap();
+        let machine = |surroundings| {
+            let elf = precompile(surroundings, &component).unwrap();
+            u16::from_le_bytes([elf[18], elf[19]])
+        };
+        // ELF, e_machine: that of the host, and none.
+        assert_eq!(machine(Surroundings::Enclave), machine(Surroundings::Process));
+        assert_ne!(machine(Surroundings::Interpreted), machine(Surroundings::Process));
     }
 }

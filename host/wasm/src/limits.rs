@@ -48,6 +48,14 @@ pub const MAX_FUNCTIONS: usize = 40_000;
 /// each time: the compiler follows all of them. CPython's makes 41, QuickJS's 36, those of Rust at most 7.
 pub const MAX_INSTANTIATIONS: usize = 160;
 
+/// How many times as long a call may take where policies are interpreted. Their fuel is the same, and what a loop or a recursion burns takes 25 to 35
+/// times as long: with the deadlines of compiled code the machine's speed would decide.
+const SLOWER: u64 = if cfg!(feature = "interpreted") { 8 } else { 1 };
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count * SLOWER)
+}
+
 /// What one call may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -100,18 +108,18 @@ impl Limits {
     /// Built-in authorizers run inline, between two awaits of a request: about 20 ms of instructions, where 10,000
     /// names in a role need 2 ms. The deadline only ends what a stalled machine has stretched.
     pub const BUILTIN_AUTHORIZATION: Self =
-        Self { fuel: 20_000_000, deadline: Duration::from_secs(1), memory: 16 << 20, ..COMMON };
+        Self { fuel: 20_000_000, deadline: seconds(1), memory: 16 << 20, ..COMMON };
 
     /// On each request of a user.
-    pub const AUTHORIZATION: Self = Self { fuel: 500_000_000, deadline: Duration::from_secs(2), ..COMMON };
+    pub const AUTHORIZATION: Self = Self { fuel: 500_000_000, deadline: seconds(2), ..COMMON };
 
     /// On a Marble's start-up path.
-    pub const ADMISSION: Self = Self { fuel: 500_000_000, deadline: Duration::from_secs(2), ..COMMON };
+    pub const ADMISSION: Self = Self { fuel: 500_000_000, deadline: seconds(2), ..COMMON };
 
     /// Rare, and manifests are large: 1 MB needs about 50 million instructions.
     pub const VALIDATION: Self = Self {
         fuel: 5_000_000_000,
-        deadline: Duration::from_secs(10),
+        deadline: seconds(10),
         memory: 256 << 20,
         answer_bytes: 16 << 20,
         concurrency: 2,
@@ -121,7 +129,7 @@ impl Limits {
     /// All files of one Marble; the answer holds all their text.
     pub const RENDERING: Self = Self {
         fuel: 2_000_000_000,
-        deadline: Duration::from_secs(5),
+        deadline: seconds(5),
         memory: 128 << 20,
         answer_bytes: 16 << 20,
         ..COMMON

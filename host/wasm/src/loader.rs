@@ -191,6 +191,12 @@ pub enum LoadError {
     /// The component is valid on the surface and does not compile.
     #[error("the component does not compile: {0}")]
     Compile(String),
+    /// The system makes no memory executable.
+    #[error(
+        "policies cannot run: memory cannot be made executable here (a library OS, a seccomp filter, MemoryDenyWriteExecute= of systemd); allow it, or \
+         use a coordinator that interprets them, made by `cargo xtask guests --interpreted` and `cargo build --release -p carrara-coordinator --features interpreted`"
+    )]
+    NotExecutable,
     /// An embedded policy that does not load: the build is broken.
     #[error(
         "the embedded policy {name} does not load; build again after `cargo xtask guests`: {explanation}"

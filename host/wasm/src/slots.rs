@@ -37,7 +37,7 @@ const KEPT_SLOTS: u32 = 16;
 /// An engine with a pool; with one on demand where the surroundings have no room for a pool, which reserves 4 GiB of
 /// address space per slot: in an enclave, or on a machine with few address bits.
 pub(crate) fn pooled(surroundings: Surroundings, size: PoolSize) -> Result<Engine, EngineError> {
-    if surroundings == Surroundings::Enclave {
+    if surroundings != Surroundings::Process {
         return engine(surroundings);
     }
     let mut settings = config(surroundings).map_err(|error| EngineError::Settings(format!("{error:#}")))?;
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_call_is_left_for_the_next_one() {
-        for surroundings in [Surroundings::Process, Surroundings::Enclave] {
+        for surroundings in Surroundings::ALL {
             let engine = pooled(surroundings, SMALL).unwrap();
             let module = Module::new(&engine, REMEMBER).unwrap();
             for call in 0..5 {

@@ -28,7 +28,10 @@ pub(crate) const PLUGINS: [&str; 4] = ["manifest-rules", "rbac", "go-template", 
 pub(crate) struct Arguments {
     /// Also compile for a coordinator that runs in an enclave
     #[arg(long)]
-    pub(crate) enclave: bool,
+    enclave: bool,
+    /// Also compile for one in an enclave whose memory cannot be made executable
+    #[arg(long)]
+    interpreted: bool,
     /// Build only these plugins
     #[arg(value_parser = PLUGINS)]
     plugins: Vec<String>,
@@ -44,14 +47,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         arguments.plugins.iter().map(String::as_str).collect()
     };
-    make(&workspace(), &plugins, arguments.enclave)
+    let wanted = |surroundings: &Surroundings| match surroundings {
+        Surroundings::Process => true,
+        Surroundings::Enclave => arguments.enclave,
+        Surroundings::Interpreted => arguments.interpreted,
+    };
+    let surroundings: Vec<Surroundings> = Surroundings::ALL.into_iter().filter(wanted).collect();
+    make(&workspace(), &plugins, &surroundings)
 }
 
-/// Builds plugins of the sources in `workspace`.
+/// Builds plugins of the sources in `workspace`, and compiles them ahead of time for each of the `surroundings`.
 ///
 /// # Errors
 /// What failed, with the remedy where there is one.
-pub(crate) fn make(workspace: &Path, plugins: &[&str], enclave: bool) -> anyhow::Result<()> {
+pub(crate) fn make(workspace: &Path, plugins: &[&str], surroundings: &[Surroundings]) -> anyhow::Result<()> {
     ensure_target()?;
     let packages: Vec<String> = plugins.iter().map(|plugin| format!("carrara-plugin-{plugin}")).collect();
     let modules = build(workspace, workspace, &packages)?;
@@ -59,7 +68,8 @@ pub(crate) fn make(workspace: &Path, plugins: &[&str], enclave: bool) -> anyhow:
     fs::create_dir_all(&guests).with_context(|| format!("creating {}", guests.display()))?;
     for &plugin in plugins {
         let module = module(&modules, &format!("carrara-plugin-{plugin}"));
-        finish(plugin, &module, &guests, enclave).with_context(|| format!("building the policy {plugin}"))?;
+        finish(plugin, &module, &guests, surroundings)
+            .with_context(|| format!("building the policy {plugin}"))?;
     }
     Ok(())
 }
@@ -111,14 +121,13 @@ pub(crate) fn module(modules: &Path, package: &str) -> PathBuf {
     modules.join(format!("{}.wasm", package.replace('-', "_")))
 }
 
-fn finish(name: &str, module: &Path, guests: &Path, enclave: bool) -> anyhow::Result<()> {
+fn finish(name: &str, module: &Path, guests: &Path, surroundings: &[Surroundings]) -> anyhow::Result<()> {
     let component = component(module)?;
     let worlds = carrara_wasm::Surface::read(&component)?.worlds();
     ensure!(worlds.len() == 1, "it implements {} worlds of carrara:policy instead of one", worlds.len());
     write_if_changed(&guests.join(format!("{name}.wasm")), &component)?;
-    precompile(&guests.join(format!("{name}.cwasm")), &component, Surroundings::Process)?;
-    if enclave {
-        precompile(&guests.join(format!("{name}.enclave.cwasm")), &component, Surroundings::Enclave)?;
+    for &here in surroundings {
+        precompile(&guests.join(format!("{name}.{}", here.ending())), &component, here)?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
 use carrara_author::build::remapped_places;
+use carrara_wasm::Surroundings;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -27,8 +28,9 @@ pub(crate) struct Arguments {
     /// Build a second time, from nothing in another folder, and fail if a byte differs
     #[arg(long)]
     twice: bool,
-    /// Where the coordinator will run: in an enclave (Occlum, Gramine), or as a process (a VM that is a TEE)
-    #[arg(long, default_value = "enclave", value_parser = ["enclave", "process"])]
+    /// Where the coordinator will run: in an enclave (Occlum, Gramine), in one whose memory cannot be made executable, or as a process (a
+    /// VM that is a TEE)
+    #[arg(long, default_value = "enclave", value_parser = ["enclave", "interpreted", "process"])]
     surroundings: String,
     /// Only the built-in policies, or only these of them; the coordinator takes many minutes
     #[arg(long, value_name = "POLICY", num_args = 0.., value_parser = PLUGINS)]
@@ -85,20 +87,24 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Builds the sources in `root`, and leaves the coordinator in `target/measure/out`.
 fn build(root: &Path, arguments: &Arguments) -> anyhow::Result<Vec<File>> {
-    let enclave = arguments.surroundings == "enclave";
+    let surroundings = match arguments.surroundings.as_str() {
+        "enclave" => Surroundings::Enclave,
+        "interpreted" => Surroundings::Interpreted,
+        _ => Surroundings::Process,
+    };
     let named = arguments.guests.as_deref().unwrap_or_default();
     let plugins: Vec<&str> = PLUGINS
         .into_iter()
         .filter(|plugin| named.is_empty() || named.iter().any(|name| name == plugin))
         .collect();
-    guests::make(root, &plugins, enclave)?;
-    let code = if enclave { "enclave.cwasm" } else { "cwasm" };
+    guests::make(root, &plugins, &[surroundings])?;
+    let code = surroundings.ending();
     let mut files = Vec::new();
     for name in plugins.iter().flat_map(|plugin| [format!("{plugin}.wasm"), format!("{plugin}.{code}")]) {
         files.push(file(&root.join("target/guests").join(&name), format!("guests/{name}"))?);
     }
     if arguments.guests.is_none() {
-        files.push(file(&coordinator(root, enclave)?, "carrara-coordinator".to_owned())?);
+        files.push(file(&coordinator(root, surroundings)?, "carrara-coordinator".to_owned())?);
     }
     Ok(files)
 }
@@ -109,7 +115,7 @@ fn file(path: &Path, name: String) -> anyhow::Result<File> {
 }
 
 /// The program of a release build without simulation.
-fn coordinator(root: &Path, enclave: bool) -> anyhow::Result<PathBuf> {
+fn coordinator(root: &Path, surroundings: Surroundings) -> anyhow::Result<PathBuf> {
     let target = root.join("target/measure");
     let mut cargo = plain(root);
     cargo.args([
@@ -122,9 +128,12 @@ fn coordinator(root: &Path, enclave: bool) -> anyhow::Result<PathBuf> {
         "carrara-coordinator",
     ]);
     cargo.arg("--target-dir").arg(&target);
-    if enclave {
-        cargo.args(["--features", "enclave"]);
-    }
+    let feature = match surroundings {
+        Surroundings::Process => None,
+        Surroundings::Enclave => Some("enclave"),
+        Surroundings::Interpreted => Some("interpreted"),
+    };
+    cargo.args(feature.into_iter().flat_map(|feature| ["--features", feature]));
     ensure!(cargo.status().context("running cargo")?.success(), "the coordinator does not build");
     let out = target.join("out");
     fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;

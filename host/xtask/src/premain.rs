@@ -25,7 +25,7 @@ const LIMIT_BYTES: usize = 10_000_000;
 const PT_INTERP: usize = 3;
 
 /// Options of `cargo xtask premain`.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct Arguments {
     /// Link with the system's C library, as Occlum needs it; build in Occlum's image, so that it is not newer than Occlum's
     #[arg(long)]

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
+use carrara_wasm::Surroundings;
 
 use crate::cargo::cargo;
 use crate::sdk::SUITES;
@@ -48,30 +49,40 @@ const TESTED: &str = "carrara-coordinator/failpoints,carrara-fuzz/targets,carrar
 const RELEASED: [&str; 6] =
     ["test", "--workspace", "--features", "carrara-fuzz/targets", "--bin", "carrara-coordinator"];
 
-/// The coordinator for enclaves, otherwise as it is tested. With a test, so that cargo joins the same features as for all of them.
-const ENCLAVE: [&str; 8] = [
-    "build",
-    "--workspace",
-    "--features",
-    "carrara-coordinator/failpoints,carrara-coordinator/enclave,carrara-fuzz/targets",
-    "--bin",
-    "carrara-coordinator",
-    "--test",
-    "enclave",
-];
+/// A coordinator for enclaves.
+struct ForEnclaves {
+    name: &'static str,
+    /// Otherwise as it is tested.
+    features: &'static str,
+    /// Where it is kept.
+    place: &'static str,
+    /// How the tests find it.
+    variable: &'static str,
+}
+
+const ENCLAVE: ForEnclaves = ForEnclaves {
+    name: "coordinator for enclaves",
+    features: "carrara-coordinator/failpoints,carrara-coordinator/enclave,carrara-fuzz/targets,carrara-cli/testing",
+    place: "target/enclave/carrara-coordinator",
+    variable: "CARRARA_ENCLAVE_COORDINATOR",
+};
+
+const INTERPRETED: ForEnclaves = ForEnclaves {
+    name: "coordinator for enclaves without executable memory",
+    features: "carrara-coordinator/failpoints,carrara-coordinator/interpreted,carrara-fuzz/targets,carrara-cli/testing",
+    place: "target/enclave/interpreted/carrara-coordinator",
+    variable: "CARRARA_INTERPRETED_COORDINATOR",
+};
 
 /// The address space of such a coordinator: what examples/occlum gives it.
 const ENCLAVE_BYTES: &str = "536870912";
-
-/// Where it is kept.
-const FOR_ENCLAVES: &str = "target/enclave/carrara-coordinator";
 
 /// The `carrara-premain` of library OSes.
 const STATIC_PREMAIN: &str = "target/premain/static/carrara-premain";
 
 /// Runs everything; an error if anything failed.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    guests::make(&guests::workspace(), &guests::PLUGINS, true)?;
+    guests::make(&guests::workspace(), &guests::PLUGINS, &Surroundings::ALL)?;
     policies::run(&policies::Arguments::default())?;
     let root = guests::workspace();
     let mut counts = Counts::default();
@@ -82,15 +93,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         check_languages(&root, &mut counts)?;
         check_maker(&root, &mut counts)?;
     }
-    // Before the others: its program takes their place for a moment.
-    let enclave = counts.check("coordinator for enclaves", cargo(&root).args(ENCLAVE))?;
-    if enclave {
-        keep_for_enclaves(&root)?;
-    }
+    // Before the others: their program takes the place of what the tests start for a moment.
+    let enclave = ENCLAVE.make(&root, &mut counts)?;
+    INTERPRETED.make(&root, &mut counts)?;
     // With the tests: cargo joins the features of all that it builds at once, and would else build dependencies twice.
     let build = ["build", "--workspace", "--all-targets", "--features", TESTED];
     let built = counts.check("binaries", cargo(&root).args(build))?;
-    make_static_premain(&root, &mut counts)?;
+    make_static_premain(&root, &mut counts);
     let skips = root.join("target/skipped-tests");
     let _ = std::fs::remove_file(&skips);
     if arguments.filter.is_none() && !arguments.enclave {
@@ -178,26 +187,40 @@ fn check_maker(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds the static program by this very program, which says what is wrong with it. Without the tools for it its tests say what is missing.
-fn make_static_premain(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
+/// Builds the static program. Without the tools for it its tests say what is missing.
+fn make_static_premain(root: &Path, counts: &mut Counts) {
     let _ = std::fs::remove_file(root.join(STATIC_PREMAIN));
-    if premain::missing().is_none() {
-        let this = std::env::current_exe().context("finding this program")?;
-        counts.check("static carrara-premain", Command::new(this).arg("premain"))?;
+    if premain::missing().is_some() {
+        return;
     }
-    Ok(())
+    println!("== static carrara-premain");
+    match premain::run(&premain::Arguments::default()) {
+        Ok(()) => counts.passed += 1,
+        Err(error) => {
+            println!("== static carrara-premain: FAILED: {error:#}");
+            counts.failed += 1;
+        }
+    }
 }
 
-/// Keeps the coordinator that was just built where the one for everything else does not replace it.
-fn keep_for_enclaves(root: &Path) -> anyhow::Result<()> {
-    let place = root.join(FOR_ENCLAVES);
-    let folder = place.parent().unwrap_or(root);
-    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-    // A program that runs cannot be written to.
-    let _ = std::fs::remove_file(&place);
-    let built = root.join("target/debug/carrara-coordinator");
-    std::fs::copy(built, &place).with_context(|| format!("writing {}", place.display()))?;
-    Ok(())
+impl ForEnclaves {
+    /// Builds it and keeps it where the one for everything else does not replace it.
+    fn make(&self, root: &Path, counts: &mut Counts) -> anyhow::Result<bool> {
+        let mut command = cargo(root);
+        command.args(["build", "--workspace", "--features", self.features, "--bin", "carrara-coordinator"]);
+        // With a test, so that cargo joins the same features as for all of them.
+        if !counts.check(self.name, command.args(["--test", "enclave"]))? {
+            return Ok(false);
+        }
+        let place = root.join(self.place);
+        let folder = place.parent().unwrap_or(root);
+        std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        // A program that runs cannot be written to.
+        let _ = std::fs::remove_file(&place);
+        let built = root.join("target/debug/carrara-coordinator");
+        std::fs::copy(built, &place).with_context(|| format!("writing {}", place.display()))?;
+        Ok(true)
+    }
 }
 
 /// The names of the tests of `tests/`.
@@ -233,12 +256,16 @@ fn run_tests(root: &Path, arguments: &Arguments, skips: &Path, counts: &mut Coun
     let mut command = cargo(root);
     command.args(["test", "--workspace", "--no-fail-fast", "--features", TESTED]);
     command.env("CARRARA_SKIPS", skips).env("CARRARA_BIN_DIR", root.join("target/debug"));
-    command.env("CARRARA_ENCLAVE_COORDINATOR", root.join(FOR_ENCLAVES));
+    for built in [&ENCLAVE, &INTERPRETED] {
+        if root.join(built.place).exists() {
+            command.env(built.variable, root.join(built.place));
+        }
+    }
     if root.join(STATIC_PREMAIN).exists() {
         command.env("CARRARA_STATIC_PREMAIN", root.join(STATIC_PREMAIN));
     }
     if arguments.enclave {
-        command.env("CARRARA_COORDINATOR", root.join(FOR_ENCLAVES)).env("CARRARA_LIMIT_AS", ENCLAVE_BYTES);
+        command.env("CARRARA_COORDINATOR", root.join(ENCLAVE.place)).env("CARRARA_LIMIT_AS", ENCLAVE_BYTES);
         for test in black_box_tests(root)? {
             command.args(["--test", &test]);
         }
