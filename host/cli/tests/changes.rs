@@ -91,6 +91,8 @@ fn an_update_shows_what_changes_and_takes_effect() {
     let applied = json!({ "missingAcknowledgments": 0, "missingUsers": null });
     stage.server.set("POST /api/v2/update", ok(&applied));
     let text = stage.as_alice(&["manifest", "update", "apply", "new.json"]).text();
+    let sent = stage.server.asked();
+    assert!(sent.iter().any(|line| line.starts_with("POST /api/v2/update?lockout=refuse&base=")), "{sent:?}");
     assert!(text.contains("/Packages/pkg/SecurityVersion: 1 -> 2"), "{text}");
     assert!(text.ends_with("\nUpdate manifest set successfully\n"), "{text}");
     let json = stage.as_alice(&["--output", "json", "manifest", "update", "apply", "new.json"]).json();
@@ -242,6 +244,8 @@ fn an_update_after_which_nobody_could_update_needs_a_yes() {
     assert_eq!(stage.asked("POST /api/v2/update"), 0);
     stage.as_alice(&["manifest", "update", "apply", "new.json", "--yes"]).text();
     assert_eq!(stage.asked("POST /api/v2/update"), 1);
+    let sent = stage.server.asked();
+    assert!(sent.iter().all(|line| !line.contains("lockout=")), "she said yes: {sent:?}");
 }
 
 /// Runs the line on a terminal of its own (util-linux's script) and types `answer`.
