@@ -1,15 +1,22 @@
 //! Glue between `wit/` and [`crate::validate`].
 
+use std::mem::ManuallyDrop;
+
 use bindings::exports::carrara::policy::manifest_validator::{
     Finding, Guest as ManifestValidator, Proposal, Severity,
 };
 use carrara_types::decision;
+use carrara_types::manifest::ParsedManifest;
+
+use crate::validate::judge;
 
 carrara_plugin_support::guest!("manifest-validation", "manifest-rules");
 
 impl ManifestValidator for Component {
     fn validate(proposal: Proposal) -> Vec<Finding> {
-        crate::validate(&proposal.change, &proposal.manifest).into_iter().map(Finding::from).collect()
+        // An instance lives for one call, and its memory goes as a whole: to take the manifest apart first is only work.
+        let manifest = ManuallyDrop::new(ParsedManifest::parse(proposal.manifest.as_bytes()));
+        judge(&proposal.change, &manifest).into_iter().map(Finding::from).collect()
     }
 }
 

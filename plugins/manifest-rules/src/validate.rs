@@ -1,7 +1,7 @@
 //! What this validator says to a proposal.
 
 use carrara_types::decision::{Change, Finding, Severity};
-use carrara_types::manifest::{Known, ParsedManifest, host_findings, order_findings};
+use carrara_types::manifest::{Known, ManifestError, ParsedManifest, host_findings, order_findings};
 
 use crate::rules;
 
@@ -14,18 +14,23 @@ const KNOWN: Known<'_> = Known { renderers: None, coordinator_names: &[] };
 /// case that applies it (M-100..M-106), here only by whether it can be read.
 #[must_use]
 pub fn validate(change: &str, manifest: &str) -> Vec<Finding> {
-    let mut manifest = match ParsedManifest::parse(manifest.as_bytes()) {
+    judge(change, &ParsedManifest::parse(manifest.as_bytes()))
+}
+
+/// The same of JSON that was read.
+pub(crate) fn judge(change: &str, manifest: &Result<ParsedManifest, ManifestError>) -> Vec<Finding> {
+    let manifest = match manifest {
         Ok(manifest) => manifest,
         Err(error) => return vec![unreadable(&error.message)],
     };
     // What the host read and this component does not know: it is older than its host (a digest pins it).
-    let mut found = std::mem::take(&mut manifest.warnings);
+    let mut found = manifest.warnings.clone();
     if change != Change::PackageUpdate.name() {
-        found.extend(host_findings(&manifest, &KNOWN));
-        found.extend(rules::findings(&manifest));
+        found.extend(host_findings(manifest, &KNOWN));
+        found.extend(rules::findings(manifest));
     }
     if change == Change::FullUpdate.name() {
-        found.extend(rules::lockout(&manifest));
+        found.extend(rules::lockout(manifest));
     }
     order_findings(&mut found);
     found

@@ -3,9 +3,9 @@
 //! `null` is every field's default (M-4). A wrong type, a duplicate and a number out of range are errors that name
 //! the field and its place; an unknown field is a warning with the nearest known name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::json::{Member, Node, Value};
+use super::json::{Member, Tree, Value};
 use super::position::{escape, fold};
 use crate::decision::{Finding, Severity};
 use crate::encoding::decode_base64;
@@ -32,7 +32,7 @@ pub(super) type Read<T> = Result<T, Mistake>;
 /// A value and the way to it.
 #[derive(Clone, Copy)]
 pub(super) struct At<'a> {
-    node: &'a Node<'a>,
+    tree: Tree<'a>,
     /// Where an error about it is shown: its key, or itself where it has none.
     offset: usize,
     path: Path<'a>,
@@ -60,40 +60,47 @@ pub(super) struct Warnings {
 }
 
 impl<'a> At<'a> {
-    pub(super) fn root(node: &'a Node<'a>) -> Self {
-        Self { node, offset: node.offset, path: Path { parent: None, token: Token::Root } }
+    pub(super) fn root(tree: Tree<'a>) -> Self {
+        Self { tree, offset: tree.node.offset, path: Path { parent: None, token: Token::Root } }
     }
 
-    fn member(&'a self, name: &'a str, member: &'a Member<'a>) -> At<'a> {
+    fn member(&'a self, name: &'a str, member: &Member<'a>) -> At<'a> {
         let path = Path { parent: Some(&self.path), token: Token::Name(name) };
-        At { node: &member.node, offset: member.node.offset, path }
+        At { tree: member.value, offset: member.value.node.offset, path }
+    }
+
+    fn value(&self) -> &'a Value<'a> {
+        &self.tree.node.value
     }
 
     pub(super) fn is_null(&self) -> bool {
-        self.node.value == Value::Null
+        *self.value() == Value::Null
     }
 
     pub(super) fn is_object(&self) -> bool {
-        matches!(self.node.value, Value::Object(_))
+        matches!(self.value(), Value::Object(_))
     }
 
     /// The value itself.
-    pub(super) fn node(&self) -> &'a Node<'a> {
-        self.node
+    pub(super) fn tree(&self) -> Tree<'a> {
+        self.tree
     }
 
     /// That no field has another name than these.
     pub(super) fn refuse_unknown(&self, names: &'static [&'static str]) -> Read<()> {
-        let Value::Object(members) = &self.node.value else { return Ok(()) };
-        let Some(member) = members.iter().find(|member| canonical(names, &[], &member.key).is_none()) else {
+        if !self.is_object() {
+            return Ok(());
+        }
+        let mut members = self.tree.members();
+        let Some(member) = members.find(|member| canonical(names, &[], member.key).is_none()) else {
             return Ok(());
         };
-        let hint = match nearest(&member.key, names) {
+        let hint = match nearest(member.key, names) {
             Some(known) => format!("did you mean {known}?"),
             None => format!("known are {}", names.join(", ")),
         };
-        let at = self.member(&member.key, member);
-        let mistake = at.mistake(format!("unknown field {}; {hint}", clipped(&member.key)));
+        let at = self.member(member.key, &member);
+        let mistake = at.mistake(format!("unknown field {}; {hint}", clipped(member.key)));
         Err(Mistake { offset: member.offset, ..mistake })
     }
 
@@ -104,7 +111,7 @@ impl<'a> At<'a> {
 
     /// Whether it is an object with members.
     pub(super) fn has_members(&self) -> bool {
-        matches!(&self.node.value, Value::Object(members) if !members.is_empty())
+        matches!(self.value(), Value::Object(within) if *within > 0)
     }
 
     pub(super) fn mistake(&self, message: impl Into<String>) -> Mistake {
@@ -112,7 +119,7 @@ impl<'a> At<'a> {
     }
 
     fn expected(&self, what: &str) -> Mistake {
-        let found = match self.node.value {
+        let found = match *self.value() {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
             Value::Number(_) => "a number",
@@ -124,7 +131,7 @@ impl<'a> At<'a> {
     }
 
     pub(super) fn boolean(&self) -> Read<bool> {
-        match self.node.value {
+        match *self.value() {
             Value::Bool(value) => Ok(value),
             Value::Null => Ok(false),
             _ => Err(self.expected("true or false")),
@@ -133,7 +140,7 @@ impl<'a> At<'a> {
 
     /// The text itself; `None` for null.
     pub(super) fn optional_text(&self) -> Read<Option<&'a str>> {
-        match &self.node.value {
+        match self.value() {
             Value::String(text) => Ok(Some(text)),
             Value::Null => Ok(None),
             _ => Err(self.expected("a string")),
@@ -146,7 +153,7 @@ impl<'a> At<'a> {
 
     /// A plain integer in the type's range (M-8); `None` for null.
     pub(super) fn optional_integer<T: std::str::FromStr>(&self, range: &str) -> Read<Option<T>> {
-        match self.node.value {
+        match *self.value() {
             Value::Null => Ok(None),
             Value::Number(raw) => match raw.parse() {
                 Ok(number) => Ok(Some(number)),
@@ -175,7 +182,7 @@ impl<'a> At<'a> {
 
     /// Bytes: a base64 string or a list of integers from 0 to 255 (M-9).
     pub(super) fn bytes(&self) -> Read<Vec<u8>> {
-        match &self.node.value {
+        match self.value() {
             Value::String(text) => decode_base64(text).map_err(|error| self.mistake(error.to_string())),
             Value::Array(_) => self.list(|item| {
                 let byte = item.optional_integer("an integer from 0 to 255, without fraction or exponent")?;
@@ -188,15 +195,15 @@ impl<'a> At<'a> {
 
     /// A list; `None` for null.
     pub(super) fn optional_list<T>(&self, read: impl Fn(&At<'_>) -> Read<T>) -> Read<Option<Vec<T>>> {
-        let items = match &self.node.value {
-            Value::Array(items) => items,
+        let items = match self.value() {
+            Value::Array(_) => self.tree.items(),
             Value::Null => return Ok(None),
             _ => return Err(self.expected("a list")),
         };
-        let mut values = Vec::with_capacity(items.len());
-        for (index, node) in items.iter().enumerate() {
+        let mut values = Vec::with_capacity(items.clone().count());
+        for (index, tree) in items.enumerate() {
             let path = Path { parent: Some(&self.path), token: Token::Index(index) };
-            values.push(read(&At { node, offset: node.offset, path })?);
+            values.push(read(&At { tree, offset: tree.node.offset, path })?);
         }
         Ok(Some(values))
     }
@@ -225,26 +232,29 @@ impl<'a> At<'a> {
         warnings: &mut Warnings,
         read: impl Fn(&At<'_>, &mut Warnings) -> Read<T>,
     ) -> Read<BTreeMap<String, T>> {
-        let members = match &self.node.value {
-            Value::Object(members) => members,
+        let members = match self.value() {
+            Value::Object(_) => self.tree.members(),
             Value::Null => return Ok(BTreeMap::new()),
             _ => return Err(self.expected("an object")),
         };
-        let mut values = BTreeMap::new();
-        for member in members {
-            let at = self.member(&member.key, member);
+        let repeated = first_repeated(members.clone());
+        let mut values = Vec::with_capacity(members.clone().count());
+        for (index, member) in members.enumerate() {
+            let at = self.member(member.key, &member);
             if member.key.len() > MAX_NAME_BYTES {
                 let message = format!(
                     "the name {} is too long: give at most {MAX_NAME_BYTES} bytes",
-                    clipped(&member.key)
+                    clipped(member.key)
                 );
                 return Err(Mistake { offset: member.offset, ..at.mistake(message) });
             }
-            if values.insert(member.key.to_string(), read(&at, warnings)?).is_some() {
-                return Err(duplicate(&at, member, "is given twice"));
+            values.push((member.key.to_owned(), read(&at, warnings)?));
+            if repeated == Some(index) {
+                return Err(duplicate(&at, &member, "is given twice"));
             }
         }
-        Ok(values)
+        // At once: entry by entry each would be searched for.
+        Ok(values.into_iter().collect())
     }
 
     /// One field ahead of the others, for those whose meaning depends on it; `None` where it is missing.
@@ -253,9 +263,11 @@ impl<'a> At<'a> {
         name: &'static str,
         read: impl FnOnce(&At<'_>) -> Read<T>,
     ) -> Read<Option<T>> {
-        let Value::Object(members) = &self.node.value else { return Ok(None) };
-        let member = members.iter().find(|member| canonical(&[name], &[], &member.key).is_some());
-        member.map(|member| read(&self.member(name, member))).transpose()
+        if !self.is_object() {
+            return Ok(None);
+        }
+        let member = self.tree.members().find(|member| canonical(&[name], &[], member.key).is_some());
+        member.map(|member| read(&self.member(name, &member))).transpose()
     }
 
     /// The fields of an object, in the text's order, each with its canonical name. `ignored` are known fields that
@@ -267,26 +279,26 @@ impl<'a> At<'a> {
         warnings: &mut Warnings,
         mut take: impl FnMut(&'static str, &At<'_>, &mut Warnings) -> Read<()>,
     ) -> Read<()> {
-        let members = match &self.node.value {
-            Value::Object(members) => members,
+        let members = match self.value() {
+            Value::Object(_) => self.tree.members(),
             Value::Null => return Ok(()),
             _ => return Err(self.expected("an object")),
         };
         let mut seen = Seen::default();
         for member in members {
-            let known = canonical(names, ignored, &member.key);
-            let at = self.member(known.map_or(&*member.key, |(_, name)| name), member);
-            if !seen.first(known.map(|(index, _)| index), &member.key) {
+            let known = canonical(names, ignored, member.key);
+            let at = self.member(known.map_or(member.key, |(_, name)| name), &member);
+            if !seen.first(known.map(|(index, _)| index), member.key) {
                 return Err(duplicate(
                     &at,
-                    member,
+                    &member,
                     "is given twice (field names are the same in either case)",
                 ));
             }
             match known {
                 Some((index, name)) if index < names.len() => take(name, &at, warnings)?,
                 Some(_) => {}
-                None => warnings.unknown(&at, &member.key, &[names, ignored].concat()),
+                None => warnings.unknown(&at, member.key, &[names, ignored].concat()),
             }
         }
         Ok(())
@@ -347,35 +359,59 @@ pub(super) fn clipped(text: &str) -> String {
 }
 
 fn duplicate(at: &At<'_>, member: &Member<'_>, why: &str) -> Mistake {
-    let message = format!("duplicate key: {} {why}; keep one of them", clipped(&member.key));
+    let message = format!("duplicate key: {} {why}; keep one of them", clipped(member.key));
     Mistake { offset: member.offset, ..at.mistake(message) }
+}
+
+/// The first member whose name an earlier one has, too.
+fn first_repeated<'a>(mut members: impl Iterator<Item = Member<'a>> + Clone) -> Option<usize> {
+    // Nothing is repeated in what is sorted, as normalised manifests are.
+    if members.clone().is_sorted_by(|one, next| one.key < next.key) {
+        return None;
+    }
+    let mut seen = HashSet::new();
+    members.position(|member| !seen.insert(member.key))
 }
 
 /// The fields of one object that were met.
 #[derive(Default)]
 struct Seen {
-    known: u128,
-    unknown: HashSet<String>,
+    known: u64,
+    unknown: BTreeSet<String>,
 }
 
 impl Seen {
     fn first(&mut self, known: Option<usize>, key: &str) -> bool {
         let Some(index) = known else { return self.unknown.insert(fold(key)) };
-        let bit = 1_u128.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or_default();
+        let bit = 1_u64.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or_default();
         let first = self.known & bit == 0;
         self.known |= bit;
         first
     }
 }
 
-/// The field that a key names, with its index in both lists together (which have less than 128 names). Exact case is
+/// The field that a key names, with its index in both lists together (which have at most 64 names). Exact case is
 /// tried first (M-2).
 fn canonical(names: &[&'static str], ignored: &[&'static str], key: &str) -> Option<(usize, &'static str)> {
     let all = || names.iter().chain(ignored).copied().enumerate();
     let alike = |key: &str| all().find(|(_, name)| name.eq_ignore_ascii_case(key));
     all()
-        .find(|(_, name)| *name == key)
+        .find(|(_, name)| is_same(name.as_bytes(), key.as_bytes()))
         .or_else(|| if key.is_ascii() { alike(key) } else { alike(&fold(key)) })
+}
+
+/// Whether a field's name is the known one. Most of reading is this, and byte by byte it is slow where each step is counted,
+/// as in a policy: so in two words, which may overlap.
+fn is_same(known: &[u8], name: &[u8]) -> bool {
+    fn ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+        one.first_chunk::<N>() == other.first_chunk() && one.last_chunk::<N>() == other.last_chunk()
+    }
+    known.len() == name.len()
+        && match known.len() {
+            4..8 => ends::<4>(known, name),
+            8..=16 => ends::<8>(known, name),
+            _ => known == name,
+        }
 }
 
 /// The known name that was probably meant.

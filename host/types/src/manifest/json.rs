@@ -1,8 +1,8 @@
 //! Reads JSON by the rules M-1..M-10 and X-9, keeping positions.
 //!
-//! The result is a tree that borrows from the text. It keeps duplicate members and the order of members, so that who
-//! reads it can refuse duplicates. It judges no meaning: that is `fields`. Nesting is read with a stack of its own, so
-//! that no input exhausts the thread's.
+//! The result is a list that borrows from the text: each value stands before what it contains, so that one allocation holds
+//! them all. It keeps duplicate members and the order of members, so that who reads it can refuse duplicates. It judges no
+//! meaning: that is `fields`. Nesting is read with a stack of its own, so that no input exhausts the thread's.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,14 @@ use super::text::Scanner;
 /// How deep objects and arrays may be nested; M-6a demands at least 201.
 pub const MAX_DEPTH: usize = 512;
 
-/// How many values a text may hold. Each takes up to 72 bytes in the tree, and anybody may upload a text; a manifest with
-/// ten thousand secrets has about fifty thousand.
+/// How many values a text may hold. Each takes 32 bytes, as does a member's key, and anybody may upload a text; a manifest
+/// with ten thousand secrets has about fifty thousand.
 pub const MAX_VALUES: usize = 500_000;
 
-/// A value and where it starts.
+/// Bytes of text for which one node is set aside at first: manifests have somewhat fewer nodes.
+const BYTES_PER_NODE: usize = 8;
+
+/// A value, or a member's key, and where it starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node<'t> {
     /// Byte offset of its first character.
@@ -35,21 +38,35 @@ pub enum Value<'t> {
     Number(&'t str),
     /// Unescaped.
     String(Cow<'t, str>),
-    /// `[...]`
-    Array(Vec<Node<'t>>),
-    /// `{...}`, in order, with duplicates.
-    Object(Vec<Member<'t>>),
+    /// `[...]`, with the number of nodes within it, which follow.
+    Array(usize),
+    /// `{...}`, likewise: each member's key, a string, and its value, in order, with duplicates.
+    Object(usize),
+}
+
+/// A whole text that was read.
+#[derive(Debug)]
+pub struct Document<'t> {
+    nodes: Vec<Node<'t>>,
+}
+
+/// A value with all that it contains.
+#[derive(Debug, Clone, Copy)]
+pub struct Tree<'a> {
+    /// The value itself.
+    pub node: &'a Node<'a>,
+    contents: &'a [Node<'a>],
 }
 
 /// A member of an object.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Member<'t> {
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
     /// Byte offset of the key.
     pub offset: usize,
     /// The key, unescaped.
-    pub key: Cow<'t, str>,
+    pub key: &'a str,
     /// Its value.
-    pub node: Node<'t>,
+    pub value: Tree<'a>,
 }
 
 /// Why a text is no JSON.
@@ -62,13 +79,71 @@ pub struct SyntaxError {
     pub offset: usize,
 }
 
+impl Document<'_> {
+    /// The value that is the whole text.
+    #[must_use]
+    pub fn root(&self) -> Tree<'_> {
+        const NULL: Node<'_> = Node { offset: 0, value: Value::Null };
+        // A text that was read has a value.
+        Trees { rest: &self.nodes }.next().unwrap_or(Tree { node: &NULL, contents: &[] })
+    }
+}
+
+impl<'a> Tree<'a> {
+    /// An array's items.
+    pub fn items(self) -> impl Iterator<Item = Tree<'a>> + Clone {
+        Trees { rest: self.contents }
+    }
+
+    /// An object's members.
+    pub fn members(self) -> impl Iterator<Item = Member<'a>> + Clone {
+        Members { rest: Trees { rest: self.contents } }
+    }
+}
+
+/// Values that stand one after the other.
+#[derive(Clone)]
+struct Trees<'a> {
+    rest: &'a [Node<'a>],
+}
+
+impl<'a> Iterator for Trees<'a> {
+    type Item = Tree<'a>;
+
+    fn next(&mut self) -> Option<Tree<'a>> {
+        let (node, rest) = self.rest.split_first()?;
+        let within = match node.value {
+            Value::Array(within) | Value::Object(within) => within,
+            _ => 0,
+        };
+        let (contents, rest) = rest.split_at_checked(within)?;
+        self.rest = rest;
+        Some(Tree { node, contents })
+    }
+}
+
+#[derive(Clone)]
+struct Members<'a> {
+    rest: Trees<'a>,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Member<'a>;
+
+    fn next(&mut self) -> Option<Member<'a>> {
+        let Node { offset, value: Value::String(key) } = self.rest.next()?.node else { return None };
+        Some(Member { offset: *offset, key, value: self.rest.next()? })
+    }
+}
+
 /// Reads one JSON value that is the whole text.
 ///
 /// # Errors
 /// The first place where the text is no JSON, nested deeper than [`MAX_DEPTH`] or holds more than [`MAX_VALUES`].
-pub fn parse(bytes: &[u8]) -> Result<Node<'_>, SyntaxError> {
+pub fn parse(bytes: &[u8]) -> Result<Document<'_>, SyntaxError> {
     let mut scanner = Scanner::new(bytes);
-    let mut open: Vec<Open<'_>> = Vec::new();
+    let mut nodes = Vec::with_capacity((bytes.len() / BYTES_PER_NODE + 1).min(MAX_VALUES));
+    let mut open: Vec<Open> = Vec::new();
     let mut values = 0_usize;
     loop {
         scanner.skip_space();
@@ -79,62 +154,39 @@ pub fn parse(bytes: &[u8]) -> Result<Node<'_>, SyntaxError> {
         if open.len() >= MAX_DEPTH && matches!(scanner.peek(), Some(b'{' | b'[')) {
             return Err(scanner.error(format!("exceeded max depth of {MAX_DEPTH} levels")));
         }
-        let done = match begin(&mut scanner)? {
-            Begun::Done(node) => node,
-            Begun::Open(container) => {
-                open.push(container);
-                continue;
-            }
-        };
-        if let Some(root) = attach(&mut scanner, &mut open, done)? {
-            return Ok(root);
+        if let Some(container) = begin(&mut scanner, &mut nodes)? {
+            open.push(container);
+        } else if end(&mut scanner, &mut open, &mut nodes)? {
+            return Ok(Document { nodes });
         }
     }
 }
 
-/// What the beginning of a value showed.
-enum Begun<'t> {
-    Done(Node<'t>),
-    Open(Open<'t>),
-}
-
-/// An array or object whose end has not been read.
-enum Open<'t> {
-    Array { offset: usize, items: Vec<Node<'t>> },
-    Object { offset: usize, members: Vec<Member<'t>>, key_offset: usize, key: Cow<'t, str> },
-}
-
-impl<'t> Open<'t> {
-    fn add(&mut self, node: Node<'t>) {
-        match self {
-            Self::Array { items, .. } => items.push(node),
-            Self::Object { members, key, key_offset, .. } => {
-                members.push(Member { offset: *key_offset, key: std::mem::take(key), node });
-            }
-        }
-    }
+/// An array or object whose end has not been read: where its node stands.
+enum Open {
+    Array(usize),
+    Object(usize),
 }
 
 /// Reads a scalar or an empty container whole, of other containers the opening bracket and the first key.
-fn begin<'t>(scanner: &mut Scanner<'t>) -> Result<Begun<'t>, SyntaxError> {
-    let offset = scanner.offset();
+fn begin<'t>(scanner: &mut Scanner<'t>, nodes: &mut Vec<Node<'t>>) -> Result<Option<Open>, SyntaxError> {
+    let (offset, at) = (scanner.offset(), nodes.len());
     let value = match scanner.peek() {
         Some(b'{') => {
             scanner.bump();
             scanner.skip_space();
-            if !scanner.take(b'}') {
-                let (key_offset, key) = scanner.key()?;
-                return Ok(Begun::Open(Open::Object { offset, members: Vec::new(), key_offset, key }));
+            nodes.push(Node { offset, value: Value::Object(0) });
+            if scanner.take(b'}') {
+                return Ok(None);
             }
-            Value::Object(Vec::new())
+            nodes.push(key(scanner)?);
+            return Ok(Some(Open::Object(at)));
         }
         Some(b'[') => {
             scanner.bump();
             scanner.skip_space();
-            if !scanner.take(b']') {
-                return Ok(Begun::Open(Open::Array { offset, items: Vec::new() }));
-            }
-            Value::Array(Vec::new())
+            nodes.push(Node { offset, value: Value::Array(0) });
+            return Ok((!scanner.take(b']')).then_some(Open::Array(at)));
         }
         Some(b'"') => Value::String(scanner.string()?),
         Some(b'-' | b'0'..=b'9') => Value::Number(scanner.number()?),
@@ -143,46 +195,55 @@ fn begin<'t>(scanner: &mut Scanner<'t>) -> Result<Begun<'t>, SyntaxError> {
         Some(b'n') => scanner.literal("null").map(|()| Value::Null)?,
         _ => return Err(scanner.unexpected("looking for beginning of value")),
     };
-    Ok(Begun::Done(Node { offset, value }))
+    nodes.push(Node { offset, value });
+    Ok(None)
 }
 
-/// Puts a finished value into the innermost open container and closes what ends here. The root, once it is complete.
-fn attach<'t>(
+/// After a value: goes on to the next of its container, or closes what ends here. Whether the text ends, too.
+fn end<'t>(
     scanner: &mut Scanner<'t>,
-    open: &mut Vec<Open<'t>>,
-    mut done: Node<'t>,
-) -> Result<Option<Node<'t>>, SyntaxError> {
-    while let Some(container) = open.last_mut() {
-        container.add(done);
-        scanner.skip_space();
+    open: &mut Vec<Open>,
+    nodes: &mut Vec<Node<'t>>,
+) -> Result<bool, SyntaxError> {
+    scanner.skip_space();
+    while let Some(container) = open.last() {
         match (container, scanner.peek()) {
-            (Open::Array { .. }, Some(b',')) => {
+            (Open::Array(_), Some(b',')) => {
                 scanner.bump();
-                return Ok(None);
+                return Ok(false);
             }
-            (Open::Object { key, key_offset, .. }, Some(b',')) => {
+            (Open::Object(_), Some(b',')) => {
                 scanner.bump();
                 scanner.skip_space();
-                (*key_offset, *key) = scanner.key()?;
-                return Ok(None);
+                nodes.push(key(scanner)?);
+                return Ok(false);
             }
-            (Open::Array { offset, items }, Some(b']')) => {
-                done = Node { offset: *offset, value: Value::Array(std::mem::take(items)) };
-            }
-            (Open::Object { offset, members, .. }, Some(b'}')) => {
-                done = Node { offset: *offset, value: Value::Object(std::mem::take(members)) };
-            }
-            (Open::Array { .. }, _) => return Err(scanner.unexpected("after array element")),
-            (Open::Object { .. }, _) => return Err(scanner.unexpected("after object key:value pair")),
+            (Open::Array(at), Some(b']')) | (Open::Object(at), Some(b'}')) => close(nodes, *at),
+            (Open::Array(_), _) => return Err(scanner.unexpected("after array element")),
+            (Open::Object(_), _) => return Err(scanner.unexpected("after object key:value pair")),
         }
         scanner.bump();
+        scanner.skip_space();
         open.pop();
     }
-    scanner.skip_space();
     if scanner.peek().is_some() {
         return Err(scanner.unexpected("after top-level value"));
     }
-    Ok(Some(done))
+    Ok(true)
+}
+
+fn key<'t>(scanner: &mut Scanner<'t>) -> Result<Node<'t>, SyntaxError> {
+    let (offset, key) = scanner.key()?;
+    Ok(Node { offset, value: Value::String(key) })
+}
+
+/// What stands behind the container's node is within it.
+fn close(nodes: &mut [Node<'_>], at: usize) {
+    if let Some([container, contents @ ..]) = nodes.get_mut(at..)
+        && let Value::Array(within) | Value::Object(within) = &mut container.value
+    {
+        *within = contents.len();
+    }
 }
 
 #[cfg(test)]
@@ -203,21 +264,22 @@ mod tests {
     }
 
     fn string(text: &[u8]) -> String {
-        match parse(text).unwrap().value {
-            Value::String(text) => text.into_owned(),
+        match &parse(text).unwrap().root().node.value {
+            Value::String(text) => text.to_string(),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn values_keep_their_offsets_and_members_their_order() {
-        let node = parse(b" {\"b\": [1, -2.5e3, true], \"a\": null, \"b\": \"x\"} ").unwrap();
-        let Value::Object(members) = &node.value else { panic!() };
-        let keys: Vec<_> = members.iter().map(|member| (member.key.as_ref(), member.offset)).collect();
+        let document = parse(b" {\"b\": [1, -2.5e3, true], \"a\": null, \"b\": \"x\"} ").unwrap();
+        let members: Vec<_> = document.root().members().collect();
+        let keys: Vec<_> = members.iter().map(|member| (member.key, member.offset)).collect();
         assert_eq!(keys, [("b", 2), ("a", 26), ("b", 37)]);
-        let Value::Array(items) = &members[0].node.value else { panic!() };
+        let items: Vec<_> = members[0].value.items().map(|item| item.node.clone()).collect();
         assert_eq!(items[1], Node { offset: 11, value: Value::Number("-2.5e3") });
-        assert_eq!(members[1].node.value, Value::Null);
+        assert_eq!(items.len(), 3);
+        assert_eq!(members[1].value.node.value, Value::Null);
     }
 
     // manifest.md section 7

@@ -58,7 +58,7 @@ impl ParsedManifest {
     /// # Errors
     /// The first thing that M-1..M-21 or X-9 refuse, with its place.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let root = json::parse(bytes).map_err(|error| {
+        let document = json::parse(bytes).map_err(|error| {
             let position = Position::of(bytes, error.offset);
             let Position { line, column } = position;
             ManifestError {
@@ -67,8 +67,8 @@ impl ParsedManifest {
             }
         })?;
         let mut warnings = Warnings::default();
-        let mut manifest =
-            read::manifest(&At::root(&root), &mut warnings).map_err(|mistake| refusal(bytes, &mistake))?;
+        let mut manifest = read::manifest(&At::root(document.root()), &mut warnings)
+            .map_err(|mistake| refusal(bytes, &mistake))?;
         manifest.warnings = warnings.into_findings();
         manifest.source = Source::new(bytes);
         Ok(manifest)

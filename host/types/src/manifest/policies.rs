@@ -6,7 +6,7 @@
 use std::fmt::Display;
 
 use super::fields::{At, Read, Warnings};
-use super::json::{Member, Node, Value};
+use super::json::{Member, Tree, Value};
 use super::normal::Writer;
 use crate::policy::{Digest, Mode, PolicyEntry, World};
 
@@ -52,38 +52,38 @@ fn read_mode(at: &At<'_>) -> Read<Mode> {
 /// The JSON text of a value: compact, names sorted. A duplicate is a mistake: the policy might read the other one.
 fn json_text(at: &At<'_>) -> Read<String> {
     let mut writer = Writer::default();
-    write(at, at.node(), &mut writer)?;
+    write(at, at.tree(), &mut writer)?;
     Ok(writer.finish())
 }
 
-fn write(at: &At<'_>, node: &Node<'_>, w: &mut Writer) -> Read<()> {
-    match &node.value {
+fn write(at: &At<'_>, tree: Tree<'_>, w: &mut Writer) -> Read<()> {
+    match &tree.node.value {
         Value::Null => w.display("null"),
         Value::Bool(value) => w.display(value),
         Value::Number(raw) => w.display(raw),
         Value::String(text) => w.string(text),
-        Value::Array(items) => {
+        Value::Array(_) => {
             let mut result = Ok(());
-            w.items(items, |w, item| {
+            w.items(&tree.items().collect::<Vec<_>>(), |w, item| {
                 if result.is_ok() {
-                    result = write(at, item, w);
+                    result = write(at, *item, w);
                 }
             });
             return result;
         }
-        Value::Object(members) => {
-            let mut sorted: Vec<&Member<'_>> = members.iter().collect();
-            sorted.sort_by(|a, b| a.key.cmp(&b.key));
-            let twice = |pair: &&[&Member<'_>]| matches!(pair, [a, b] if a.key == b.key);
+        Value::Object(_) => {
+            let mut sorted: Vec<Member<'_>> = tree.members().collect();
+            sorted.sort_by_key(|member| member.key);
+            let twice = |pair: &&[Member<'_>]| matches!(pair, [a, b] if a.key == b.key);
             if let Some([_, second]) = sorted.windows(2).find(twice) {
                 return Err(at.duplicate_within(second));
             }
             let mut result = Ok(());
             w.object(|w| {
                 for member in sorted {
-                    w.field(&member.key, |w| {
+                    w.field(member.key, |w| {
                         if result.is_ok() {
-                            result = write(at, &member.node, w);
+                            result = write(at, member.value, w);
                         }
                     });
                 }

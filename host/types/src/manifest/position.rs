@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::json::{self, Node, Value};
+use super::json::{self, Tree, Value};
 
 /// A place in the uploaded text; both count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,25 +81,28 @@ struct Place {
 
 impl Place {
     fn read(text: &[u8]) -> Option<Self> {
-        let root = json::parse(text).ok()?;
-        Some(Self::of(&root, root.offset, &mut Walk::new(text)))
+        let document = json::parse(text).ok()?;
+        let root = document.root();
+        Some(Self::of(root, root.node.offset, &mut Walk::new(text)))
     }
 
     /// Visits the tree in the text's order, so that lines are counted once.
-    fn of(node: &Node<'_>, offset: usize, walk: &mut Walk<'_>) -> Self {
+    fn of(tree: Tree<'_>, offset: usize, walk: &mut Walk<'_>) -> Self {
         let position = walk.advance(offset);
-        let mut children: Vec<(String, String, Self)> = match &node.value {
-            Value::Object(members) => members
-                .iter()
+        let mut children: Vec<(String, String, Self)> = match tree.node.value {
+            Value::Object(_) => tree
+                .members()
                 .map(|member| {
-                    let place = Self::of(&member.node, member.offset, walk);
-                    (fold(&member.key), member.key.to_string(), place)
+                    let place = Self::of(member.value, member.offset, walk);
+                    (fold(member.key), member.key.to_owned(), place)
                 })
                 .collect(),
-            Value::Array(items) => items
-                .iter()
+            Value::Array(_) => tree
+                .items()
                 .enumerate()
-                .map(|(index, item)| (index.to_string(), String::new(), Self::of(item, item.offset, walk)))
+                .map(|(index, item)| {
+                    (index.to_string(), String::new(), Self::of(item, item.node.offset, walk))
+                })
                 .collect(),
             _ => Vec::new(),
         };

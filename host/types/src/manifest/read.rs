@@ -145,15 +145,17 @@ fn file(at: &At<'_>, warnings: &mut Warnings) -> Read<File> {
 
 /// M-13: compared ignoring case; missing or empty means `string`.
 fn encoding(at: &At<'_>) -> Read<FileEncoding> {
+    const ENCODINGS: [(&str, FileEncoding); 4] = [
+        ("", FileEncoding::String),
+        ("string", FileEncoding::String),
+        ("base64", FileEncoding::Base64),
+        ("hex", FileEncoding::Hex),
+    ];
     let name = at.optional_text()?.unwrap_or_default();
-    match name.to_ascii_lowercase().as_str() {
-        "" | "string" => Ok(FileEncoding::String),
-        "base64" => Ok(FileEncoding::Base64),
-        "hex" => Ok(FileEncoding::Hex),
-        _ => Err(
-            at.mistake(format!("unknown encoding type: {}; known are string, base64 and hex", clipped(name)))
-        ),
-    }
+    let known = ENCODINGS.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    known.map(|(_, encoding)| encoding).ok_or_else(|| {
+        at.mistake(format!("unknown encoding type: {}; known are string, base64 and hex", clipped(name)))
+    })
 }
 
 fn decode(at: &At<'_>, encoding: FileEncoding) -> Read<Vec<u8>> {
@@ -240,7 +242,7 @@ fn secret(at: &At<'_>, warnings: &mut Warnings) -> Read<SecretDefinition> {
     let mut secret = SecretDefinition::default();
     at.fields(FIELDS, &[], warnings, |name, at, warnings| {
         match name {
-            "Type" => secret.kind = SecretKind::from_name(&at.text()?),
+            "Type" => secret.kind = SecretKind::from_name(at.optional_text()?.unwrap_or_default()),
             "Size" => secret.size = at.unsigned()?,
             "Shared" => secret.shared = at.boolean()?,
             "UserDefined" => secret.user_defined = at.boolean()?,

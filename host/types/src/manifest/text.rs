@@ -9,12 +9,14 @@ use super::json::SyntaxError;
 /// Walks over the text, byte by byte.
 pub(super) struct Scanner<'t> {
     bytes: &'t [u8],
+    /// The same if it is UTF-8, as it nearly always is: judged once instead of string by string.
+    text: Option<&'t str>,
     at: usize,
 }
 
 impl<'t> Scanner<'t> {
     pub(super) fn new(bytes: &'t [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, text: std::str::from_utf8(bytes).ok(), at: 0 }
     }
 
     pub(super) fn offset(&self) -> usize {
@@ -101,8 +103,7 @@ impl<'t> Scanner<'t> {
             let _signed = self.take(b'+') || self.take(b'-');
             self.digits("in exponent of numeric literal")?;
         }
-        let raw = self.bytes.get(start..self.at).unwrap_or_default();
-        Ok(std::str::from_utf8(raw).unwrap_or_default())
+        Ok(self.since(start).unwrap_or_default())
     }
 
     fn digits(&mut self, context: &str) -> Result<(), SyntaxError> {
@@ -118,20 +119,22 @@ impl<'t> Scanner<'t> {
     /// A string, unescaped; borrowed where nothing had to be changed.
     pub(super) fn string(&mut self) -> Result<Cow<'t, str>, SyntaxError> {
         self.bump();
-        let first = self.plain();
-        if self.peek() == Some(b'"') {
+        let start = self.at;
+        self.plain();
+        if self.peek() == Some(b'"')
+            && let Some(text) = self.since(start)
+        {
             self.bump();
-            return Ok(match std::str::from_utf8(first) {
-                Ok(text) => Cow::Borrowed(text),
-                Err(_) => {
-                    let mut text = String::with_capacity(first.len());
-                    push_lossy(&mut text, first);
-                    Cow::Owned(text)
-                }
-            });
+            return Ok(Cow::Borrowed(text));
         }
-        let mut text = String::with_capacity(first.len() * 2);
-        push_lossy(&mut text, first);
+        self.changed(start)
+    }
+
+    /// The string from `start` on, of which a part was read: with escapes, or bytes that are not UTF-8.
+    #[cold]
+    fn changed(&mut self, start: usize) -> Result<Cow<'t, str>, SyntaxError> {
+        let mut text = String::with_capacity((self.at - start) * 2);
+        self.push_since(start, &mut text);
         loop {
             match self.peek() {
                 Some(b'"') => {
@@ -144,7 +147,28 @@ impl<'t> Scanner<'t> {
                 }
                 _ => return Err(self.unexpected("in string literal")),
             }
-            push_lossy(&mut text, self.plain());
+            let start = self.at;
+            self.plain();
+            self.push_since(start, &mut text);
+        }
+    }
+
+    /// Appends what was read from `start` on; each byte that is not part of UTF-8 becomes U+FFFD (M-7).
+    fn push_since(&self, start: usize, text: &mut String) {
+        if let Some(valid) = self.since(start) {
+            return text.push_str(valid);
+        }
+        for chunk in self.bytes.get(start..self.at).unwrap_or_default().utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+        }
+    }
+
+    /// What was read from `start` on, if it is UTF-8.
+    fn since(&self, start: usize) -> Option<&'t str> {
+        match self.text {
+            Some(text) => text.get(start..self.at),
+            None => std::str::from_utf8(self.bytes.get(start..self.at)?).ok(),
         }
     }
 
@@ -152,11 +176,15 @@ impl<'t> Scanner<'t> {
     fn plain(&mut self) -> &'t [u8] {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         // Whole words first: most of a manifest are strings.
-        let words = rest.as_chunks::<8>().0;
-        let start = words.iter().position(|word| ends_string(*word)).unwrap_or(words.len()) * 8;
-        let tail = rest.get(start..).unwrap_or_default();
-        let length = start
-            + tail.iter().position(|&byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(tail.len());
+        let (words, tail) = rest.as_chunks::<8>();
+        let in_words = words.iter().enumerate().find_map(|(index, word)| {
+            let ends = string_ends(*word);
+            (ends != 0).then(|| index * 8 + (ends.trailing_zeros() / 8) as usize)
+        });
+        let length = in_words.unwrap_or_else(|| {
+            let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            words.len() * 8 + tail.iter().position(ends).unwrap_or(tail.len())
+        });
         self.at += length;
         rest.get(..length).unwrap_or_default()
     }
@@ -207,14 +235,15 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// Whether a quote, a backslash or a control character is among the bytes. Subtracting 1 (or 0x20) from each byte borrows
-/// into its highest bit where it was 0 (or less than 0x20); a borrow from a neighbour only follows a true one.
-fn ends_string(word: [u8; 8]) -> bool {
+/// Where a quote, a backslash or a control character is among the bytes: the lowest bit that is set is the highest of the
+/// first one. Subtracting 1 (or 0x20) from each byte borrows into its highest bit where it was 0 (or less than 0x20); a
+/// borrow from a neighbour only follows a true one.
+fn string_ends(word: [u8; 8]) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     let word = u64::from_le_bytes(word);
     let below = |word: u64, least: u64| word.wrapping_sub(ONES * least) & !word;
     let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 0x20) | is(b'"') | is(b'\\')) & (ONES << 7) != 0
+    (below(word, 0x20) | is(b'"') | is(b'\\')) & (ONES << 7)
 }
 
 /// Four hex digits as a number.
@@ -222,14 +251,6 @@ fn unit_of(digits: &[u8]) -> Option<u16> {
     let text =
         std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
     u16::from_str_radix(text, 16).ok()
-}
-
-/// Appends bytes; each one that is not part of UTF-8 becomes U+FFFD (M-7).
-fn push_lossy(text: &mut String, bytes: &[u8]) {
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-    }
 }
 
 #[cfg(test)]

@@ -95,6 +95,9 @@ impl OwnNames {
 
     /// Whether a DNS name is, or as a wildcard covers, one of the coordinator's.
     fn has_dns(&self, name: &str) -> bool {
+        if self.dns.is_empty() {
+            return false;
+        }
         let name = plain(name);
         self.dns.iter().any(|own| {
             let parent = own.split_once('.').map(|(_, parent)| parent);
