@@ -92,7 +92,7 @@ impl<'a> At<'a> {
             return Ok(());
         }
         let mut members = self.tree.members();
-        let Some(member) = members.find(|member| canonical(names, &[], member.key).is_none()) else {
+        let Some(member) = members.find(|member| canonical(names, &[], member.key, 0).is_none()) else {
             return Ok(());
         };
         let hint = match nearest(member.key, names) {
@@ -266,7 +266,7 @@ impl<'a> At<'a> {
         if !self.is_object() {
             return Ok(None);
         }
-        let member = self.tree.members().find(|member| canonical(&[name], &[], member.key).is_some());
+        let member = self.tree.members().find(|member| canonical(&[name], &[], member.key, 0).is_some());
         member.map(|member| read(&self.member(name, &member))).transpose()
     }
 
@@ -284,9 +284,10 @@ impl<'a> At<'a> {
             Value::Null => return Ok(()),
             _ => return Err(self.expected("an object")),
         };
-        let mut seen = Seen::default();
+        let (mut seen, mut next) = (Seen::default(), 0);
         for member in members {
-            let known = canonical(names, ignored, member.key);
+            let known = canonical(names, ignored, member.key, next);
+            next = known.map_or(next, |(index, _)| index + 1);
             let at = self.member(known.map_or(member.key, |(_, name)| name), &member);
             if !seen.first(known.map(|(index, _)| index), member.key) {
                 return Err(duplicate(
@@ -377,12 +378,12 @@ fn first_repeated<'a>(mut members: impl Iterator<Item = Member<'a>> + Clone) -> 
 #[derive(Default)]
 struct Seen {
     known: u64,
-    unknown: BTreeSet<String>,
+    unknown: Option<BTreeSet<String>>,
 }
 
 impl Seen {
     fn first(&mut self, known: Option<usize>, key: &str) -> bool {
-        let Some(index) = known else { return self.unknown.insert(fold(key)) };
+        let Some(index) = known else { return self.unknown.get_or_insert_default().insert(fold(key)) };
         let bit = 1_u64.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or_default();
         let first = self.known & bit == 0;
         self.known |= bit;
@@ -390,13 +391,21 @@ impl Seen {
     }
 }
 
-/// The field that a key names, with its index in both lists together (which have at most 64 names). Exact case is
-/// tried first (M-2).
-fn canonical(names: &[&'static str], ignored: &[&'static str], key: &str) -> Option<(usize, &'static str)> {
+/// The field that a key names, with its index in both lists together (which have at most 64 names). Exact case is tried
+/// first (M-2), and from `next` on: most texts give fields in the lists' order.
+fn canonical(
+    names: &[&'static str],
+    ignored: &[&'static str],
+    key: &str,
+    next: usize,
+) -> Option<(usize, &'static str)> {
     let all = || names.iter().chain(ignored).copied().enumerate();
+    let same = |(_, name): &(usize, &str)| is_same(name.as_bytes(), key.as_bytes());
     let alike = |key: &str| all().find(|(_, name)| name.eq_ignore_ascii_case(key));
     all()
-        .find(|(_, name)| is_same(name.as_bytes(), key.as_bytes()))
+        .skip(next)
+        .find(same)
+        .or_else(|| all().take(next).find(same))
         .or_else(|| if key.is_ascii() { alike(key) } else { alike(&fold(key)) })
 }
 

@@ -232,6 +232,7 @@ fn end<'t>(
     Ok(true)
 }
 
+#[inline(always)]
 fn key<'t>(scanner: &mut Scanner<'t>) -> Result<Node<'t>, SyntaxError> {
     let (offset, key) = scanner.key()?;
     Ok(Node { offset, value: Value::String(key) })
