@@ -433,3 +433,58 @@ fn nearest(name: &str, names: &[&'static str]) -> Option<&'static str> {
     let best = names.iter().min_by_key(|known| near(known))?;
     (near(best) <= best.len() / 3).then_some(*best)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::ParsedManifest;
+
+    #[test]
+    fn names_are_the_same_only_if_every_byte_is() {
+        let name: Vec<u8> = (b'A'..=b'z').collect();
+        for length in 0..=name.len() {
+            let known = &name[..length];
+            assert!(is_same(known, known), "{length}");
+            for at in 0..length {
+                let mut other = known.to_vec();
+                other[at] ^= 1;
+                assert!(!is_same(known, &other) && !is_same(&other, known), "{length}, {at}");
+                assert!(!is_same(known, &known[..at]), "{length}, {at}");
+            }
+        }
+    }
+
+    // M-2
+    #[test]
+    fn a_field_is_found_wherever_the_search_begins() {
+        let (names, ignored) = (&["Type", "SIZE", "size", "Cert"], &["Raw", "Version"]);
+        for next in 0..8 {
+            for (index, name) in names.iter().chain(ignored).enumerate() {
+                assert_eq!(canonical(names, ignored, name, next), Some((index, *name)), "{next}");
+            }
+            assert_eq!(canonical(names, ignored, "Size", next), Some((1, "SIZE")), "{next}");
+            assert_eq!(canonical(names, ignored, "ver\u{17f}ion", next), Some((5, "Version")), "{next}");
+            assert_eq!(canonical(names, ignored, "Sizes", next), None, "{next}");
+        }
+    }
+
+    // X-9
+    #[test]
+    fn of_a_name_given_twice_and_a_mistake_the_earlier_is_told() {
+        let refusal = |roles: &str| {
+            let error = ParsedManifest::parse(format!(r#"{{"Roles":{{{roles}}}}}"#).as_bytes()).unwrap_err();
+            (error.message, error.position.unwrap().column)
+        };
+        for (roles, says, column) in [
+            (r#""a":{},"a":{}"#, "duplicate key: a", 18),
+            (r#""b":{},"a":{},"b":{}"#, "duplicate key: b", 25),
+            (r#""b":{},"b":{},"a":1,"a":{}"#, "duplicate key: b", 18),
+            (r#""b":{},"a":1,"b":{}"#, "expected an object, found a number", 22),
+            (r#""b":{},"b":1"#, "expected an object, found a number", 22),
+        ] {
+            let (message, at) = refusal(roles);
+            assert!(message.starts_with(says), "{roles}: {message}");
+            assert_eq!(at, column, "{roles}: {message}");
+        }
+    }
+}
