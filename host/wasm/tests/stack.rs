@@ -74,7 +74,7 @@ fn with_stack(component: &[u8], bytes: i32) -> Vec<u8> {
     let place = stack(component).place;
     let mut changed = component.to_vec();
     let last = place.len() - 1;
-    for (index, byte) in changed[place].iter_mut().enumerate() {
+    for (index, byte) in changed.iter_mut().skip(place.start).take(place.len()).enumerate() {
         let more = if index < last { 0x80 } else { 0 };
         *byte = u8::try_from((bytes >> (7 * index)) & 0x7f).unwrap() | more;
     }
