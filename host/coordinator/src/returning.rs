@@ -20,6 +20,14 @@ const M_ARENA_MAX: i32 = -8;
 #[cfg(all(target_env = "gnu", feature = "enclave"))]
 const ARENAS: i32 = 2;
 
+/// The same.
+#[cfg(all(target_env = "gnu", feature = "enclave"))]
+const M_TRIM_THRESHOLD: i32 = -1;
+
+/// How much is kept at an arena's end: the memories of some built-in policies, which come and go with each call.
+#[cfg(all(target_env = "gnu", feature = "enclave"))]
+const KEPT_BYTES: i32 = 2 << 20;
+
 #[cfg(target_env = "gnu")]
 unsafe extern "C" {
     fn mallopt(parameter: i32, value: i32) -> i32;
@@ -32,6 +40,9 @@ pub(crate) fn large_allocations() {
     unsafe {
         mallopt(M_MMAP_THRESHOLD, OWN_BYTES);
         #[cfg(feature = "enclave")]
-        mallopt(M_ARENA_MAX, ARENAS);
+        {
+            mallopt(M_ARENA_MAX, ARENAS);
+            mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+        }
     }
 }

@@ -1,6 +1,9 @@
-//! Prints what one call of each built-in policy costs on this machine.
+//! Prints what one call of each built-in policy costs on this machine, and how much fuel a second burns.
 
 #![allow(clippy::print_stdout)] // its purpose
+
+#[path = "../tests/common/mod.rs"]
+mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +19,7 @@ use carrara_types::decision::{
 };
 use carrara_types::decision_record::DecisionRecord;
 use carrara_types::policy::Digest;
-use carrara_wasm::{Engine, EngineLimits, PolicyHost};
+use carrara_wasm::{Engine, EngineLimits, Limits, PolicyHost, PolicySource, World};
 use time::OffsetDateTime;
 
 struct Keys;
@@ -92,6 +95,63 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let proposal = proposal(kilobytes * 1000);
         report(&format!("validate {kilobytes} KB"), 20, || host.validate_here(&proposal).map(drop))?;
     }
+    report_fuel(&host)
+}
+
+/// Prints how many units of fuel a second burns, by calls that have too little.
+fn report_fuel(host: &PolicyHost) -> Result<(), Box<dyn std::error::Error>> {
+    let endless = common::authorizer(include_str!("../../../tests/hostile/loop.wat"));
+    let looping = PolicySource::new("loop", World::RoleAuthorization, endless);
+    burn(looping, 200_000_000, |host| host.authorize_here(&common::request(common::MISBEHAVE)).map(drop))?;
+    let many: Vec<String> = (0..100_000).map(|index| format!("s{index}")).collect();
+    let mut large = request();
+    large.resource_names.clone_from(&many);
+    large.principal.roles.iter_mut().for_each(|role| role.resource_names.clone_from(&many));
+    burn(own(host, "rbac")?, 2_000_000, |host| host.authorize_here(&large).map(drop))?;
+    let manifest = proposal(4_000_000);
+    burn(own(host, "manifest-rules")?, 50_000_000, |host| host.validate_here(&manifest).map(drop))?;
+    for (renderer, text) in [
+        ("go-template", "{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}"),
+        ("liquid", "{% for a in (1..9999) %}{% for b in (1..9999) %}{% endfor %}{% endfor %}"),
+    ] {
+        let endless = [common::template(text)];
+        burn(own(host, renderer)?, 200_000_000, |host| {
+            let rendered = host.render_here(renderer, &Context::default(), &endless, Arc::new(Keys));
+            rendered.map(drop).map_err(render_failure)
+        })?;
+    }
+    Ok(())
+}
+
+/// A built-in policy, alone.
+fn own(host: &PolicyHost, name: &str) -> Result<PolicySource, Box<dyn std::error::Error>> {
+    let policy = host.policies().into_iter().find(|policy| policy.name == name).ok_or("no such policy")?;
+    let component = host.component(&policy.digest).ok_or("no such component")?.to_vec();
+    Ok(PolicySource::new(name, policy.world, component))
+}
+
+/// Burns so much fuel in a policy, five times.
+fn burn(
+    mut source: PolicySource,
+    fuel: u64,
+    call: impl Fn(&PolicyHost) -> Result<(), PolicyFailure>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let name = source.name.clone();
+    source.limits = Limits { fuel, deadline: Duration::from_secs(600), ..source.limits };
+    let mut host = PolicyHost::empty()?;
+    host.add(source)?;
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let start = Instant::now();
+        let ended = call(&host);
+        times.push(start.elapsed());
+        if !ended.is_err_and(|failure| failure.reason.contains("out of fuel")) {
+            return Err(format!("{name} did not burn {fuel}").into());
+        }
+    }
+    times.sort_unstable();
+    let median = times.get(2).copied().unwrap_or_default().as_micros().max(1);
+    println!("fuel of {name:<14} {:>5} million/s", u128::from(fuel) / median);
     Ok(())
 }
 

@@ -12,6 +12,10 @@ const GUEST_STACK: usize = 512 << 10;
 /// The same inside an enclave, where threads are small.
 const GUEST_STACK_ENCLAVE: usize = 256 << 10;
 
+/// How much more than it has a memory may grow inside an enclave before it is moved, in bytes. With this, the memory of a built-in
+/// policy is no mapping of its own that is made and taken away for each call, but a piece of the allocator's.
+const SPARE_ENCLAVE: u64 = 128 << 10;
+
 /// Where policies run. Precompiled code fits one of them only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surroundings {
@@ -118,7 +122,7 @@ pub(crate) fn config(surroundings: Surroundings) -> wasmtime::Result<Config> {
             config.max_wasm_stack(GUEST_STACK);
         }
         Surroundings::Enclave | Surroundings::Interpreted => {
-            config.memory_reservation(0).memory_guard_size(0).memory_reservation_for_growth(1 << 20);
+            config.memory_reservation(0).memory_guard_size(0).memory_reservation_for_growth(SPARE_ENCLAVE);
             config.guard_before_linear_memory(false).memory_may_move(true).memory_init_cow(false);
             config.signals_based_traps(false).max_wasm_stack(GUEST_STACK_ENCLAVE);
         }

@@ -130,7 +130,7 @@ impl PolicyHost {
         for (name, world, limits) in crate::builtin::POLICIES {
             let loaded = crate::builtin::load(runtime.engine(), name)
                 .map_err(|source| HostError::Load { name: name.to_owned(), source })?;
-            let inline = world == World::RoleAuthorization;
+            let inline = crate::limits::INLINE && world == World::RoleAuthorization;
             let callee = callee(name.to_owned(), "null".to_owned(), limits, &runtime);
             host.insert(world, callee, loaded, inline)?;
         }

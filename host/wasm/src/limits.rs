@@ -48,9 +48,14 @@ pub const MAX_FUNCTIONS: usize = 40_000;
 /// each time: the compiler follows all of them. CPython's makes 41, QuickJS's 36, those of Rust at most 7.
 pub const MAX_INSTANTIATIONS: usize = 160;
 
-/// How many times as long a call may take where policies are interpreted. Their fuel is the same, and what a loop or a recursion burns takes 25 to 35
-/// times as long: with the deadlines of compiled code the machine's speed would decide.
-const SLOWER: u64 = if cfg!(feature = "interpreted") { 8 } else { 1 };
+/// How many times as long a call may take where policies are interpreted. Their fuel is the same, and a release build burns 70 (an
+/// empty loop) to 380 million units a second (host/docs/enclave.md): with these deadlines fuel ends a call first also on a machine
+/// that is five times as slow as the one where that was measured.
+const SLOWER: u64 = if cfg!(feature = "interpreted") { 40 } else { 1 };
+
+/// Whether built-in authorizers run on the threads that answer requests. Interpreted, all their fuel would hold one of them for
+/// too long.
+pub(crate) const INLINE: bool = !cfg!(feature = "interpreted");
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count * SLOWER)
@@ -207,6 +212,24 @@ impl EngineLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interpreted_calls_end_by_fuel_on_slow_machines_too() {
+        if !cfg!(feature = "interpreted") {
+            return;
+        }
+        // An empty loop burns 70 million a second; a machine may be four times as slow.
+        let seconds = |limits: Limits| limits.fuel / (70_000_000 / 4);
+        for limits in [
+            Limits::BUILTIN_AUTHORIZATION,
+            Limits::AUTHORIZATION,
+            Limits::ADMISSION,
+            Limits::VALIDATION,
+            Limits::RENDERING,
+        ] {
+            assert!(seconds(limits) < limits.deadline.as_secs(), "{limits:?}");
+        }
+    }
 
     #[test]
     fn in_an_enclave_all_calls_have_little_memory_and_each_of_them_fits_into_it() {

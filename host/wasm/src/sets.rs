@@ -13,7 +13,7 @@ use crate::engine::Surroundings;
 #[cfg(feature = "builtin")]
 use crate::host::HostError;
 use crate::inspect::Surface;
-use crate::limits::{EngineLimits, Limits};
+use crate::limits::{EngineLimits, INLINE, Limits};
 use crate::loader::digest;
 use crate::member::{Member, Panel, Place};
 use crate::policies::{Admitter, Authorizer, OfWorld, Renderer, Validator};
@@ -185,11 +185,11 @@ impl Engine {
     }
 }
 
-/// Built-in authorizers have tight limits and run inline; the others wait for turns that no other policy can take. However
+/// Built-in authorizers have tight limits and run inline where they are compiled; the others wait for turns that no other policy can take. However
 /// often manifests name one, its turns are as many: the engine has slots for so many calls.
 fn own_place(own: &Own) -> Place {
     match own.policy.world {
-        World::RoleAuthorization => Place::Inline,
+        World::RoleAuthorization if INLINE => Place::Inline,
         _ => Place::Pool(Arc::clone(&own.turns)),
     }
 }
@@ -300,5 +300,12 @@ mod tests {
             panic!("validators do not run inline")
         };
         assert!(Arc::ptr_eq(turns, built_in));
+    }
+
+    #[test]
+    fn a_built_in_authorizer_runs_on_the_answering_thread_unless_it_is_interpreted() {
+        let engine = Engine::start(EngineLimits::default(), Arc::new(Nobody), Arc::new(Nobody)).unwrap();
+        let inline = matches!(engine.authorizers[0].place, Place::Inline);
+        assert_eq!(inline, !cfg!(feature = "interpreted"));
     }
 }

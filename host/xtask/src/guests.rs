@@ -20,8 +20,21 @@ use crate::cargo::reproducible;
 /// The target of guests: no imports but those of the worlds.
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The built-in policies and their worlds.
+/// The built-in policies; each implements one world.
 pub(crate) const PLUGINS: [&str; 4] = ["manifest-rules", "rbac", "go-template", "liquid"];
+
+/// The stack of each in bytes, at least four times what its deepest input needs (`host/wasm/tests/stack.rs`; manifest-rules 27 KiB,
+/// rbac 7, go-template 50, liquid 76). The linker's default is 1 MiB; it is part of the memory that each call has anew, which is
+/// cleared where there are no slots for it. It lies below all data: what runs out of it leaves the memory, traps, and overwrites
+/// nothing.
+fn stack_bytes(plugin: &str) -> u32 {
+    match plugin {
+        "rbac" => 64 << 10,
+        "manifest-rules" => 128 << 10,
+        "go-template" => 256 << 10,
+        _ => 384 << 10,
+    }
+}
 
 /// Options of `cargo xtask guests`.
 #[derive(Default, clap::Args)]
@@ -62,12 +75,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// What failed, with the remedy where there is one.
 pub(crate) fn make(workspace: &Path, plugins: &[&str], surroundings: &[Surroundings]) -> anyhow::Result<()> {
     ensure_target()?;
-    let packages: Vec<String> = plugins.iter().map(|plugin| format!("carrara-plugin-{plugin}")).collect();
-    let modules = build(workspace, workspace, &packages)?;
     let guests = workspace.join("target/guests");
     fs::create_dir_all(&guests).with_context(|| format!("creating {}", guests.display()))?;
     for &plugin in plugins {
-        let module = module(&modules, &format!("carrara-plugin-{plugin}"));
+        let module = link(workspace, plugin)?;
         finish(plugin, &module, &guests, surroundings)
             .with_context(|| format!("building the policy {plugin}"))?;
     }
@@ -99,21 +110,42 @@ pub(crate) fn has_target(target: &str) -> anyhow::Result<bool> {
     Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(target).is_dir())
 }
 
-/// Builds packages of the cargo workspace in `place` as core modules, in a target folder of their own, so that no other build
-/// waits for it or is waited for. Returns the folder with the modules.
+/// Builds packages of the cargo workspace in `place` as core modules. Returns the folder with the modules.
 pub(crate) fn build(root: &Path, place: &Path, packages: &[String]) -> anyhow::Result<PathBuf> {
-    let target = root.join("target/guests-build");
-    let mut cargo = reproducible(root);
-    cargo.current_dir(place).args(["build", "--quiet", "--lib", "--profile", "guest", "--target", TARGET]);
-    cargo.arg("--target-dir").arg(&target);
-    // With this machine's paths in panic messages the bytes would depend on who builds.
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(root, "carrara"));
+    let (mut cargo, modules) = builder(root, place, "build");
     for package in packages {
         cargo.args(["--package", package]);
     }
+    finished(&mut cargo)?;
+    Ok(modules)
+}
+
+/// Builds a plugin with its stack. Only linking differs: what plugins are built of is shared.
+fn link(workspace: &Path, plugin: &str) -> anyhow::Result<PathBuf> {
+    let package = format!("carrara-plugin-{plugin}");
+    let (mut cargo, modules) = builder(workspace, workspace, "rustc");
+    cargo.args(["--package", &package, "--"]);
+    cargo.arg(format!("-Clink-arg=-zstack-size={}", stack_bytes(plugin)));
+    finished(&mut cargo)?;
+    Ok(module(&modules, &package))
+}
+
+/// Cargo's command for modules of the workspace in `place`, and the folder where it leaves them: a target folder of their own,
+/// so that no other build waits for it or is waited for.
+fn builder(root: &Path, place: &Path, command: &str) -> (Command, PathBuf) {
+    let target = root.join("target/guests-build");
+    let mut cargo = reproducible(root);
+    cargo.current_dir(place).args([command, "--quiet", "--lib", "--profile", "guest", "--target", TARGET]);
+    cargo.arg("--target-dir").arg(&target);
+    // With this machine's paths in panic messages the bytes would depend on who builds.
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(root, "carrara"));
+    (cargo, target.join(TARGET).join("guest"))
+}
+
+fn finished(cargo: &mut Command) -> anyhow::Result<()> {
     let status = cargo.status().context("running cargo")?;
     ensure!(status.success(), "the guests do not build");
-    Ok(target.join(TARGET).join("guest"))
+    Ok(())
 }
 
 /// Where [`build`] leaves a package's module.

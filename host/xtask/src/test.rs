@@ -77,6 +77,12 @@ const INTERPRETED: ForEnclaves = ForEnclaves {
 /// The address space of such a coordinator: what examples/occlum gives it.
 const ENCLAVE_BYTES: &str = "536870912";
 
+/// Tests that start no coordinator: they ask policies in their own process. There the engine for enclaves answers, without the limit.
+const WITHOUT_COORDINATOR: [&str; 2] = ["policy_library", "sdk_contract"];
+
+/// What such tests leave out: a debug build takes minutes for each component of these languages with checked accesses.
+const LEFT_OUT: [&str; 3] = ["_in_python_", "_in_javascript_", "_in_go_"];
+
 /// The `carrara-premain` of library OSes.
 const STATIC_PREMAIN: &str = "target/premain/static/carrara-premain";
 
@@ -223,12 +229,12 @@ impl ForEnclaves {
     }
 }
 
-/// The names of the tests of `tests/`.
+/// The names of the tests of `tests/`, as cargo finds them: `NAME.rs`, and folders with a `main.rs`.
 fn black_box_tests(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(root.join("tests/tests")).context("reading tests/tests")? {
         let path = entry.context("reading tests/tests")?.path();
-        if path.extension().is_some_and(|ending| ending == "rs") {
+        if path.extension().is_some_and(|ending| ending == "rs") || path.join("main.rs").is_file() {
             names.extend(path.file_stem().and_then(|name| name.to_str()).map(str::to_owned));
         }
     }
@@ -253,8 +259,25 @@ fn run_suites(root: &Path, skips: &Path, counts: &mut Counts) -> anyhow::Result<
 
 fn run_tests(root: &Path, arguments: &Arguments, skips: &Path, counts: &mut Counts) -> anyhow::Result<()> {
     println!("== tests");
+    if !arguments.enclave {
+        return run_one(tests(root, TESTED, skips)?, arguments, &[], counts);
+    }
+    let all = black_box_tests(root)?;
+    let (alone, others): (Vec<_>, Vec<_>) =
+        all.iter().partition(|name| WITHOUT_COORDINATOR.contains(&name.as_str()));
+    let mut limited = tests(root, TESTED, skips)?;
+    limited.env("CARRARA_COORDINATOR", root.join(ENCLAVE.place)).env("CARRARA_LIMIT_AS", ENCLAVE_BYTES);
+    limited.args(others.iter().flat_map(|name| ["--test", name]));
+    run_one(limited, arguments, &[], counts)?;
+    let mut unlimited = tests(root, ENCLAVE.features, skips)?;
+    unlimited.args(alone.iter().flat_map(|name| ["--test", name]));
+    run_one(unlimited, arguments, &LEFT_OUT, counts)
+}
+
+/// `cargo test` of the workspace with these features, and what the tests ask of their environment.
+fn tests(root: &Path, features: &str, skips: &Path) -> anyhow::Result<Command> {
     let mut command = cargo(root);
-    command.args(["test", "--workspace", "--no-fail-fast", "--features", TESTED]);
+    command.args(["test", "--workspace", "--no-fail-fast", "--features", features]);
     command.env("CARRARA_SKIPS", skips).env("CARRARA_BIN_DIR", root.join("target/debug"));
     for built in [&ENCLAVE, &INTERPRETED] {
         if root.join(built.place).exists() {
@@ -264,18 +287,24 @@ fn run_tests(root: &Path, arguments: &Arguments, skips: &Path, counts: &mut Coun
     if root.join(STATIC_PREMAIN).exists() {
         command.env("CARRARA_STATIC_PREMAIN", root.join(STATIC_PREMAIN));
     }
-    if arguments.enclave {
-        command.env("CARRARA_COORDINATOR", root.join(ENCLAVE.place)).env("CARRARA_LIMIT_AS", ENCLAVE_BYTES);
-        for test in black_box_tests(root)? {
-            command.args(["--test", &test]);
-        }
-    }
     if let Some(python) = python::environment(root)? {
         command.env("CARRARA_PYTHON", python);
     }
+    Ok(command)
+}
+
+/// Runs them without those whose names contain one of `without`, and counts their results.
+fn run_one(
+    mut command: Command,
+    arguments: &Arguments,
+    without: &[&str],
+    counts: &mut Counts,
+) -> anyhow::Result<()> {
     if let Some(filter) = &arguments.filter {
         command.arg(filter);
     }
+    command.arg("--").args(without.iter().flat_map(|name| ["--skip", name]));
+    let failed = counts.failed;
     let mut child = command.stdout(Stdio::piped()).spawn().context("starting cargo test")?;
     let output = child.stdout.take().context("reading cargo test's output")?;
     for line in BufReader::new(output).lines() {
@@ -284,7 +313,7 @@ fn run_tests(root: &Path, arguments: &Arguments, skips: &Path, counts: &mut Coun
         println!("{line}");
     }
     // A test binary that does not compile or crashes has no result line.
-    if !child.wait().context("waiting for cargo test")?.success() && counts.failed == 0 {
+    if !child.wait().context("waiting for cargo test")?.success() && counts.failed == failed {
         counts.failed += 1;
     }
     Ok(())
@@ -317,5 +346,27 @@ mod tests {
         );
         counts.add_result_line("99 passed");
         assert_eq!((counts.passed, counts.failed, counts.skipped), (15, 2, 1));
+    }
+
+    #[test]
+    fn a_test_is_a_file_or_a_folder_with_a_main_and_nothing_else() {
+        let root = tempfile::TempDir::new().unwrap();
+        let tests = root.path().join("tests/tests");
+        for folder in ["library", "shared"] {
+            std::fs::create_dir_all(tests.join(folder)).unwrap();
+        }
+        for file in ["update.rs", "library/main.rs", "library/table.rs", "shared/mod.rs", "list.in"] {
+            std::fs::write(tests.join(file), "").unwrap();
+        }
+        assert_eq!(black_box_tests(root.path()).unwrap(), ["library", "update"]);
+    }
+
+    #[test]
+    fn tests_in_an_enclave_are_those_of_the_workspace_and_all_but_two_start_a_coordinator() {
+        let names = black_box_tests(&guests::workspace()).unwrap();
+        for name in ["enclave", "custom_policies"].iter().chain(&WITHOUT_COORDINATOR) {
+            assert!(names.iter().any(|found| found == name), "{name}");
+        }
+        assert!(!names.iter().any(|name| name.starts_with("packaging_")), "{names:?}");
     }
 }

@@ -67,7 +67,7 @@ options! {
     validation_mib "EDG_COORDINATOR_VALIDATION_MIB" 16..4096 "MIB"
         |limits, value| limits.engine.validation.memory = mib(value);
     /// Time of a validator's call [EDG_COORDINATOR_VALIDATION_MS; default 10000]
-    validation_ms "EDG_COORDINATOR_VALIDATION_MS" 50..60_000 "MILLISECONDS"
+    validation_ms "EDG_COORDINATOR_VALIDATION_MS" 50..600_000 "MILLISECONDS"
         |limits, value| limits.engine.validation.deadline = Duration::from_millis(value);
     /// Fuel of an authorizer's call, in millions of instructions [EDG_COORDINATOR_AUTHORIZATION_MFUEL; default 500]
     authorization_mfuel "EDG_COORDINATOR_AUTHORIZATION_MFUEL" 20..1_000_000 "MILLIONS"
@@ -76,7 +76,7 @@ options! {
     authorization_mib "EDG_COORDINATOR_AUTHORIZATION_MIB" 16..4096 "MIB"
         |limits, value| limits.engine.authorization.memory = mib(value);
     /// Time of an authorizer's call [EDG_COORDINATOR_AUTHORIZATION_MS; default 2000]
-    authorization_ms "EDG_COORDINATOR_AUTHORIZATION_MS" 50..60_000 "MILLISECONDS"
+    authorization_ms "EDG_COORDINATOR_AUTHORIZATION_MS" 50..600_000 "MILLISECONDS"
         |limits, value| limits.engine.authorization.deadline = Duration::from_millis(value);
     /// Fuel of an admitter's call, in millions of instructions [EDG_COORDINATOR_ADMISSION_MFUEL; default 500]
     admission_mfuel "EDG_COORDINATOR_ADMISSION_MFUEL" 20..1_000_000 "MILLIONS"
@@ -85,7 +85,7 @@ options! {
     admission_mib "EDG_COORDINATOR_ADMISSION_MIB" 16..4096 "MIB"
         |limits, value| limits.engine.admission.memory = mib(value);
     /// Time of an admitter's call [EDG_COORDINATOR_ADMISSION_MS; default 2000]
-    admission_ms "EDG_COORDINATOR_ADMISSION_MS" 50..60_000 "MILLISECONDS"
+    admission_ms "EDG_COORDINATOR_ADMISSION_MS" 50..600_000 "MILLISECONDS"
         |limits, value| limits.engine.admission.deadline = Duration::from_millis(value);
     /// Fuel of a renderer's call, in millions of instructions [EDG_COORDINATOR_RENDERING_MFUEL; default 2000]
     rendering_mfuel "EDG_COORDINATOR_RENDERING_MFUEL" 20..1_000_000 "MILLIONS"
@@ -94,7 +94,7 @@ options! {
     rendering_mib "EDG_COORDINATOR_RENDERING_MIB" 16..4096 "MIB"
         |limits, value| limits.engine.rendering.memory = mib(value);
     /// Time of a renderer's call [EDG_COORDINATOR_RENDERING_MS; default 5000]
-    rendering_ms "EDG_COORDINATOR_RENDERING_MS" 50..60_000 "MILLISECONDS"
+    rendering_ms "EDG_COORDINATOR_RENDERING_MS" 50..600_000 "MILLISECONDS"
         |limits, value| limits.engine.rendering.deadline = Duration::from_millis(value);
     /// Calls of all policies of manifests at once [EDG_COORDINATOR_POLICY_CALLS; default 32]
     policy_calls "EDG_COORDINATOR_POLICY_CALLS" 1..1024 "NUMBER"
