@@ -398,7 +398,7 @@ impl SecretForm {
             None => vec![Part::Public, Part::Private],
         };
         let info = SecretInfo {
-            name: self.name,
+            name: self.name.into(),
             kind: self.kind,
             size: self.size,
             shared: self.shared,
@@ -554,7 +554,7 @@ mod tests {
         let secret = |scope| {
             Chunk::Secret(SecretReference {
                 scope,
-                name: "n".to_owned(),
+                name: "n".into(),
                 part: Part::Private,
                 encoding: Encoding::Pem,
             })

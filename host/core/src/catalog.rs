@@ -61,7 +61,7 @@ where
         }
         let definition = self.manifest.secrets.get(name)?;
         Some(SecretInfo {
-            name: name.to_owned(),
+            name: name.into(),
             kind: definition.kind.name().to_owned(),
             size: u32::try_from(definition.size).unwrap_or(u32::MAX),
             shared: definition.shared,
@@ -125,7 +125,7 @@ pub(crate) fn set_parts(value: &SecretValue) -> Vec<Part> {
 
 fn reserved_info(name: &str, parts: &[Part]) -> SecretInfo {
     SecretInfo {
-        name: name.to_owned(),
+        name: name.into(),
         kind: "cert-ecdsa".to_owned(),
         size: 384,
         shared: false,

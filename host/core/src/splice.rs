@@ -77,7 +77,7 @@ impl Vault {
     pub(crate) fn certificate_and_key(&mut self, name: &str) -> Result<Credentials, Cause> {
         let pem = |part| SecretReference {
             scope: Scope::Current,
-            name: name.to_owned(),
+            name: name.into(),
             part,
             encoding: Encoding::Pem,
         };

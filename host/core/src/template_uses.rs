@@ -159,7 +159,7 @@ async fn learn_call(
         if let Chunk::Secret(reference) = chunk
             && reference.scope != Scope::Reserved
         {
-            seen.insert(reference.name);
+            seen.insert(reference.name.to_string());
         }
     }
     seen.retain(|name| run.manifest.secrets.get(name).is_some_and(|secret| secret.user_defined));
@@ -201,7 +201,7 @@ fn judge(
         for chunk in chunks {
             let Chunk::Secret(reference) = chunk else { continue };
             let (Some(value), Some(definition)) =
-                (uploaded.get(&reference.name), manifest.secrets.get(&reference.name))
+                (uploaded.get(&*reference.name), manifest.secrets.get(&*reference.name))
             else {
                 continue;
             };

@@ -4,6 +4,7 @@
 //! digests and bytes in lower-case hex. What is left out has its default, what is unknown is an error.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The value of a [`Fact`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -341,8 +342,8 @@ pub enum Encoding {
 /// What may be known of a secret without looking at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretInfo {
-    /// Its name.
-    pub name: String,
+    /// Its name; shared, since each place that a template writes it to has it.
+    pub name: Arc<str>,
     /// `symmetric-key`, `cert-rsa`, `cert-ecdsa`, `cert-ed25519` or `plain`; reserved entries are `cert-ecdsa`.
     pub kind: String,
     /// As declared, in bits.
@@ -363,7 +364,7 @@ pub struct SecretReference {
     /// Which secrets.
     pub scope: Scope,
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Which part.
     pub part: Part,
     /// How it is written.

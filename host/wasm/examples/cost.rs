@@ -31,7 +31,7 @@ impl SecretCatalog for Keys {
 
     fn lookup(&self, _: Scope, name: &str) -> Option<SecretInfo> {
         Some(SecretInfo {
-            name: name.to_owned(),
+            name: name.into(),
             kind: "symmetric-key".to_owned(),
             size: 128,
             shared: true,

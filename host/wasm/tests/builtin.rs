@@ -37,7 +37,7 @@ fn reader(names: &[&str]) -> HeldRole {
 fn key(encoding: Encoding) -> Chunk {
     Chunk::Secret(SecretReference {
         scope: Scope::Current,
-        name: "key".to_owned(),
+        name: "key".into(),
         part: Part::Public,
         encoding,
     })

@@ -248,7 +248,7 @@ async fn a_renderer_may_place_only_fragments_that_it_was_given_and_each_once() {
     let chunks = host.render("hostile", context(MISBEHAVE), vec![template("a")], one_key()).await.unwrap();
     let reference = SecretReference {
         scope: Scope::Current,
-        name: "key".to_owned(),
+        name: "key".into(),
         part: Part::Whole,
         encoding: Encoding::Hex,
     };

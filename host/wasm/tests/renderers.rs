@@ -26,7 +26,7 @@ struct Catalog {
 impl Catalog {
     fn info(name: &str, kind: &str, parts: &[Part]) -> SecretInfo {
         SecretInfo {
-            name: name.to_owned(),
+            name: name.into(),
             kind: kind.to_owned(),
             size: 128,
             shared: true,
@@ -86,7 +86,7 @@ async fn refused(renderer: &str, template: Template) -> RenderError {
 }
 
 fn secret(scope: Scope, name: &str, part: Part, encoding: Encoding) -> Chunk {
-    Chunk::Secret(SecretReference { scope, name: name.to_owned(), part, encoding })
+    Chunk::Secret(SecretReference { scope, name: name.into(), part, encoding })
 }
 
 /// Templates of files, each of which is one secret: in Go's language, in Liquid, and what both place.

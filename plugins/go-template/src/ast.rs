@@ -1,95 +1,121 @@
-//! The syntax tree of a template. `Display` is Go's `String()`, which errors quote as `<NODE>`.
+//! The syntax tree of a template, which borrows from its text. `Display` is Go's `String()`, which errors quote as `<NODE>`.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use smallvec::SmallVec;
+
+use crate::functions::Function;
 use crate::text::Number;
+
+/// Names with a dot between them, as in the text: fields, perhaps behind a variable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names<'t>(pub(crate) &'t [u8]);
 
 /// What a list consists of. Positions are offsets into the template's bytes.
 #[derive(Debug)]
-pub(crate) enum Node {
+pub(crate) enum Node<'t> {
     Text { start: usize, end: usize },
-    Action(Pipe),
-    If(Branch),
-    With(Branch),
-    Range(Branch),
-    Template(Call),
+    Action(Pipe<'t>),
+    If(Branch<'t>),
+    With(Branch<'t>),
+    Range(Branch<'t>),
+    Template(Call<'t>),
     Break,
     Continue,
 }
 
 /// `{{template "name" pipe}}`, also what a `{{block}}` leaves behind.
 #[derive(Debug)]
-pub(crate) struct Call {
+pub(crate) struct Call<'t> {
     pub(crate) pos: usize,
     pub(crate) name: Vec<u8>,
-    pub(crate) pipe: Option<Pipe>,
+    pub(crate) pipe: Option<Pipe<'t>>,
 }
 
 /// A condition or loop.
 #[derive(Debug)]
-pub(crate) struct Branch {
-    pub(crate) pipe: Pipe,
-    pub(crate) body: Vec<Node>,
-    pub(crate) otherwise: Option<Vec<Node>>,
+pub(crate) struct Branch<'t> {
+    pub(crate) pipe: Pipe<'t>,
+    pub(crate) body: Vec<Node<'t>>,
+    pub(crate) otherwise: Option<Vec<Node<'t>>>,
 }
 
 /// Commands joined by `|`, perhaps with declarations.
 #[derive(Debug)]
-pub(crate) struct Pipe {
+pub(crate) struct Pipe<'t> {
     pub(crate) pos: usize,
     /// `=` and not `:=`.
     pub(crate) assigns: bool,
-    pub(crate) variables: Vec<String>,
-    pub(crate) commands: Vec<Command>,
+    pub(crate) variables: Vec<Cow<'t, str>>,
+    pub(crate) commands: SmallVec<[Command<'t>; 1]>,
 }
 
 /// A function or value with its arguments.
 #[derive(Debug)]
-pub(crate) struct Command {
+pub(crate) struct Command<'t> {
     pub(crate) pos: usize,
-    pub(crate) args: Vec<Expr>,
+    pub(crate) args: SmallVec<[Expr<'t>; 2]>,
 }
 
 /// An operand.
 #[derive(Debug)]
-pub(crate) struct Expr {
+pub(crate) struct Expr<'t> {
     pub(crate) pos: usize,
-    pub(crate) kind: ExprKind,
+    pub(crate) kind: ExprKind<'t>,
 }
 
 /// The kinds of operands.
 #[derive(Debug)]
-pub(crate) enum ExprKind {
+pub(crate) enum ExprKind<'t> {
     Bool(bool),
     Number {
         value: Number,
-        literal: String,
+        literal: Cow<'t, str>,
     },
     String {
         value: Vec<u8>,
-        literal: String,
+        literal: Cow<'t, str>,
     },
     Dot,
     Nil,
-    /// `.a.b`
-    Field(Vec<String>),
+    /// `.a.b`: an empty name, then fields.
+    Field(Names<'t>),
     /// `$x.a.b`: the variable's name with its `$`, then fields.
-    Variable(Vec<String>),
-    /// A function's name.
-    Identifier(String),
-    Pipe(Box<Pipe>),
+    Variable(Names<'t>),
+    /// A function with its name.
+    Identifier(Cow<'t, str>, Function),
+    Pipe(Box<Pipe<'t>>),
     /// `(pipe).a.b`
-    Chain(Box<Expr>, Vec<String>),
+    Chain(Box<Expr<'t>>, Names<'t>),
 }
 
-impl ExprKind {
+impl<'t> Names<'t> {
+    /// What stands before the first dot: a variable's name, or nothing.
+    pub(crate) fn head(self) -> Cow<'t, str> {
+        String::from_utf8_lossy(self.0.split(|byte| *byte == b'.').next().unwrap_or_default())
+    }
+
+    /// The names behind the dots.
+    pub(crate) fn fields(self) -> impl Iterator<Item = Cow<'t, str>> {
+        self.0.split(|byte| *byte == b'.').skip(1).map(String::from_utf8_lossy)
+    }
+}
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.0))
+    }
+}
+
+impl ExprKind<'_> {
     /// Whether a later stage of a pipeline may start with this.
     pub(crate) fn is_executable(&self) -> bool {
         !matches!(self, Self::Bool(_) | Self::Number { .. } | Self::String { .. } | Self::Dot | Self::Nil)
     }
 }
 
-impl fmt::Display for Pipe {
+impl fmt::Display for Pipe<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.variables.is_empty() {
             let sign = if self.assigns { "=" } else { ":=" };
@@ -99,32 +125,30 @@ impl fmt::Display for Pipe {
     }
 }
 
-impl fmt::Display for Command {
+impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         join(f, &self.args, " ")
     }
 }
 
-impl fmt::Display for Expr {
+impl fmt::Display for Expr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ExprKind::Bool(value) => write!(f, "{value}"),
             ExprKind::Number { literal, .. } | ExprKind::String { literal, .. } => f.write_str(literal),
             ExprKind::Dot => f.write_str("."),
             ExprKind::Nil => f.write_str("nil"),
-            ExprKind::Field(names) => names.iter().try_for_each(|name| write!(f, ".{name}")),
-            ExprKind::Variable(names) => f.write_str(&names.join(".")),
-            ExprKind::Identifier(name) => f.write_str(name),
+            ExprKind::Field(names) | ExprKind::Variable(names) => write!(f, "{names}"),
+            ExprKind::Identifier(name, _) => f.write_str(name),
             ExprKind::Pipe(pipe) => write!(f, "({pipe})"),
             ExprKind::Chain(base, names) => {
-                write!(f, "{base}")?;
-                names.iter().try_for_each(|name| write!(f, ".{name}"))
+                write!(f, "{base}{names}")
             }
         }
     }
 }
 
-impl fmt::Display for Call {
+impl fmt::Display for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{{{template {}", crate::text::quote(&self.name))?;
         if let Some(pipe) = &self.pipe {

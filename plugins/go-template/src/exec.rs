@@ -5,10 +5,7 @@
 
 mod eval;
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
-use std::rc::Rc;
 
 use carrara_plugin_support::secrets::Secrets;
 use carrara_types::decision::{Chunk, Scope};
@@ -25,38 +22,29 @@ use crate::value::{Handle, INSPECTED, Rope, Value};
 const MAX_DEPTH: usize = 100;
 
 /// Executes the template `data` of `trees`.
-pub(crate) fn execute(text: &[u8], trees: &Trees, secrets: &dyn Secrets) -> Result<Vec<Chunk>, Failure> {
-    let world = World { text, trees, secrets, found: RefCell::default() };
+pub(crate) fn execute(text: &[u8], trees: &Trees<'_>, secrets: &dyn Secrets) -> Result<Vec<Chunk>, Failure> {
+    let world = World { text, trees, secrets };
     let name = TEMPLATE_NAME.as_bytes();
     let Some(body) = trees.get(name) else {
         return Ok(Vec::new());
     };
-    let mut out = Rope::default();
+    let mut out = Rope::with_capacity(body.len());
     let mut state = State::new(&world, name, 0, &mut out, Value::Data);
     state.walk_list(&Value::Data, body)?;
     Ok(out.into_chunks())
 }
 
-/// Every secret that was looked up, also those that do not exist.
-type Found = HashMap<(Scope, String), Option<Rc<Handle>>>;
-
 /// What stays the same during one execution.
-pub(crate) struct World<'a> {
+pub(crate) struct World<'a, 't> {
     text: &'a [u8],
-    trees: &'a Trees,
+    trees: &'a Trees<'t>,
     pub(crate) secrets: &'a dyn Secrets,
-    found: RefCell<Found>,
 }
 
-impl World<'_> {
+impl World<'_, '_> {
     /// A secret by name; `None` where it does not exist.
     pub(crate) fn secret(&self, scope: Scope, name: &str) -> Option<Value> {
-        let key = (scope, name.to_owned());
-        let mut found = self.found.borrow_mut();
-        let handle = found
-            .entry(key)
-            .or_insert_with(|| self.secrets.lookup(scope, name).map(|info| Rc::new(Handle { scope, info })));
-        handle.clone().map(Value::Secret)
+        self.secrets.lookup(scope, name).map(|info| Value::Secret(Handle { scope, info }))
     }
 
     /// All names, in the order in which Go ranges over a map.
@@ -85,8 +73,8 @@ struct At<'a> {
 }
 
 /// One template being executed.
-struct State<'a, 'o> {
-    world: &'a World<'a>,
+struct State<'a, 't, 'o> {
+    world: &'a World<'a, 't>,
     template: &'a [u8],
     depth: usize,
     out: &'o mut Rope,
@@ -94,8 +82,8 @@ struct State<'a, 'o> {
     at: Option<At<'a>>,
 }
 
-impl<'a, 'o> State<'a, 'o> {
-    fn new(world: &'a World<'a>, template: &'a [u8], depth: usize, out: &'o mut Rope, data: Value) -> Self {
+impl<'a, 't, 'o> State<'a, 't, 'o> {
+    fn new(world: &'a World<'a, 't>, template: &'a [u8], depth: usize, out: &'o mut Rope, data: Value) -> Self {
         Self { world, template, depth, out, variables: vec![("$", data)], at: None }
     }
 
@@ -112,7 +100,7 @@ impl<'a, 'o> State<'a, 'o> {
         failure::executing(self.world.text, pos, self.template, &node, cause.as_ref())
     }
 
-    fn walk_list(&mut self, dot: &Value, list: &'a [Node]) -> Result<Flow, Failure> {
+    fn walk_list(&mut self, dot: &Value, list: &'a [Node<'t>]) -> Result<Flow, Failure> {
         if self.depth >= MAX_DEPTH {
             return Err(self.fail(format!("exceeded maximum template depth ({MAX_DEPTH})")));
         }
@@ -128,7 +116,7 @@ impl<'a, 'o> State<'a, 'o> {
         Ok(Flow::Done)
     }
 
-    fn walk(&mut self, dot: &Value, node: &'a Node) -> Result<Flow, Failure> {
+    fn walk(&mut self, dot: &Value, node: &'a Node<'t>) -> Result<Flow, Failure> {
         match node {
             Node::Text { start, end } => {
                 self.out.push_bytes(self.world.text.get(*start..*end).unwrap_or_default());
@@ -149,9 +137,10 @@ impl<'a, 'o> State<'a, 'o> {
         Ok(Flow::Done)
     }
 
-    fn print(&mut self, pipe: &'a Pipe, value: &Value) -> Result<(), Failure> {
+    fn print(&mut self, pipe: &'a Pipe<'t>, value: &Value) -> Result<(), Failure> {
         self.at = Some(At { pos: pipe.pos, node: pipe, action: true });
         match value {
+            Value::Place(reference) => self.out.push_secret(reference.clone()),
             Value::Fragments(chunks) => self.out.push_chunks(chunks),
             // Go prints `<no value>` for what is missing (S-74).
             Value::Nil => return Err(self.fail(INSPECTED)),
@@ -161,7 +150,7 @@ impl<'a, 'o> State<'a, 'o> {
         Ok(())
     }
 
-    fn condition(&mut self, dot: &Value, branch: &'a Branch, moves_dot: bool) -> Result<Flow, Failure> {
+    fn condition(&mut self, dot: &Value, branch: &'a Branch<'t>, moves_dot: bool) -> Result<Flow, Failure> {
         let mark = self.variables.len();
         let value = self.pipeline(dot, &branch.pipe)?;
         let flow = if self.truth(&value) {
@@ -179,7 +168,7 @@ impl<'a, 'o> State<'a, 'o> {
         crate::functions::truth(self.world, value)
     }
 
-    fn range(&mut self, dot: &Value, branch: &'a Branch) -> Result<Flow, Failure> {
+    fn range(&mut self, dot: &Value, branch: &'a Branch<'t>) -> Result<Flow, Failure> {
         let mark = self.variables.len();
         let value = self.pipeline(dot, &branch.pipe)?;
         let mut ran = false;
@@ -223,7 +212,7 @@ impl<'a, 'o> State<'a, 'o> {
     }
 
     /// Runs a loop's body once. With one variable it is the element, with two the first one is the index.
-    fn iterate(&mut self, branch: &'a Branch, index: Value, element: Value) -> Result<Flow, Failure> {
+    fn iterate(&mut self, branch: &'a Branch<'t>, index: Value, element: Value) -> Result<Flow, Failure> {
         let mark = self.variables.len();
         let (first, second) = match branch.pipe.variables.as_slice() {
             [] => (None, None),
@@ -248,7 +237,7 @@ impl<'a, 'o> State<'a, 'o> {
         }
     }
 
-    fn call_template(&mut self, dot: &Value, call: &'a Call) -> Result<(), Failure> {
+    fn call_template(&mut self, dot: &Value, call: &'a Call<'t>) -> Result<(), Failure> {
         self.at(call.pos, call);
         let Some((name, body)) = self.world.trees.get_key_value(&call.name) else {
             return Err(self.fail(format!("template {} not defined", quote(&call.name))));

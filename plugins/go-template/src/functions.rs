@@ -12,13 +12,14 @@ use crate::print;
 use crate::value::{INSPECTED, Value};
 
 /// How many arguments a function takes.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Arity {
     Exactly(usize),
     AtLeast(usize),
 }
 
 /// A function; its error is the cause alone.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Function {
     pub(crate) arity: Arity,
     /// `and` and `or` stop at the first value of this truth; their `run` is never called.
@@ -26,20 +27,20 @@ pub(crate) struct Function {
     pub(crate) run: Run,
 }
 
-type Run = fn(&World<'_>, &[Value]) -> Result<Value, String>;
+type Run = fn(&World<'_, '_>, &[Value]) -> Result<Value, String>;
 
-/// Whether a file's template may call it.
-pub(crate) fn is_file_function(name: &str) -> bool {
-    name != "string" && function(name).is_some()
+/// A function that a file's template may call.
+pub(crate) fn file_function(name: &str) -> Option<Function> {
+    function(name).filter(|_| name != "string")
 }
 
-/// Whether an environment variable's template may call it.
-pub(crate) fn is_env_function(name: &str) -> bool {
-    name != "raw" && function(name).is_some()
+/// A function that an environment variable's template may call.
+pub(crate) fn env_function(name: &str) -> Option<Function> {
+    function(name).filter(|_| name != "raw")
 }
 
 /// A function by name.
-pub(crate) fn function(name: &str) -> Option<Function> {
+fn function(name: &str) -> Option<Function> {
     use Arity::{AtLeast, Exactly};
     let (arity, run): (Arity, Run) = match name {
         "pem" => (Exactly(1), encode::pem),
@@ -72,10 +73,11 @@ pub(crate) fn function(name: &str) -> Option<Function> {
 }
 
 /// A secret is true when it exists, a part when it is set; nothing else is told about either.
-pub(crate) fn truth(world: &World<'_>, value: &Value) -> bool {
+pub(crate) fn truth(world: &World<'_, '_>, value: &Value) -> bool {
     match value {
         Value::Missing | Value::Nil => false,
-        Value::Data | Value::Previous | Value::Reserved | Value::Secret(_) | Value::Fragments(_) => true,
+        Value::Data | Value::Previous | Value::Reserved | Value::Secret(_) => true,
+        Value::Place(_) | Value::Fragments(_) => true,
         Value::Secrets(scope) => !world.names(*scope).is_empty(),
         Value::Part(handle, part) => handle.info.parts.contains(part),
         Value::Der(handle) => handle.info.parts.contains(&Part::Certificate),
@@ -91,15 +93,15 @@ fn plain(args: &[Value]) -> Result<(), String> {
     if args.iter().all(Value::is_plain) { Ok(()) } else { Err(INSPECTED.to_owned()) }
 }
 
-fn last(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+fn last(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     Ok(args.last().cloned().unwrap_or(Value::Nil))
 }
 
-fn not(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
+fn not(world: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     Ok(Value::Bool(!args.first().is_some_and(|value| truth(world, value))))
 }
 
-fn len(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
+fn len(world: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     let length = match args.first() {
         Some(Value::Secrets(scope)) => world.names(*scope).len(),
         Some(Value::Bytes(bytes)) => bytes.len(),
@@ -110,7 +112,7 @@ fn len(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
     Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
 }
 
-fn index(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
+fn index(world: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     let Some((item, keys)) = args.split_first() else {
         return Err("index of untyped nil".to_owned());
     };
@@ -148,7 +150,7 @@ fn index(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
     Ok(value)
 }
 
-fn slice(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+fn slice(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     plain(args)?;
     let bytes = match args.first() {
         Some(Value::Bytes(bytes)) => bytes,
@@ -181,15 +183,15 @@ fn position(key: &Value, last: usize) -> Result<usize, String> {
 }
 
 /// One encoded secret passes unchanged: nobody looks at it.
-fn print_values(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
-    if let [only @ Value::Fragments(_)] = args {
+fn print_values(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
+    if let [only @ (Value::Place(_) | Value::Fragments(_))] = args {
         return Ok(only.clone());
     }
     plain(args)?;
     Ok(Value::bytes(print::sprint(args)))
 }
 
-fn println(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+fn println(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     plain(args)?;
     let words: Vec<Vec<u8>> = args.iter().map(print::display).collect();
     let mut line = words.join(&b' ');
@@ -197,7 +199,7 @@ fn println(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
     Ok(Value::bytes(line))
 }
 
-fn printf(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+fn printf(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     match args.split_first() {
         Some((Value::Bytes(format), values)) => print::sprintf(format, values),
         _ => Err(INSPECTED.to_owned()),

@@ -6,10 +6,10 @@
 use crate::text::{char_at, describe_char, is_alphanumeric, is_space, quote};
 
 /// What a token is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A lexical error with its text.
-    Error(String),
+    /// A lexical error; [`Tokens`] has its text.
+    Error,
     Bool,
     /// A character that is punctuation in an action, such as `,`.
     Char,
@@ -51,19 +51,33 @@ pub(crate) enum Keyword {
 }
 
 /// A token: `start..end` in the template's bytes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
     pub(crate) start: usize,
     pub(crate) end: usize,
 }
 
-/// All tokens of a template; the last one is `Eof` or `Error`.
-pub(crate) fn tokens(input: &[u8]) -> Vec<Token> {
-    let mut lexer = Lexer { input, pos: 0, start: 0, depth: 0, tokens: Vec::new() };
+/// All tokens of a template.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    /// The last one is `Eof` or `Error`.
+    pub(crate) list: Vec<Token>,
+    /// The text of the lexical error that the list ends with, if it does.
+    pub(crate) error: String,
+}
+
+/// Splits a template.
+pub(crate) fn tokens(input: &[u8]) -> Tokens {
+    // An action has about one token for every three bytes; a text without any has one in all.
+    let list = Vec::with_capacity((input.len() / 3).min(FIRST_TOKENS));
+    let mut lexer = Lexer { input, pos: 0, start: 0, depth: 0, tokens: Tokens { list, error: String::new() } };
     lexer.run();
     lexer.tokens
 }
+
+/// Room for so many tokens at first.
+const FIRST_TOKENS: usize = 128;
 
 const LEFT: &[u8] = b"{{";
 const RIGHT: &[u8] = b"}}";
@@ -80,10 +94,10 @@ struct Lexer<'a> {
     pos: usize,
     start: usize,
     depth: usize,
-    tokens: Vec<Token>,
+    tokens: Tokens,
 }
 
-impl Lexer<'_> {
+impl<'a> Lexer<'a> {
     fn run(&mut self) {
         let mut state = State::Text;
         loop {
@@ -95,21 +109,22 @@ impl Lexer<'_> {
         }
     }
 
-    fn rest(&self) -> &[u8] {
+    fn rest(&self) -> &'a [u8] {
         self.input.get(self.pos..).unwrap_or_default()
     }
 
-    fn word(&self) -> &[u8] {
+    fn word(&self) -> &'a [u8] {
         self.input.get(self.start..self.pos).unwrap_or_default()
     }
 
     fn emit(&mut self, kind: Kind) {
-        self.tokens.push(Token { kind, start: self.start, end: self.pos });
+        self.tokens.list.push(Token { kind, start: self.start, end: self.pos });
         self.start = self.pos;
     }
 
     fn fail(&mut self, message: impl Into<String>) -> State {
-        self.tokens.push(Token { kind: Kind::Error(message.into()), start: self.start, end: self.pos });
+        self.emit(Kind::Error);
+        self.tokens.error = message.into();
         State::End
     }
 
@@ -124,7 +139,7 @@ impl Lexer<'_> {
     }
 
     fn text(&mut self) -> State {
-        let Some(offset) = find(self.rest(), LEFT) else {
+        let Some(offset) = self.rest().windows(2).position(|pair| matches!(pair, [b'{', b'{'])) else {
             self.pos = self.input.len();
             if self.pos > self.start {
                 self.emit(Kind::Text);
@@ -166,7 +181,7 @@ impl Lexer<'_> {
 
     fn comment(&mut self) -> State {
         self.pos += 2;
-        let Some(end) = find(self.rest(), b"*/") else {
+        let Some(end) = self.rest().windows(2).position(|pair| matches!(pair, [b'*', b'/'])) else {
             return self.fail("unclosed comment");
         };
         self.pos += end + 2;
@@ -268,12 +283,9 @@ impl Lexer<'_> {
     }
 
     fn at_terminator(&self) -> bool {
-        match self.peek() {
-            None => true,
-            Some(c) => {
-                matches!(c, ' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(')
-                    || self.rest().starts_with(RIGHT)
-            }
+        match self.rest() {
+            [b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(', ..] => true,
+            rest => rest.is_empty() || rest.starts_with(RIGHT),
         }
     }
 
@@ -283,8 +295,14 @@ impl Lexer<'_> {
     }
 
     fn skip_word(&mut self) {
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.next();
+        loop {
+            match self.rest() {
+                [b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_', ..] => self.pos += 1,
+                [first, ..] if !first.is_ascii() && self.peek().is_some_and(is_alphanumeric) => {
+                    self.next();
+                }
+                _ => return,
+            }
         }
     }
 
@@ -397,20 +415,23 @@ impl Lexer<'_> {
     }
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn kinds(text: &str) -> Vec<Kind> {
-        tokens(text.as_bytes()).into_iter().map(|token| token.kind).collect()
+        tokens(text.as_bytes()).list.into_iter().map(|token| token.kind).collect()
+    }
+
+    /// The text of the lexical error that ends the tokens.
+    fn error(text: &str) -> String {
+        let tokens = tokens(text.as_bytes());
+        assert_eq!(tokens.list.last().map(|token| token.kind), Some(Kind::Error), "{text}");
+        tokens.error
     }
 
     fn texts(text: &str) -> Vec<&str> {
-        let texts = tokens(text.as_bytes()).into_iter().filter(|token| token.kind == Kind::Text);
+        let texts = tokens(text.as_bytes()).list.into_iter().filter(|token| token.kind == Kind::Text);
         texts.map(|token| &text[token.start..token.end]).collect()
     }
 
@@ -431,7 +452,7 @@ mod tests {
     // S-72
     #[test]
     fn a_name_with_a_dash_is_a_bad_character() {
-        assert_eq!(kinds("{{ .my-key }}").last(), Some(&Kind::Error("bad character U+002D '-'".to_owned())));
+        assert_eq!(error("{{ .my-key }}"), "bad character U+002D '-'");
     }
 
     // S-72
@@ -444,7 +465,7 @@ mod tests {
     // S-76
     #[test]
     fn an_unclosed_action_is_an_error_and_closing_braces_alone_are_text() {
-        assert_eq!(kinds("{{ .x").last(), Some(&Kind::Error("unclosed action".to_owned())));
+        assert_eq!(error("{{ .x"), "unclosed action");
         assert_eq!(kinds("a }} b"), [Kind::Text, Kind::Eof]);
     }
 }

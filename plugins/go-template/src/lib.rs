@@ -25,14 +25,14 @@ use carrara_types::decision::{Chunk, Target};
 
 /// Renders one template. Data without `{{` is returned as it is, and no secret is asked for.
 pub fn render(text: &[u8], target: Target, secrets: &dyn Secrets) -> Result<Vec<Chunk>, Failure> {
-    if !text.windows(2).any(|pair| pair == b"{{") {
+    if !text.windows(2).any(|pair| matches!(pair, b"{{")) {
         return Ok(if text.is_empty() { Vec::new() } else { vec![Chunk::Text(text.to_vec())] });
     }
-    let is_function = match target {
-        Target::File => functions::is_file_function,
-        Target::Env => functions::is_env_function,
+    let function = match target {
+        Target::File => functions::file_function,
+        Target::Env => functions::env_function,
     };
-    let trees = parse::parse(text, is_function)?;
+    let trees = parse::parse(text, function)?;
     exec::execute(text, &trees, secrets)
 }
 

@@ -5,29 +5,34 @@
 
 mod pipeline;
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::Failure;
 use crate::ast::{Branch, Call, Node};
 use crate::failure::{self, TEMPLATE_NAME, place};
-use crate::lex::{Keyword, Kind, Token, tokens};
+use crate::functions::Function;
+use crate::lex::{Keyword, Kind, Token, Tokens, tokens};
 use crate::text::{quote, unquote};
 
 /// How deep blocks and parentheses may nest. Real templates stay below 10.
 const MAX_DEPTH: usize = 64;
 
-/// The templates of one text by name; the text itself is `data`.
-pub(crate) type Trees = HashMap<Vec<u8>, Vec<Node>>;
+/// Room for so many nodes at first.
+const FIRST_NODES: usize = 64;
 
-/// Parses `text`. `is_function` tells which names are functions.
-pub(crate) fn parse(text: &[u8], is_function: fn(&str) -> bool) -> Result<Trees, Failure> {
+/// The templates of one text by name; the text itself is `data`.
+pub(crate) type Trees<'t> = BTreeMap<Vec<u8>, Vec<Node<'t>>>;
+
+/// Parses `text`. `function` finds functions by name.
+pub(crate) fn parse(text: &[u8], function: fn(&str) -> Option<Function>) -> Result<Trees<'_>, Failure> {
     let mut parser = Parser {
         text,
         tokens: tokens(text),
         next: 0,
         furthest: 0,
-        is_function,
-        variables: vec!["$".to_owned()],
+        function,
+        variables: vec![Cow::Borrowed("$")],
         range_depth: 0,
         depth: 0,
         action_at: None,
@@ -46,32 +51,38 @@ enum Ending {
 }
 
 /// What one step found in the text.
-enum Item {
-    Node(Node),
+enum Item<'t> {
+    Node(Node<'t>),
     Ending(Ending),
 }
 
 struct Parser<'a> {
     text: &'a [u8],
-    tokens: Vec<Token>,
+    tokens: Tokens,
     next: usize,
     /// The last token that was looked at: errors are reported at its line.
     furthest: usize,
-    is_function: fn(&str) -> bool,
-    variables: Vec<String>,
+    function: fn(&str) -> Option<Function>,
+    variables: Vec<Cow<'a, str>>,
     range_depth: usize,
     depth: usize,
     /// Where the action that is being parsed started.
     action_at: Option<usize>,
-    trees: Trees,
+    trees: Trees<'a>,
 }
 
 impl<'a> Parser<'a> {
     fn take(&mut self) -> Token {
-        let token = self.tokens.get(self.next).or(self.tokens.last()).cloned();
+        let token = self.token(self.next);
         self.furthest = self.furthest.max(self.next);
         self.next += 1;
-        token.unwrap_or(Token { kind: Kind::Eof, start: 0, end: 0 })
+        token
+    }
+
+    /// What follows the last token is the last token again.
+    fn token(&self, index: usize) -> Token {
+        const NONE: Token = Token { kind: Kind::Eof, start: 0, end: 0 };
+        self.tokens.list.get(index).or(self.tokens.list.last()).copied().unwrap_or(NONE)
     }
 
     fn peek(&mut self) -> Token {
@@ -95,23 +106,23 @@ impl<'a> Parser<'a> {
         token
     }
 
-    fn word(&self, token: &Token) -> &'a [u8] {
+    fn word(&self, token: Token) -> &'a [u8] {
         self.text.get(token.start..token.end).unwrap_or_default()
     }
 
-    fn name(&self, token: &Token) -> String {
-        String::from_utf8_lossy(self.word(token)).into_owned()
+    fn name(&self, token: Token) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.word(token))
     }
 
     fn error(&self, cause: &str) -> Failure {
-        let token = self.tokens.get(self.furthest).or(self.tokens.last());
-        failure::parsing(self.text, token.map_or(0, |token| token.start), cause)
+        failure::parsing(self.text, self.token(self.furthest).start, cause)
     }
 
-    fn unexpected(&self, token: &Token, context: &str) -> Failure {
-        let Kind::Error(message) = &token.kind else {
+    fn unexpected(&self, token: Token, context: &str) -> Failure {
+        if token.kind != Kind::Error {
             return self.error(&format!("unexpected {} in {context}", self.describe(token)));
-        };
+        }
+        let message = &self.tokens.error;
         let (line, _) = place(self.text, token.start);
         let started = self.action_at.map(|pos| place(self.text, pos).0).filter(|started| *started != line);
         let extra = started.map(|started| {
@@ -122,11 +133,11 @@ impl<'a> Parser<'a> {
     }
 
     /// A token as Go's errors show it.
-    fn describe(&self, token: &Token) -> String {
+    fn describe(&self, token: Token) -> String {
         let word = self.word(token);
-        match &token.kind {
+        match token.kind {
             Kind::Eof => "EOF".to_owned(),
-            Kind::Error(message) => message.clone(),
+            Kind::Error => self.tokens.error.clone(),
             Kind::Keyword(_) | Kind::Dot | Kind::Nil => format!("<{}>", self.name(token)),
             _ if word.len() > 10 => {
                 let short: String = String::from_utf8_lossy(word).chars().take(10).collect();
@@ -136,9 +147,9 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn expect(&mut self, kind: &Kind, context: &str) -> Result<Token, Failure> {
+    fn expect(&mut self, kind: Kind, context: &str) -> Result<Token, Failure> {
         let token = self.take_word();
-        if token.kind == *kind { Ok(token) } else { Err(self.unexpected(&token, context)) }
+        if token.kind == kind { Ok(token) } else { Err(self.unexpected(token, context)) }
     }
 
     fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
@@ -151,8 +162,9 @@ impl<'a> Parser<'a> {
         parsed
     }
 
-    fn root(&mut self) -> Result<Vec<Node>, Failure> {
-        let mut nodes = Vec::new();
+    fn root(&mut self) -> Result<Vec<Node<'a>>, Failure> {
+        // An action has seven tokens or more, with the text before it.
+        let mut nodes = Vec::with_capacity((self.tokens.list.len() / 4).min(FIRST_NODES));
         loop {
             let token = self.peek();
             match token.kind {
@@ -179,16 +191,16 @@ impl<'a> Parser<'a> {
         let context = "define clause";
         let token = self.take_word();
         if !matches!(token.kind, Kind::String | Kind::RawString) {
-            return Err(self.unexpected(&token, context));
+            return Err(self.unexpected(token, context));
         }
-        let name = self.template_name(&token, context)?;
-        self.expect(&Kind::RightDelim, context)?;
+        let name = self.template_name(token, context)?;
+        self.expect(Kind::RightDelim, context)?;
         self.separate_template(name, context)
     }
 
     /// The body of a `{{define}}` or `{{block}}`: variables and loops outside are not seen in it.
     fn separate_template(&mut self, name: Vec<u8>, context: &str) -> Result<(), Failure> {
-        let variables = std::mem::replace(&mut self.variables, vec!["$".to_owned()]);
+        let variables = std::mem::replace(&mut self.variables, vec![Cow::Borrowed("$")]);
         let range_depth = std::mem::take(&mut self.range_depth);
         let (body, ending) = self.list()?;
         if let Ending::Else(_) = ending {
@@ -200,7 +212,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A template that is empty but for white space may be defined again.
-    fn add_tree(&mut self, name: Vec<u8>, body: Vec<Node>) -> Result<(), Failure> {
+    fn add_tree(&mut self, name: Vec<u8>, body: Vec<Node<'a>>) -> Result<(), Failure> {
         match self.trees.get(&name) {
             Some(old) if !self.is_empty(old) => {
                 if self.is_empty(&body) {
@@ -215,7 +227,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn is_empty(&self, body: &[Node]) -> bool {
+    fn is_empty(&self, body: &[Node<'_>]) -> bool {
         body.iter().all(|node| match node {
             Node::Text { start, end } => {
                 self.text.get(*start..*end).unwrap_or_default().trim_ascii().is_empty()
@@ -224,7 +236,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn list(&mut self) -> Result<(Vec<Node>, Ending), Failure> {
+    fn list(&mut self) -> Result<(Vec<Node<'a>>, Ending), Failure> {
         self.deeper(|parser| {
             let mut nodes = Vec::new();
             while parser.peek_word().kind != Kind::Eof {
@@ -237,7 +249,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn item(&mut self) -> Result<Item, Failure> {
+    fn item(&mut self) -> Result<Item<'a>, Failure> {
         let token = self.take_word();
         match token.kind {
             Kind::Text => Ok(Item::Node(Node::Text { start: token.start, end: token.end })),
@@ -247,15 +259,15 @@ impl<'a> Parser<'a> {
                 self.action_at = None;
                 Ok(item)
             }
-            _ => Err(self.unexpected(&token, "input")),
+            _ => Err(self.unexpected(token, "input")),
         }
     }
 
-    fn action(&mut self) -> Result<Item, Failure> {
+    fn action(&mut self) -> Result<Item<'a>, Failure> {
         let token = self.take_word();
         let Kind::Keyword(keyword) = token.kind else {
             self.next -= 1;
-            return Ok(Item::Node(Node::Action(self.pipeline("command", &Kind::RightDelim)?)));
+            return Ok(Item::Node(Node::Action(self.pipeline("command", Kind::RightDelim)?)));
         };
         let node = match keyword {
             Keyword::Block => self.block()?,
@@ -273,34 +285,34 @@ impl<'a> Parser<'a> {
             Keyword::Template => Node::Template(self.template_call()?),
             Keyword::Else => return self.otherwise(),
             Keyword::End => {
-                self.expect(&Kind::RightDelim, "end")?;
+                self.expect(Kind::RightDelim, "end")?;
                 return Ok(Item::Ending(Ending::End));
             }
             // A definition is no part of a list (Go: only at the top level).
-            Keyword::Define => return Err(self.unexpected(&token, "command")),
+            Keyword::Define => return Err(self.unexpected(token, "command")),
         };
         Ok(Item::Node(node))
     }
 
     fn loop_control(&mut self, context: &str) -> Result<(), Failure> {
-        self.expect(&Kind::RightDelim, context)?;
+        self.expect(Kind::RightDelim, context)?;
         if self.range_depth == 0 {
             return Err(self.error(&format!("{context} outside {{{{range}}}}")));
         }
         Ok(())
     }
 
-    fn otherwise(&mut self) -> Result<Item, Failure> {
+    fn otherwise(&mut self) -> Result<Item<'a>, Failure> {
         if let Kind::Keyword(keyword @ (Keyword::If | Keyword::With)) = self.peek_word().kind {
             return Ok(Item::Ending(Ending::Else(Some(keyword))));
         }
-        self.expect(&Kind::RightDelim, "else")?;
+        self.expect(Kind::RightDelim, "else")?;
         Ok(Item::Ending(Ending::Else(None)))
     }
 
-    fn branch(&mut self, context: &'static str, keyword: Keyword) -> Result<Branch, Failure> {
+    fn branch(&mut self, context: &'static str, keyword: Keyword) -> Result<Branch<'a>, Failure> {
         let known = self.variables.len();
-        let pipe = self.pipeline(context, &Kind::RightDelim)?;
+        let pipe = self.pipeline(context, Kind::RightDelim)?;
         let in_range = usize::from(keyword == Keyword::Range);
         self.range_depth += in_range;
         let (body, ending) = self.list()?;
@@ -325,29 +337,29 @@ impl<'a> Parser<'a> {
         Ok(Branch { pipe, body, otherwise })
     }
 
-    fn block(&mut self) -> Result<Node, Failure> {
+    fn block(&mut self) -> Result<Node<'a>, Failure> {
         let context = "block clause";
         let token = self.take_word();
-        let name = self.template_name(&token, context)?;
-        let pipe = self.pipeline(context, &Kind::RightDelim)?;
+        let name = self.template_name(token, context)?;
+        let pipe = self.pipeline(context, Kind::RightDelim)?;
         self.separate_template(name.clone(), context)?;
         Ok(Node::Template(Call { pos: token.start, name, pipe: Some(pipe) }))
     }
 
-    fn template_call(&mut self) -> Result<Call, Failure> {
+    fn template_call(&mut self) -> Result<Call<'a>, Failure> {
         let context = "template clause";
         let token = self.take_word();
-        let name = self.template_name(&token, context)?;
+        let name = self.template_name(token, context)?;
         let pipe = if self.take_word().kind == Kind::RightDelim {
             None
         } else {
             self.next -= 1;
-            Some(self.pipeline(context, &Kind::RightDelim)?)
+            Some(self.pipeline(context, Kind::RightDelim)?)
         };
         Ok(Call { pos: token.start, name, pipe })
     }
 
-    fn template_name(&mut self, token: &Token, context: &str) -> Result<Vec<u8>, Failure> {
+    fn template_name(&mut self, token: Token, context: &str) -> Result<Vec<u8>, Failure> {
         match token.kind {
             Kind::String | Kind::RawString => {
                 unquote(self.word(token)).ok_or_else(|| self.error("invalid syntax"))

@@ -7,6 +7,7 @@ mod language;
 mod places;
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use carrara_plugin_support::secrets::{
     AccessError, Encoding, Part, Scope, SecretInfo, SecretReference, Secrets,
@@ -45,7 +46,7 @@ impl Fake {
 
     fn add(&mut self, scope: Scope, name: &str, kind: &str, parts: &[Part]) {
         let info = SecretInfo {
-            name: name.to_owned(),
+            name: name.into(),
             kind: kind.to_owned(),
             size: 128,
             shared: true,
@@ -57,19 +58,19 @@ impl Fake {
     }
 
     fn find(&self, scope: Scope, name: &str) -> Option<&SecretInfo> {
-        self.entries.iter().find(|(known, info)| *known == scope && info.name == name).map(|(_, info)| info)
+        self.entries.iter().find(|(known, info)| *known == scope && *info.name == *name).map(|(_, info)| info)
     }
 }
 
 impl Secrets for Fake {
     fn names(&self, scope: Scope) -> Vec<String> {
         self.names_asked.set(self.names_asked.get() + 1);
-        self.entries.iter().filter(|(known, _)| *known == scope).map(|(_, info)| info.name.clone()).collect()
+        self.entries.iter().filter(|(known, _)| *known == scope).map(|(_, info)| info.name.to_string()).collect()
     }
 
-    fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo> {
+    fn lookup(&self, scope: Scope, name: &str) -> Option<Rc<SecretInfo>> {
         self.lookups.set(self.lookups.get() + 1);
-        self.find(scope, name).cloned()
+        self.find(scope, name).cloned().map(Rc::new)
     }
 
     fn encode(&self, reference: &SecretReference) -> Result<(), AccessError> {
@@ -121,7 +122,7 @@ fn ten_thousand_secrets_cost_nothing_unless_a_template_ranges_over_them() {
     }
     let text = br#"{{ raw .Secrets.s5 }}{{ hex .Secrets.s5.Private }}{{ raw (index .Secrets "s6") }}"#;
     render(text, Target::File, &fake).unwrap();
-    assert_eq!((fake.names_asked.get(), fake.lookups.get()), (0, 2));
+    assert_eq!((fake.names_asked.get(), fake.lookups.get()), (0, 3));
     render(b"{{ range $n, $s := .Secrets }}{{ $n }}{{ end }}", Target::File, &fake).unwrap();
     assert_eq!(fake.names_asked.get(), 1);
 }
@@ -141,7 +142,7 @@ fn bytes_that_are_not_utf8_pass_a_template_unchanged() {
         render(b"\xff\x00{{ raw .Secrets.k }}\xfe{{ \"\xfd\" }}", Target::File, &Fake::new()).unwrap();
     let place = SecretReference {
         scope: Scope::Current,
-        name: "k".to_owned(),
+        name: "k".into(),
         part: Part::Public,
         encoding: Encoding::Raw,
     };

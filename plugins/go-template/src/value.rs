@@ -8,10 +8,10 @@ use carrara_types::decision::{Chunk, Part, Scope, SecretInfo, SecretReference};
 pub(crate) const INSPECTED: &str = "secret values cannot be inspected; use hex, base64, pem, raw or string";
 
 /// A secret that exists.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Handle {
     pub(crate) scope: Scope,
-    pub(crate) info: SecretInfo,
+    pub(crate) info: Rc<SecretInfo>,
 }
 
 /// A value.
@@ -28,14 +28,16 @@ pub(crate) enum Value {
     Reserved,
     /// `.Secrets`, `.Previous.Secrets`
     Secrets(Scope),
-    Secret(Rc<Handle>),
-    Part(Rc<Handle>, Part),
+    Secret(Handle),
+    Part(Handle, Part),
     /// `.Cert.Raw`
-    Der(Rc<Handle>),
+    Der(Handle),
     Bool(bool),
     Int(i64),
     Float(f64),
     Bytes(Rc<[u8]>),
+    /// An encoded secret.
+    Place(SecretReference),
     /// A text with encoded secrets in it.
     Fragments(Rc<[Chunk]>),
 }
@@ -66,7 +68,7 @@ impl Value {
             Self::Bool(_) => "bool",
             Self::Int(_) => "int",
             Self::Float(_) => "float64",
-            Self::Bytes(_) | Self::Fragments(_) => "string",
+            Self::Bytes(_) | Self::Place(_) | Self::Fragments(_) => "string",
         }
     }
 }
@@ -78,6 +80,11 @@ pub(crate) struct Rope {
 }
 
 impl Rope {
+    /// Room for so many chunks at first.
+    pub(crate) fn with_capacity(chunks: usize) -> Self {
+        Self { chunks: Vec::with_capacity(chunks) }
+    }
+
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;

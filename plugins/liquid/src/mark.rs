@@ -4,6 +4,8 @@
 //! does not contain and the payload says which secret, which part and, once a filter has said so, how it is written.
 //! Bytes that are not UTF-8 are carried through the engine as characters that the text does not contain either.
 
+use std::sync::Arc;
+
 use carrara_plugin_support::secrets::{AccessError, Secrets};
 use carrara_types::decision::{Chunk, Encoding, Part, Scope, SecretReference};
 
@@ -34,7 +36,7 @@ const FOLDER: &str = "folder";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) scope: Scope,
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) part: Part,
     pub(crate) encoding: Option<Encoding>,
 }
@@ -174,7 +176,7 @@ fn read_payload(payload: &str) -> Option<Mark> {
     for pair in digits.chunks(2) {
         name.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
     }
-    Some(Mark { scope, name: String::from_utf8(name).ok()?, part, encoding })
+    Some(Mark { scope, name: String::from_utf8(name).ok()?.into(), part, encoding })
 }
 
 fn letter<T: PartialEq + Copy>(table: &[(char, T)], word: T) -> char {
@@ -194,7 +196,7 @@ mod tests {
         let marks = Marks::absent_from(b"").unwrap();
         for encoding in [None, Some(Encoding::Text)] {
             let mark =
-                Mark { scope: Scope::Previous, name: "my-\u{e9}".to_owned(), part: Part::Private, encoding };
+                Mark { scope: Scope::Previous, name: "my-\u{e9}".into(), part: Part::Private, encoding };
             assert_eq!(marks.read(&marks.write(&mark)), Some(mark));
         }
         assert_eq!(marks.read("text"), None);

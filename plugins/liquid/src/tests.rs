@@ -1,6 +1,7 @@
 //! What the language does with secrets that are made up.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use carrara_plugin_support::secrets::{AccessError, Part, Scope, SecretInfo, SecretReference, Secrets};
 use carrara_types::decision::{Chunk, Target};
@@ -35,7 +36,7 @@ impl Fake {
 
     fn add(&mut self, scope: Scope, name: &str, kind: &str, parts: &[Part]) {
         let info = SecretInfo {
-            name: name.to_owned(),
+            name: name.into(),
             kind: kind.to_owned(),
             size: 128,
             shared: true,
@@ -47,19 +48,19 @@ impl Fake {
     }
 
     fn find(&self, scope: Scope, name: &str) -> Option<&SecretInfo> {
-        self.entries.iter().find(|(known, info)| *known == scope && info.name == name).map(|(_, info)| info)
+        self.entries.iter().find(|(known, info)| *known == scope && *info.name == *name).map(|(_, info)| info)
     }
 }
 
 impl Secrets for Fake {
     fn names(&self, scope: Scope) -> Vec<String> {
         self.names_asked.set(self.names_asked.get() + 1);
-        self.entries.iter().filter(|(known, _)| *known == scope).map(|(_, info)| info.name.clone()).collect()
+        self.entries.iter().filter(|(known, _)| *known == scope).map(|(_, info)| info.name.to_string()).collect()
     }
 
-    fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo> {
+    fn lookup(&self, scope: Scope, name: &str) -> Option<Rc<SecretInfo>> {
         self.lookups.set(self.lookups.get() + 1);
-        self.find(scope, name).cloned()
+        self.find(scope, name).cloned().map(Rc::new)
     }
 
     fn encode(&self, reference: &SecretReference) -> Result<(), AccessError> {

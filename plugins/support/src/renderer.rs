@@ -1,11 +1,12 @@
 //! Glue between the world `secret-rendering` and a [`Renderer`]: secrets become handles, places become fragments.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
 
 use bindings::carrara::policy::secrets as host;
 use bindings::exports::carrara::policy::configuration::{Guest as Configuration, SettingsError};
 use bindings::exports::carrara::policy::secret_renderer as wit;
+use fnv::FnvHashMap;
 pub use carrara_types::decision::{Chunk, Target};
 
 use crate::Failure;
@@ -74,47 +75,78 @@ impl<R: Renderer> wit::Guest for R {
 /// The host's secrets, each looked up once.
 #[derive(Default)]
 struct HostSecrets {
-    found: RefCell<HashMap<(Scope, String), Option<host::Secret>>>,
+    /// By scope and name; `None` for those that do not exist. Names are the manifest's: nobody sends some that collide
+    /// but to slow down what he himself runs.
+    found: RefCell<[FnvHashMap<String, Option<Rc<Known>>>; 3]>,
+}
+
+/// A secret that exists, and what the host says of it.
+struct Known {
+    secret: host::Secret,
+    info: OnceCell<Rc<SecretInfo>>,
     /// Fragments that were made when a place was checked and not used yet: each is good for one place.
-    unused: RefCell<HashMap<SecretReference, host::Fragment>>,
+    unused: RefCell<Vec<(Part, Encoding, host::Fragment)>>,
+}
+
+impl Known {
+    fn new(secret: host::Secret) -> Self {
+        Self { secret, info: OnceCell::new(), unused: RefCell::default() }
+    }
+
+    /// Which of the unused fragments is that of a part and an encoding.
+    fn unused(&self, part: Part, encoding: Encoding) -> Option<usize> {
+        self.unused.borrow().iter().position(|unused| (unused.0, unused.1) == (part, encoding))
+    }
+
+    fn fragment(&self, part: Part, encoding: Encoding) -> Result<host::Fragment, AccessError> {
+        self.secret.encode(to_host_part(part), to_host_encoding(encoding)).map_err(|error| match error {
+            host::AccessError::NoSuchSecret => AccessError::NoSuchSecret,
+            host::AccessError::NoSuchPart => AccessError::NoSuchPart,
+            host::AccessError::Empty => AccessError::Empty,
+            host::AccessError::WrongKind(why) => AccessError::WrongKind(why),
+        })
+    }
 }
 
 impl HostSecrets {
-    fn with<T>(&self, scope: Scope, name: &str, use_secret: impl FnOnce(&host::Secret) -> T) -> Option<T> {
-        let mut found = self.found.borrow_mut();
-        let secret = found
-            .entry((scope, name.to_owned()))
-            .or_insert_with(|| host::lookup(to_host_scope(scope), name).ok());
-        secret.as_ref().map(use_secret)
-    }
-
-    fn fragment(&self, reference: &SecretReference) -> Result<host::Fragment, AccessError> {
-        let (part, encoding) = (to_host_part(reference.part), to_host_encoding(reference.encoding));
-        self.with(reference.scope, &reference.name, |secret| secret.encode(part, encoding))
-            .ok_or(AccessError::NoSuchSecret)?
-            .map_err(|error| match error {
-                host::AccessError::NoSuchSecret => AccessError::NoSuchSecret,
-                host::AccessError::NoSuchPart => AccessError::NoSuchPart,
-                host::AccessError::Empty => AccessError::Empty,
-                host::AccessError::WrongKind(why) => AccessError::WrongKind(why),
-            })
+    fn find(&self, scope: Scope, name: &str) -> Option<Rc<Known>> {
+        let [current, previous, reserved] = &mut *self.found.borrow_mut();
+        let names = match scope {
+            Scope::Current => current,
+            Scope::Previous => previous,
+            Scope::Reserved => reserved,
+        };
+        if let Some(known) = names.get(name) {
+            return known.clone();
+        }
+        let secret = host::lookup(to_host_scope(scope), name).ok();
+        let known = secret.map(|secret| Rc::new(Known::new(secret)));
+        names.insert(name.to_owned(), known.clone());
+        known
     }
 
     /// Gives every place its fragment. What the host allowed a moment ago it allows again.
     fn place(&self, chunks: Vec<Chunk>) -> Result<Vec<wit::Chunk>, Failure> {
-        let place = |chunk| match chunk {
-            Chunk::Text(bytes) => Ok(wit::Chunk::Text(bytes)),
-            Chunk::Secret(reference) => {
-                let unused = self.unused.borrow_mut().remove(&reference);
-                let fragment = unused.map_or_else(|| self.fragment(&reference), Ok);
-                fragment.map(wit::Chunk::Fragment).map_err(|_| Failure {
-                    line: 0,
-                    column: 0,
-                    message: "a secret changed while the template was rendered".to_owned(),
-                })
-            }
-        };
-        chunks.into_iter().map(place).collect()
+        let mut placed = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            placed.push(match chunk {
+                Chunk::Text(bytes) => wit::Chunk::Text(bytes),
+                Chunk::Secret(reference) => self.take(&reference).map(wit::Chunk::Fragment).map_err(|_| {
+                    let message = "a secret changed while the template was rendered".to_owned();
+                    Failure { line: 0, column: 0, message }
+                })?,
+            });
+        }
+        Ok(placed)
+    }
+
+    fn take(&self, reference: &SecretReference) -> Result<host::Fragment, AccessError> {
+        let &SecretReference { scope, ref name, part, encoding } = reference;
+        let known = self.find(scope, name).ok_or(AccessError::NoSuchSecret)?;
+        match known.unused(part, encoding) {
+            Some(index) => Ok(known.unused.borrow_mut().swap_remove(index).2),
+            None => known.fragment(part, encoding),
+        }
     }
 }
 
@@ -123,28 +155,31 @@ impl Secrets for HostSecrets {
         host::names(to_host_scope(scope))
     }
 
-    fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo> {
-        self.with(scope, name, |secret| {
-            let info = secret.info();
-            SecretInfo {
-                name: name.to_owned(),
-                kind: info.kind,
-                size: info.size,
-                shared: info.shared,
-                user_defined: info.user_defined,
-                valid_for: info.valid_for,
-                parts: info.parts.into_iter().map(to_part).collect(),
-            }
-        })
+    fn lookup(&self, scope: Scope, name: &str) -> Option<Rc<SecretInfo>> {
+        let known = self.find(scope, name)?;
+        Some(Rc::clone(known.info.get_or_init(|| Rc::new(from_host_info(known.secret.info())))))
     }
 
     fn encode(&self, reference: &SecretReference) -> Result<(), AccessError> {
-        if self.unused.borrow().contains_key(reference) {
-            return Ok(());
+        let &SecretReference { scope, ref name, part, encoding } = reference;
+        let known = self.find(scope, name).ok_or(AccessError::NoSuchSecret)?;
+        if known.unused(part, encoding).is_none() {
+            let fragment = known.fragment(part, encoding)?;
+            known.unused.borrow_mut().push((part, encoding, fragment));
         }
-        let fragment = self.fragment(reference)?;
-        self.unused.borrow_mut().insert(reference.clone(), fragment);
         Ok(())
+    }
+}
+
+fn from_host_info(info: host::Info) -> SecretInfo {
+    SecretInfo {
+        name: info.name.into(),
+        kind: info.kind,
+        size: info.size,
+        shared: info.shared,
+        user_defined: info.user_defined,
+        valid_for: info.valid_for,
+        parts: info.parts.into_iter().map(to_part).collect(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a renderer may ask about secrets. No byte of a secret comes this way.
 
+use std::rc::Rc;
+
 pub use carrara_types::decision::{Encoding, Part, Scope, SecretInfo, SecretReference};
 
 /// Why a secret cannot be written; depends on what is known of it, never on its bytes.
@@ -20,8 +22,8 @@ pub trait Secrets {
     /// All names of a scope. Costs as much as there are secrets: asked only when a template needs them all.
     fn names(&self, scope: Scope) -> Vec<String>;
 
-    /// What may be known of one secret; `None` where it does not exist.
-    fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo>;
+    /// What may be known of one secret; `None` where it does not exist. Asking again costs next to nothing.
+    fn lookup(&self, scope: Scope, name: &str) -> Option<Rc<SecretInfo>>;
 
     /// Whether a secret can be written that way.
     fn encode(&self, reference: &SecretReference) -> Result<(), AccessError>;

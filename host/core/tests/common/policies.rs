@@ -231,7 +231,7 @@ fn reference(path: &str) -> SecretReference {
             "reserved" => Scope::Reserved,
             other => panic!("no scope: {other}"),
         },
-        name: (*name).to_owned(),
+        name: (*name).into(),
         part: match *part {
             "whole" => Part::Whole,
             "public" => Part::Public,

@@ -144,7 +144,7 @@ impl wit::HostSecret for SecretDesk {
     fn info(&mut self, secret: Resource<SecretHandle>) -> wasmtime::Result<wit::Info> {
         let info = &self.handles.get(&secret)?.info;
         Ok(wit::Info {
-            name: info.name.clone(),
+            name: info.name.to_string(),
             kind: info.kind.clone(),
             size: info.size,
             shared: info.shared,
@@ -165,7 +165,7 @@ impl wit::HostSecret for SecretDesk {
         if let Err(refusal) = may_encode(&handle.info, part, encoding) {
             return Ok(Err(refusal));
         }
-        let name = handle.info.name.clone();
+        let name = Arc::clone(&handle.info.name);
         let fragment = Fragment(SecretReference { scope: handle.scope, name, part, encoding });
         Ok(Ok(self.handles.push(fragment)?))
     }

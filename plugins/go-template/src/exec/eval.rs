@@ -1,19 +1,19 @@
 //! Evaluates pipelines, commands, fields and calls.
 
 use std::fmt;
-use std::rc::Rc;
 
 use carrara_types::decision::{Part, Scope};
+use smallvec::SmallVec;
 
 use super::State;
 use crate::Failure;
-use crate::ast::{Command, Expr, ExprKind, Pipe};
-use crate::functions::{Arity, function};
+use crate::ast::{Command, Expr, ExprKind, Names, Pipe};
+use crate::functions::{Arity, Function};
 use crate::text::Number;
 use crate::value::{Handle, INSPECTED, Value};
 
-impl<'a> State<'a, '_> {
-    pub(super) fn pipeline(&mut self, dot: &Value, pipe: &'a Pipe) -> Result<Value, Failure> {
+impl<'a, 't> State<'a, 't, '_> {
+    pub(super) fn pipeline(&mut self, dot: &Value, pipe: &'a Pipe<'t>) -> Result<Value, Failure> {
         self.at(pipe.pos, pipe);
         let mut last = None;
         for command in &pipe.commands {
@@ -31,17 +31,17 @@ impl<'a> State<'a, '_> {
     }
 
     /// `last` is the value of the stage before, which becomes the last argument.
-    fn command(&mut self, dot: &Value, command: &'a Command, last: Option<Value>) -> Result<Value, Failure> {
+    fn command(&mut self, dot: &Value, command: &'a Command<'t>, last: Option<Value>) -> Result<Value, Failure> {
         let Some((first, args)) = command.args.split_first() else {
             return Ok(Value::Nil);
         };
         match &first.kind {
-            ExprKind::Identifier(name) => {
+            ExprKind::Identifier(name, function) => {
                 self.at(first.pos, first);
-                return self.call(dot, name, (command.pos, command), args, last);
+                return self.call(dot, (name, *function), (command.pos, command), args, last);
             }
             ExprKind::Field(_) | ExprKind::Chain(..) => return self.operand(dot, first, args, last.as_ref()),
-            ExprKind::Variable(names) if names.len() > 1 => {
+            ExprKind::Variable(names) if names.fields().next().is_some() => {
                 return self.operand(dot, first, args, last.as_ref());
             }
             ExprKind::Pipe(_) => {}
@@ -65,8 +65,8 @@ impl<'a> State<'a, '_> {
     fn operand(
         &mut self,
         dot: &Value,
-        expr: &'a Expr,
-        args: &'a [Expr],
+        expr: &'a Expr<'t>,
+        args: &'a [Expr<'t>],
         last: Option<&Value>,
     ) -> Result<Value, Failure> {
         self.at(expr.pos, expr);
@@ -79,19 +79,18 @@ impl<'a> State<'a, '_> {
             ExprKind::String { value, .. } => Ok(Value::bytes(value)),
             ExprKind::Dot => Ok(dot.clone()),
             ExprKind::Nil => Ok(Value::Nil),
-            ExprKind::Identifier(name) => self.call(dot, name, (expr.pos, expr), &[], None),
-            ExprKind::Pipe(pipe) => self.pipeline(dot, pipe),
-            ExprKind::Field(names) => self.fields(dot.clone(), names, has_args),
-            ExprKind::Variable(names) => match names.split_first() {
-                None => Ok(Value::Nil),
-                Some((name, fields)) => {
-                    let value = self.variable(name)?;
-                    self.fields(value, fields, has_args)
-                }
+            ExprKind::Identifier(name, function) => {
+                self.call(dot, (name, *function), (expr.pos, expr), &[], None)
             },
+            ExprKind::Pipe(pipe) => self.pipeline(dot, pipe),
+            ExprKind::Field(names) => self.fields(dot.clone(), *names, has_args),
+            ExprKind::Variable(names) => {
+                let value = self.variable(&names.head())?;
+                self.fields(value, *names, has_args)
+            }
             ExprKind::Chain(base, names) => {
                 let value = self.operand(dot, base, &[], None)?;
-                self.fields(value, names, has_args)
+                self.fields(value, *names, has_args)
             }
         }
     }
@@ -101,12 +100,13 @@ impl<'a> State<'a, '_> {
         found.map(|(_, value)| value.clone()).ok_or_else(|| self.fail(format!("undefined variable: {name}")))
     }
 
-    fn fields(&self, base: Value, names: &[String], has_args: bool) -> Result<Value, Failure> {
+    fn fields(&self, base: Value, names: Names<'_>, has_args: bool) -> Result<Value, Failure> {
         let mut value = base;
-        for (index, name) in names.iter().enumerate() {
+        let mut names = names.fields().peekable();
+        while let Some(name) = names.next() {
             let of_map = matches!(value, Value::Secrets(_));
-            value = self.field(&value, name)?;
-            if has_args && index + 1 == names.len() {
+            value = self.field(&value, &name)?;
+            if has_args && names.peek().is_none() {
                 let cause = if of_map {
                     format!("{name} is not a method but has arguments")
                 } else {
@@ -128,7 +128,7 @@ impl<'a> State<'a, '_> {
             (Value::Secrets(scope), _) => Some(self.world.secret(*scope, name).unwrap_or(Value::Missing)),
             (Value::Reserved, _) => self.world.secret(Scope::Reserved, name),
             (Value::Secret(handle), _) => secret_field(handle, name),
-            (Value::Part(handle, Part::Certificate), "Raw") => Some(Value::Der(Rc::clone(handle))),
+            (Value::Part(handle, Part::Certificate), "Raw") => Some(Value::Der(handle.clone())),
             _ => None,
         };
         found.ok_or_else(|| self.fail(format!("can't evaluate field {name} in type {}", value.type_name())))
@@ -138,15 +138,11 @@ impl<'a> State<'a, '_> {
     fn call(
         &mut self,
         dot: &Value,
-        name: &str,
+        (name, function): (&str, Function),
         node: (usize, &'a dyn fmt::Display),
-        args: &'a [Expr],
+        args: &'a [Expr<'t>],
         last: Option<Value>,
     ) -> Result<Value, Failure> {
-        let Some(function) = function(name) else {
-            let name = crate::text::quote(name.as_bytes());
-            return Err(self.fail(format!("{name} is not a defined function")));
-        };
         let given = args.len() + usize::from(last.is_some());
         match function.arity {
             Arity::Exactly(wanted) if given != wanted => {
@@ -163,7 +159,7 @@ impl<'a> State<'a, '_> {
         if let Some(decisive) = function.short_circuit {
             return self.logic(dot, decisive, args, last);
         }
-        let mut values = Vec::with_capacity(given);
+        let mut values = SmallVec::<[Value; 2]>::new();
         for arg in args {
             values.push(self.operand(dot, arg, &[], None)?);
         }
@@ -182,7 +178,7 @@ impl<'a> State<'a, '_> {
         &mut self,
         dot: &Value,
         decisive: bool,
-        args: &'a [Expr],
+        args: &'a [Expr<'t>],
         last: Option<Value>,
     ) -> Result<Value, Failure> {
         let mut value = Value::Nil;
@@ -196,7 +192,7 @@ impl<'a> State<'a, '_> {
     }
 
     /// The first argument of `printf` must be a string.
-    fn check_format(&self, format: Option<&Value>, expr: Option<&Expr>) -> Result<(), Failure> {
+    fn check_format(&self, format: Option<&Value>, expr: Option<&Expr<'_>>) -> Result<(), Failure> {
         match (format, expr) {
             (Some(Value::Bytes(_)) | None, _) => Ok(()),
             (Some(value), _) if !value.is_plain() => Err(self.fail(INSPECTED)),
@@ -213,12 +209,12 @@ impl<'a> State<'a, '_> {
     }
 }
 
-fn secret_field(handle: &Rc<Handle>, name: &str) -> Option<Value> {
+fn secret_field(handle: &Handle, name: &str) -> Option<Value> {
     let info = &handle.info;
     Some(match name {
-        "Cert" => Value::Part(Rc::clone(handle), Part::Certificate),
-        "Public" => Value::Part(Rc::clone(handle), Part::Public),
-        "Private" => Value::Part(Rc::clone(handle), Part::Private),
+        "Cert" => Value::Part(handle.clone(), Part::Certificate),
+        "Public" => Value::Part(handle.clone(), Part::Public),
+        "Private" => Value::Part(handle.clone(), Part::Private),
         "Type" => Value::bytes(&info.kind),
         "Size" => Value::Int(i64::from(info.size)),
         "Shared" => Value::Bool(info.shared),

@@ -10,7 +10,7 @@ const MISSING: &str = "missing argument for comparison";
 const BAD_TYPE: &str = "invalid type for comparison";
 
 /// Whether the first argument equals one of the others.
-pub(super) fn eq(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn eq(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     plain(args)?;
     let Some((first, others)) = args.split_first() else {
         return Err(MISSING.to_owned());
@@ -26,7 +26,7 @@ pub(super) fn eq(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
     Ok(Value::Bool(false))
 }
 
-pub(super) fn ne(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn ne(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     plain(args)?;
     match args {
         [first, second] => Ok(Value::Bool(!equal(first, second)?)),
@@ -34,20 +34,20 @@ pub(super) fn ne(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
     }
 }
 
-pub(super) fn lt(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn lt(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     ordered(args, |ordering| ordering == Some(Ordering::Less))
 }
 
-pub(super) fn le(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn le(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     ordered(args, |ordering| matches!(ordering, Some(Ordering::Less | Ordering::Equal)))
 }
 
-pub(super) fn gt(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn gt(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     // Go: neither less nor equal.
     ordered(args, |ordering| !matches!(ordering, Some(Ordering::Less | Ordering::Equal)))
 }
 
-pub(super) fn ge(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn ge(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     ordered(args, |ordering| ordering != Some(Ordering::Less))
 }
 

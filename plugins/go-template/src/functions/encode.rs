@@ -1,8 +1,10 @@
 //! `pem`, `hex`, `base64`, `raw` and `string`: where a secret goes and how it is written (section 5 of the rules on
 //! secrets). The results are places, never bytes.
 
+use std::sync::Arc;
+
 use carrara_plugin_support::secrets::AccessError;
-use carrara_types::decision::{Chunk, Encoding, Part, SecretReference};
+use carrara_types::decision::{Encoding, Part, SecretReference};
 
 use crate::exec::World;
 use crate::value::{Handle, Value};
@@ -15,7 +17,7 @@ const NOT_PLAIN: &str =
     "only secrets of type plain are allowed to use string encoding for environment variables";
 
 /// `.Cert`, `.Public` and `.Private`; a bare certificate secret stands for its certificate.
-pub(super) fn pem(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn pem(world: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     let (handle, part) = match args.first() {
         Some(Value::Secret(handle)) if handle.info.kind.starts_with("cert-") => (handle, Part::Certificate),
         Some(Value::Part(handle, part)) => (handle, *part),
@@ -26,22 +28,22 @@ pub(super) fn pem(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
 }
 
 /// Lower-case hex.
-pub(super) fn hex(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn hex(world: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     bytes(world, args, Encoding::Hex)
 }
 
 /// Standard, padded.
-pub(super) fn base64(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn base64(world: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     bytes(world, args, Encoding::Base64)
 }
 
 /// The bytes; for files.
-pub(super) fn raw(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn raw(world: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     bytes(world, args, Encoding::Raw)
 }
 
 /// The bytes of a bare plain secret; for environment variables.
-pub(super) fn string(world: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn string(world: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     match args.first() {
         Some(Value::Secret(handle)) if handle.info.kind == "plain" => {
             encoded(world, handle, Part::Whole, Encoding::Text)
@@ -52,7 +54,7 @@ pub(super) fn string(world: &World<'_>, args: &[Value]) -> Result<Value, String>
 }
 
 /// A bare secret stands for its public part, which for keys and plain secrets is all they are.
-fn bytes(world: &World<'_>, args: &[Value], encoding: Encoding) -> Result<Value, String> {
+fn bytes(world: &World<'_, '_>, args: &[Value], encoding: Encoding) -> Result<Value, String> {
     match args.first() {
         Some(Value::Secret(handle)) => encoded(world, handle, Part::Public, encoding),
         Some(Value::Part(handle, part)) => encoded(world, handle, *part, encoding),
@@ -68,10 +70,10 @@ fn no_secret(value: Option<&Value>) -> &'static str {
     }
 }
 
-fn encoded(world: &World<'_>, handle: &Handle, part: Part, encoding: Encoding) -> Result<Value, String> {
-    let reference = SecretReference { scope: handle.scope, name: handle.info.name.clone(), part, encoding };
+fn encoded(world: &World<'_, '_>, handle: &Handle, part: Part, encoding: Encoding) -> Result<Value, String> {
+    let reference = SecretReference { scope: handle.scope, name: Arc::clone(&handle.info.name), part, encoding };
     match world.secrets.encode(&reference) {
-        Ok(()) => Ok(Value::Fragments(vec![Chunk::Secret(reference)].into())),
+        Ok(()) => Ok(Value::Place(reference)),
         Err(AccessError::NoSuchSecret) => Err(MISSING.to_owned()),
         Err(AccessError::NoSuchPart | AccessError::Empty) => Err(EMPTY.to_owned()),
         Err(AccessError::WrongKind(why)) => Err(why),

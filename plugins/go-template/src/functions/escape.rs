@@ -6,7 +6,7 @@ use crate::print;
 use crate::text::{char_at, is_print};
 use crate::value::Value;
 
-pub(super) fn html(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn html(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     plain(args)?;
     let mut out = Vec::new();
     for byte in shown(args) {
@@ -23,7 +23,7 @@ pub(super) fn html(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
     Ok(Value::bytes(out))
 }
 
-pub(super) fn js(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn js(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     plain(args)?;
     let bytes = shown(args);
     let mut out = String::new();
@@ -43,7 +43,7 @@ pub(super) fn js(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
     Ok(Value::bytes(out))
 }
 
-pub(super) fn urlquery(_: &World<'_>, args: &[Value]) -> Result<Value, String> {
+pub(super) fn urlquery(_: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     plain(args)?;
     let mut out = String::new();
     for byte in shown(args) {

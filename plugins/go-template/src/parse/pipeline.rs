@@ -1,21 +1,23 @@
 //! Pipelines, commands and operands.
 
+use smallvec::SmallVec;
+
 use super::Parser;
 use crate::Failure;
-use crate::ast::{Command, Expr, ExprKind, Pipe};
+use crate::ast::{Names, Command, Expr, ExprKind, Pipe};
 use crate::lex::{Kind, Token};
 use crate::text::{Number, number, quote, unquote, unquote_char};
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// Everything up to `end`, which is consumed.
-    pub(super) fn pipeline(&mut self, context: &str, end: &Kind) -> Result<Pipe, Failure> {
+    pub(super) fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe<'a>, Failure> {
         let pos = self.peek_word().start;
-        let mut pipe = Pipe { pos, assigns: false, variables: Vec::new(), commands: Vec::new() };
+        let mut pipe = Pipe { pos, assigns: false, variables: Vec::new(), commands: SmallVec::new() };
         while self.declaration(context, &mut pipe)? {}
         loop {
             let token = self.take_word();
             match token.kind {
-                ref kind if kind == end => {
+                kind if kind == end => {
                     self.check_pipeline(&pipe, context)?;
                     return Ok(pipe);
                 }
@@ -34,13 +36,13 @@ impl Parser<'_> {
                     let command = self.command()?;
                     pipe.commands.push(command);
                 }
-                _ => return Err(self.unexpected(&token, context)),
+                _ => return Err(self.unexpected(token, context)),
             }
         }
     }
 
     /// Reads `$x :=`, `$x =` or `$x,`; true where another variable must follow.
-    fn declaration(&mut self, context: &str, pipe: &mut Pipe) -> Result<bool, Failure> {
+    fn declaration(&mut self, context: &str, pipe: &mut Pipe<'a>) -> Result<bool, Failure> {
         let variable = self.peek_word();
         if variable.kind != Kind::Variable {
             return Ok(false);
@@ -48,14 +50,14 @@ impl Parser<'_> {
         let start = self.next;
         self.take_word();
         let next = self.peek_word();
-        let comma = next.kind == Kind::Char && self.word(&next) == b",";
+        let comma = next.kind == Kind::Char && self.word(next) == b",";
         if !comma && !matches!(next.kind, Kind::Assign | Kind::Declare) {
             self.next = start;
             return Ok(false);
         }
         self.take_word();
         pipe.assigns = next.kind == Kind::Assign;
-        let name = self.name(&variable);
+        let name = self.name(variable);
         pipe.variables.push(name.clone());
         self.variables.push(name);
         if !comma {
@@ -70,7 +72,7 @@ impl Parser<'_> {
         }
     }
 
-    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Result<(), Failure> {
+    fn check_pipeline(&self, pipe: &Pipe<'_>, context: &str) -> Result<(), Failure> {
         if pipe.commands.is_empty() {
             return Err(self.error(&format!("missing value for {context}")));
         }
@@ -82,8 +84,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn command(&mut self) -> Result<Command, Failure> {
-        let mut command = Command { pos: self.peek_word().start, args: Vec::new() };
+    fn command(&mut self) -> Result<Command<'a>, Failure> {
+        let mut command = Command { pos: self.peek_word().start, args: SmallVec::new() };
         loop {
             self.peek_word();
             if let Some(operand) = self.operand()? {
@@ -94,7 +96,7 @@ impl Parser<'_> {
                 Kind::Space => continue,
                 Kind::RightDelim | Kind::RightParen => self.next -= 1,
                 Kind::Pipe => {}
-                _ => return Err(self.unexpected(&token, "operand")),
+                _ => return Err(self.unexpected(token, "operand")),
             }
             break;
         }
@@ -105,7 +107,7 @@ impl Parser<'_> {
     }
 
     /// A term and the fields that follow it.
-    fn operand(&mut self) -> Result<Option<Expr>, Failure> {
+    fn operand(&mut self) -> Result<Option<Expr<'a>>, Failure> {
         let Some(term) = self.term()? else {
             return Ok(None);
         };
@@ -113,24 +115,16 @@ impl Parser<'_> {
         if first.kind != Kind::Field {
             return Ok(Some(term));
         }
-        let mut fields = Vec::new();
         while self.peek().kind == Kind::Field {
-            let field = self.take();
-            fields.push(self.field_name(&field));
+            self.take();
         }
         // Go reports a chain of fields at its second one.
         let pos = first.start;
         let kind = match term.kind {
-            ExprKind::Field(mut names) => {
-                names.append(&mut fields);
-                ExprKind::Field(names)
-            }
-            ExprKind::Variable(mut names) => {
-                names.append(&mut fields);
-                ExprKind::Variable(names)
-            }
-            ExprKind::Pipe(_) | ExprKind::Identifier(_) | ExprKind::Chain(..) => {
-                ExprKind::Chain(Box::new(term), fields)
+            ExprKind::Field(_) => ExprKind::Field(self.names(term.pos)),
+            ExprKind::Variable(_) => ExprKind::Variable(self.names(term.pos)),
+            ExprKind::Pipe(_) | ExprKind::Identifier(..) | ExprKind::Chain(..) => {
+                ExprKind::Chain(Box::new(term), self.names(pos))
             }
             _ => {
                 let text = quote(term.to_string().as_bytes());
@@ -140,40 +134,41 @@ impl Parser<'_> {
         Ok(Some(Expr { pos, kind }))
     }
 
-    fn field_name(&self, token: &Token) -> String {
-        let name = self.name(token);
-        name.strip_prefix('.').map_or(name.clone(), str::to_owned)
+    /// The names from `start` to the end of the token that was taken last.
+    fn names(&self, start: usize) -> Names<'a> {
+        let end = self.token(self.next.saturating_sub(1)).end;
+        Names(self.text.get(start..end).unwrap_or_default())
     }
 
-    fn term(&mut self) -> Result<Option<Expr>, Failure> {
+    fn term(&mut self) -> Result<Option<Expr<'a>>, Failure> {
         let token = self.take_word();
         let kind = match token.kind {
             Kind::Identifier => {
-                let name = self.name(&token);
-                if !(self.is_function)(&name) {
+                let name = self.name(token);
+                let Some(function) = (self.function)(&name) else {
                     return Err(self.error(&format!("function {} not defined", quote(name.as_bytes()))));
-                }
-                ExprKind::Identifier(name)
+                };
+                ExprKind::Identifier(name, function)
             }
             Kind::Dot => ExprKind::Dot,
             Kind::Nil => ExprKind::Nil,
             Kind::Variable => {
-                let name = self.name(&token);
+                let name = self.name(token);
                 if !self.variables.contains(&name) {
                     return Err(self.error(&format!("undefined variable {}", quote(name.as_bytes()))));
                 }
-                ExprKind::Variable(vec![name])
+                ExprKind::Variable(Names(self.word(token)))
             }
-            Kind::Field => ExprKind::Field(vec![self.field_name(&token)]),
-            Kind::Bool => ExprKind::Bool(self.word(&token) == b"true"),
-            Kind::CharConstant | Kind::Number => self.number(&token)?,
+            Kind::Field => ExprKind::Field(Names(self.word(token))),
+            Kind::Bool => ExprKind::Bool(self.word(token) == b"true"),
+            Kind::CharConstant | Kind::Number => self.number(token)?,
             Kind::String | Kind::RawString => {
-                let value = unquote(self.word(&token)).ok_or_else(|| self.error("invalid syntax"))?;
-                ExprKind::String { value, literal: self.name(&token) }
+                let value = unquote(self.word(token)).ok_or_else(|| self.error("invalid syntax"))?;
+                ExprKind::String { value, literal: self.name(token) }
             }
             Kind::LeftParen => {
                 let pipe =
-                    self.deeper(|parser| parser.pipeline("parenthesized pipeline", &Kind::RightParen))?;
+                    self.deeper(|parser| parser.pipeline("parenthesized pipeline", Kind::RightParen))?;
                 ExprKind::Pipe(Box::new(pipe))
             }
             _ => {
@@ -184,7 +179,7 @@ impl Parser<'_> {
         Ok(Some(Expr { pos: token.start, kind }))
     }
 
-    fn number(&self, token: &Token) -> Result<ExprKind, Failure> {
+    fn number(&self, token: Token) -> Result<ExprKind<'a>, Failure> {
         let literal = self.name(token);
         if token.kind == Kind::CharConstant {
             let value = unquote_char(self.word(token)).ok_or_else(|| {

@@ -84,6 +84,7 @@ impl<'a> Printer<'a> {
             return Ok(());
         };
         self.pos += width;
+        let taken_as_it_is = matches!(letter, 's' | 'v') && *spec == Spec::default();
         match self.args.get(self.next) {
             _ if letter == '%' => {
                 self.out.push_bytes(b"%");
@@ -94,7 +95,8 @@ impl<'a> Printer<'a> {
                 return Ok(());
             }
             None => self.out.push_bytes(format!("%!{letter}(MISSING)").as_bytes()),
-            Some(Value::Fragments(chunks)) if matches!(letter, 's' | 'v') && *spec == Spec::default() => {
+            Some(Value::Place(reference)) if taken_as_it_is => self.out.push_secret(reference.clone()),
+            Some(Value::Fragments(chunks)) if taken_as_it_is => {
                 self.out.push_chunks(chunks);
             }
             Some(value) if value.is_plain() => self.out.push_bytes(&verbs::format(spec, letter, value)),

@@ -145,7 +145,7 @@ pub(crate) fn catalog() -> impl Secrets {
 }
 
 fn made_up(name: &str, kind: &str, parts: &[Part]) -> SecretInfo {
-    let (name, kind) = (name.to_owned(), kind.to_owned());
+    let (name, kind) = (name.into(), kind.to_owned());
     let parts = parts.to_vec();
     SecretInfo { name, kind, size: 128, shared: true, user_defined: false, valid_for: 365, parts }
 }

@@ -185,7 +185,7 @@ impl SecretCatalog for Keys {
     fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo> {
         let known = scope == Scope::Current && name.starts_with("key_");
         known.then(|| SecretInfo {
-            name: name.to_owned(),
+            name: name.into(),
             kind: "symmetric-key".to_owned(),
             size: 128,
             shared: true,
