@@ -27,9 +27,6 @@ pub(crate) const POLICIES: [(&str, World, Limits); 4] = [
     ("liquid", World::SecretRendering, Limits::RENDERING),
 ];
 
-/// The most slots: 4 TiB of address space, a thirtieth of what a process has.
-const MAX_SLOTS: u32 = 1000;
-
 /// An embedded policy.
 struct Embedded {
     name: &'static str,
@@ -50,17 +47,9 @@ macro_rules! embedded {
 static EMBEDDED: [Embedded; 4] =
     [embedded!("manifest-rules"), embedded!("rbac"), embedded!("go-template"), embedded!("liquid")];
 
-/// Room for all built-in policies, and for far more calls than they can have at once: the authorizer's run on the threads
-/// that serve requests, one per processor unless configured otherwise, the others' wait for their turns.
+/// Room for all built-in policies.
 pub(crate) fn slots() -> PoolSize {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let calls = u32::try_from(processors).unwrap_or(u32::MAX).saturating_mul(4).saturating_add(64);
-    let limits = POLICIES.map(|(_, _, limits)| limits);
-    PoolSize {
-        calls: calls.min(MAX_SLOTS),
-        memory: limits.iter().map(|limits| limits.memory).max().unwrap_or_default(),
-        table_elements: limits.iter().map(|limits| limits.table_elements).max().unwrap_or_default(),
-    }
+    PoolSize::holding(&POLICIES.map(|(_, _, limits)| limits))
 }
 
 /// The engine's words where the system refuses to make memory executable.

@@ -16,6 +16,7 @@ use crate::limits::{EngineLimits, Limits};
 use crate::loader::{LoadError, Loaded};
 use crate::policies::{Admitter, Authorizer, OfWorld, Renderer, Validator};
 use crate::pool::Gate;
+use crate::slots::{self, PoolSize};
 use crate::world::World;
 use crate::worlds::configuration::SettingsError;
 
@@ -118,6 +119,16 @@ impl PolicyHost {
         })
     }
 
+    /// A host without policies whose calls run in slots that stay mapped, as those of the built-in policies do: for policies
+    /// with these limits.
+    ///
+    /// # Errors
+    /// [`HostError::Engine`] if the engine does not start.
+    pub fn pooled(limits: &[Limits]) -> Result<Self, HostError> {
+        let engine = slots::pooled(Surroundings::of_this_build(), PoolSize::holding(limits))?;
+        Ok(Self { runtime: Some(Arc::new(Runtime::start(engine)?)), ..Self::empty()? })
+    }
+
     /// The built-in policies: `manifest-rules`, `rbac`, `go-template`, `liquid`. Compiles nothing.
     ///
     /// # Errors
@@ -125,7 +136,7 @@ impl PolicyHost {
     #[cfg(feature = "builtin")]
     pub fn builtin() -> Result<Self, HostError> {
         let mut host = Self::empty()?;
-        let engine = crate::slots::pooled(Surroundings::of_this_build(), crate::builtin::slots())?;
+        let engine = slots::pooled(Surroundings::of_this_build(), crate::builtin::slots())?;
         let runtime = Arc::new(Runtime::start(engine)?);
         for (name, world, limits) in crate::builtin::POLICIES {
             let loaded = crate::builtin::load(runtime.engine(), name)

@@ -46,7 +46,7 @@ mod sets;
 mod shadow;
 #[cfg(feature = "host")]
 mod shape;
-#[cfg(feature = "builtin")]
+#[cfg(feature = "host")]
 mod slots;
 #[cfg(feature = "host")]
 mod templates;

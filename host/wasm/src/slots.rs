@@ -6,6 +6,7 @@
 use wasmtime::{Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::engine::{EngineError, Surroundings, config, engine};
+use crate::limits::Limits;
 
 /// What all slots of a pool are made for. Each call's own limits are below these and are enforced by its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,23 @@ pub(crate) struct PoolSize {
     pub(crate) memory: usize,
     /// Elements of the largest table.
     pub(crate) table_elements: usize,
+}
+
+/// The most slots: 4 TiB of address space, a thirtieth of what a process has.
+const MAX_SLOTS: u32 = 1000;
+
+impl PoolSize {
+    /// Room for policies with these limits, and for far more calls than they can have at once: the authorizer's run on the
+    /// threads that serve requests, one per processor unless configured otherwise, the others' wait for their turns.
+    pub(crate) fn holding(limits: &[Limits]) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let calls = u32::try_from(processors).unwrap_or(u32::MAX).saturating_mul(4).saturating_add(64);
+        Self {
+            calls: calls.min(MAX_SLOTS),
+            memory: limits.iter().map(|limits| limits.memory).max().unwrap_or_default(),
+            table_elements: limits.iter().map(|limits| limits.table_elements).max().unwrap_or_default(),
+        }
+    }
 }
 
 /// Linear memories and component instances of a call: the built-in policies have one of each.

@@ -6,7 +6,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use crate::functions::Function;
-use crate::text::Number;
+use crate::text::{Number, text_of};
 
 /// Names with a dot between them, as in the text: fields, perhaps behind a variable.
 #[derive(Debug, Clone, Copy)]
@@ -93,18 +93,18 @@ pub(crate) enum ExprKind<'t> {
 impl<'t> Names<'t> {
     /// What stands before the first dot: a variable's name, or nothing.
     pub(crate) fn head(self) -> Cow<'t, str> {
-        String::from_utf8_lossy(self.0.split(|byte| *byte == b'.').next().unwrap_or_default())
+        text_of(self.0.split(|byte| *byte == b'.').next().unwrap_or_default())
     }
 
     /// The names behind the dots.
     pub(crate) fn fields(self) -> impl Iterator<Item = Cow<'t, str>> {
-        self.0.split(|byte| *byte == b'.').skip(1).map(String::from_utf8_lossy)
+        self.0.split(|byte| *byte == b'.').skip(1).map(text_of)
     }
 }
 
 impl fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(self.0))
+        f.write_str(&text_of(self.0))
     }
 }
 

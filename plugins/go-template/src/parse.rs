@@ -13,7 +13,7 @@ use crate::ast::{Branch, Call, Node};
 use crate::failure::{self, TEMPLATE_NAME, place};
 use crate::functions::Function;
 use crate::lex::{Keyword, Kind, Token, Tokens, tokens};
-use crate::text::{quote, unquote};
+use crate::text::{quote, text_of, unquote};
 
 /// How deep blocks and parentheses may nest. Real templates stay below 10.
 const MAX_DEPTH: usize = 64;
@@ -111,7 +111,7 @@ impl<'a> Parser<'a> {
     }
 
     fn name(&self, token: Token) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.word(token))
+        text_of(self.word(token))
     }
 
     fn error(&self, cause: &str) -> Failure {

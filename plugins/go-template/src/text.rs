@@ -1,5 +1,7 @@
 //! Bytes, characters, quoting and numbers as Go writes and reads them.
 
+use std::borrow::Cow;
+
 /// Go's white space in templates.
 pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
@@ -8,6 +10,12 @@ pub(crate) fn is_space(byte: u8) -> bool {
 /// Whether a character may be part of a name.
 pub(crate) fn is_alphanumeric(c: char) -> bool {
     c == '_' || c.is_alphanumeric()
+}
+
+/// The text that bytes are, with U+FFFD for what is not UTF-8.
+pub(crate) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    // Nearly always it is UTF-8, which is found out faster than pieces that are.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The character at `pos` and its width; U+FFFD of width 1 where the bytes are not UTF-8.

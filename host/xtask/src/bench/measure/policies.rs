@@ -13,7 +13,7 @@ use carrara_types::decision::{
     Target, Template,
 };
 use carrara_types::manifest::ParsedManifest;
-use carrara_wasm::{Limits, PolicyHost, PolicySource, World};
+use carrara_wasm::{HostError, Limits, PolicyHost, PolicySource, World};
 
 use crate::bench::figures::Figures;
 use crate::bench::load::Bounds;
@@ -29,7 +29,7 @@ const SECRETS_A_FILE: usize = 10;
 pub(super) fn authorize(stage: &Stage) -> anyhow::Result<Figures> {
     let mut rbac = source(stage, "rbac", World::RoleAuthorization)?;
     rbac.limits = Limits::BUILTIN_AUTHORIZATION;
-    let host = host(rbac)?;
+    let host = slotted(rbac)?;
     let request = authorization_request();
     repeat(stage, || {
         let answer = host.authorize_here(&request).context("asking rbac")?;
@@ -44,14 +44,14 @@ pub(super) fn authorize_in(stage: &Stage, language: &str) -> anyhow::Result<Figu
     let component = fs::read(&path).with_context(|| {
         format!("reading {}; `cargo test -p carrara-tests --test sdk_contract` builds it", path.display())
     })?;
-    let host = host(PolicySource::new(language, World::RoleAuthorization, component))?;
+    let host = on_demand(PolicySource::new(language, World::RoleAuthorization, component))?;
     let request = authorization_request();
     repeat(stage, || host.authorize_here(&request).map(drop).context("asking the policy"))
 }
 
 /// Files with ten secrets each, in one call.
 pub(super) fn render(stage: &Stage, files: usize) -> anyhow::Result<Figures> {
-    let host = host(source(stage, "go-template", World::SecretRendering)?)?;
+    let host = slotted(source(stage, "go-template", World::SecretRendering)?)?;
     let templates: Vec<Template> = (0..files).map(template).collect();
     let secrets: Arc<dyn SecretCatalog> = Arc::new(Keys);
     let context = context();
@@ -67,7 +67,7 @@ pub(super) fn render(stage: &Stage, files: usize) -> anyhow::Result<Figures> {
 
 /// A manifest that the validator accepts, also by the same code compiled natively.
 pub(super) fn validate(stage: &Stage, bytes: usize) -> anyhow::Result<Figures> {
-    let host = host(source(stage, "manifest-rules", World::ManifestValidation)?)?;
+    let host = slotted(source(stage, "manifest-rules", World::ManifestValidation)?)?;
     let proposal = proposal(&manifests::of_size(bytes).to_string())?;
     let figures = repeat(stage, || {
         let findings = host.validate_here(&proposal).context("asking manifest-rules")?;
@@ -90,8 +90,18 @@ fn source(stage: &Stage, name: &str, world: World) -> anyhow::Result<PolicySourc
     Ok(PolicySource::new(name, world, component))
 }
 
-fn host(source: PolicySource) -> anyhow::Result<PolicyHost> {
-    let mut host = PolicyHost::empty().context("starting the policy engine")?;
+/// As a coordinator runs a built-in policy.
+fn slotted(source: PolicySource) -> anyhow::Result<PolicyHost> {
+    with(PolicyHost::pooled(&[source.limits]), source)
+}
+
+/// As a coordinator runs a policy that a manifest brings.
+fn on_demand(source: PolicySource) -> anyhow::Result<PolicyHost> {
+    with(PolicyHost::empty(), source)
+}
+
+fn with(host: Result<PolicyHost, HostError>, source: PolicySource) -> anyhow::Result<PolicyHost> {
+    let mut host = host.context("starting the policy engine")?;
     host.add(source).context("loading the policy")?;
     Ok(host)
 }
