@@ -440,22 +440,22 @@ fn encoding_name(encoding: Encoding) -> &'static str {
 }
 
 /// Secrets of which nothing is there but their descriptions.
-struct Descriptions(BTreeMap<(Scope, String), SecretInfo>);
+struct Descriptions(BTreeMap<(Scope, Arc<str>), SecretInfo>);
 
 impl Descriptions {
     fn of(secrets: &[(Scope, SecretInfo)]) -> Self {
-        let entry = |(scope, info): &(Scope, SecretInfo)| ((*scope, info.name.clone()), info.clone());
+        let entry = |(scope, info): &(Scope, SecretInfo)| ((*scope, Arc::clone(&info.name)), info.clone());
         Self(secrets.iter().map(entry).collect())
     }
 }
 
 impl SecretCatalog for Descriptions {
     fn names(&self, scope: Scope) -> Vec<String> {
-        self.0.keys().filter(|(found, _)| *found == scope).map(|(_, name)| name.clone()).collect()
+        self.0.keys().filter(|(found, _)| *found == scope).map(|(_, name)| name.to_string()).collect()
     }
 
     fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo> {
-        self.0.get(&(scope, name.to_owned())).cloned()
+        self.0.get(&(scope, name.into())).cloned()
     }
 }
 

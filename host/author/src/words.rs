@@ -85,7 +85,7 @@ fn rendering_json(rendering: &Rendering) -> Value {
             Scope::Reserved => "reserved",
         };
         json!({
-            "name": info.name, "scope": scope, "kind": info.kind, "size": info.size, "shared": info.shared,
+            "name": &*info.name, "scope": scope, "kind": info.kind, "size": info.size, "shared": info.shared,
             "user-defined": info.user_defined, "valid-for": info.valid_for,
             "parts": info.parts.iter().filter_map(|part| part_name(*part)).collect::<Vec<_>>(),
         })

@@ -97,8 +97,8 @@ impl<'t> Names<'t> {
     }
 
     /// The names behind the dots.
-    pub(crate) fn fields(self) -> impl Iterator<Item = Cow<'t, str>> {
-        self.0.split(|byte| *byte == b'.').skip(1).map(text_of)
+    pub(crate) fn fields(self) -> impl Iterator<Item = &'t [u8]> {
+        self.0.split(|byte| *byte == b'.').skip(1)
     }
 }
 

@@ -223,47 +223,60 @@ impl<'a> Lexer<'a> {
     }
 
     fn inside(&mut self) -> State {
-        if let Some(trims) = self.right_delim() {
-            return if self.depth == 0 { self.close_action(trims) } else { self.fail("unclosed left paren") };
-        }
-        let Some(c) = self.next() else {
-            return self.fail("unclosed action");
-        };
-        match c {
-            ' ' | '\t' | '\r' | '\n' => self.space(),
-            '=' => self.one(Kind::Assign),
-            ':' if self.peek() == Some('=') => {
-                self.pos += 1;
-                self.one(Kind::Declare)
-            }
-            ':' => self.fail("expected :="),
-            '|' => self.one(Kind::Pipe),
-            '"' => self.quoted(b'"', Kind::String, "unterminated quoted string"),
-            '\'' => self.quoted(b'\'', Kind::CharConstant, "unterminated character constant"),
-            '`' => self.raw_quoted(),
-            '$' => self.field_or_variable(Kind::Variable),
-            '.' if !self.peek().is_some_and(|next| next.is_ascii_digit()) => {
-                self.field_or_variable(Kind::Field)
-            }
-            '.' | '+' | '-' | '0'..='9' => self.number(),
-            '(' => {
+        match self.rest() {
+            [b'}', b'}', ..] => self.end_action(false),
+            [b' ' | b'\t' | b'\r' | b'\n', b'-', b'}', b'}', ..] => self.end_action(true),
+            [b' ' | b'\t' | b'\r' | b'\n', ..] => self.space(),
+            [b'a'..=b'z' | b'A'..=b'Z' | b'_', ..] => self.identifier(),
+            [b'.', b'0'..=b'9', ..] | [b'+' | b'-' | b'0'..=b'9', ..] => self.number(),
+            [b'.', ..] => self.field_or_variable(Kind::Field),
+            [b'$', ..] => self.field_or_variable(Kind::Variable),
+            [b'|', ..] => self.one(Kind::Pipe, 1),
+            [b'=', ..] => self.one(Kind::Assign, 1),
+            [b':', b'=', ..] => self.one(Kind::Declare, 2),
+            [b'"', ..] => self.quoted(b'"', Kind::String, "unterminated quoted string"),
+            [b'\'', ..] => self.quoted(b'\'', Kind::CharConstant, "unterminated character constant"),
+            [b'`', ..] => self.raw_quoted(),
+            [b'(', ..] => {
                 self.depth += 1;
-                self.one(Kind::LeftParen)
+                self.one(Kind::LeftParen, 1)
             }
-            ')' => match self.depth.checked_sub(1) {
-                None => self.fail("unexpected right paren"),
+            [b')', ..] => match self.depth.checked_sub(1) {
+                None => self.bad("unexpected right paren"),
                 Some(depth) => {
                     self.depth = depth;
-                    self.one(Kind::RightParen)
+                    self.one(Kind::RightParen, 1)
                 }
             },
-            c if is_alphanumeric(c) => self.identifier(),
-            c if c.is_ascii_graphic() => self.one(Kind::Char),
-            c => self.fail(format!("unrecognized character in action: {}", describe_char(c))),
+            _ => self.other(),
         }
     }
 
-    fn one(&mut self, kind: Kind) -> State {
+    /// What is rarely there, or wrong.
+    fn other(&mut self) -> State {
+        match self.peek() {
+            None => self.fail("unclosed action"),
+            Some(':') => self.bad("expected :="),
+            Some(c) if is_alphanumeric(c) => self.identifier(),
+            Some(c) if c.is_ascii_graphic() => self.one(Kind::Char, 1),
+            Some(c) => self.bad(format!("unrecognized character in action: {}", describe_char(c))),
+        }
+    }
+
+    /// The next character is wrong.
+    fn bad(&mut self, message: impl Into<String>) -> State {
+        self.next();
+        self.fail(message)
+    }
+
+    /// At the delimiter that closes an action.
+    fn end_action(&mut self, trims: bool) -> State {
+        if self.depth == 0 { self.close_action(trims) } else { self.fail("unclosed left paren") }
+    }
+
+    /// A token of `length` bytes more.
+    fn one(&mut self, kind: Kind, length: usize) -> State {
+        self.pos += length;
         self.emit(kind);
         State::Inside
     }
@@ -279,7 +292,7 @@ impl<'a> Lexer<'a> {
                 return State::Inside;
             }
         }
-        self.one(Kind::Space)
+        self.one(Kind::Space, 0)
     }
 
     fn at_terminator(&self) -> bool {
@@ -307,11 +320,12 @@ impl<'a> Lexer<'a> {
     }
 
     fn field_or_variable(&mut self, kind: Kind) -> State {
+        self.pos += 1;
         if self.at_terminator() {
-            return self.one(if kind == Kind::Field { Kind::Dot } else { kind });
+            return self.one(if kind == Kind::Field { Kind::Dot } else { kind }, 0);
         }
         self.skip_word();
-        if self.at_terminator() { self.one(kind) } else { self.bad_character() }
+        if self.at_terminator() { self.one(kind, 0) } else { self.bad_character() }
     }
 
     fn identifier(&mut self) -> State {
@@ -334,27 +348,29 @@ impl<'a> Lexer<'a> {
             b"with" => Kind::Keyword(Keyword::With),
             _ => Kind::Identifier,
         };
-        self.one(kind)
+        self.one(kind, 0)
     }
 
     fn quoted(&mut self, end: u8, kind: Kind, unterminated: &str) -> State {
+        self.next();
         loop {
             match self.next() {
                 Some('\\') if !matches!(self.peek(), None | Some('\n')) => {
                     self.next();
                 }
                 None | Some('\n' | '\\') => return self.fail(unterminated),
-                Some(c) if c == char::from(end) => return self.one(kind),
+                Some(c) if c == char::from(end) => return self.one(kind, 0),
                 Some(_) => {}
             }
         }
     }
 
     fn raw_quoted(&mut self) -> State {
+        self.next();
         loop {
             match self.next() {
                 None => return self.fail("unterminated raw quoted string"),
-                Some('`') => return self.one(Kind::RawString),
+                Some('`') => return self.one(Kind::RawString, 0),
                 Some(_) => {}
             }
         }
@@ -373,7 +389,6 @@ impl<'a> Lexer<'a> {
     }
 
     fn number(&mut self) -> State {
-        self.pos = self.start;
         let mut well_formed = self.scan_number();
         // A sign here would start a complex number, which this language does not have.
         if well_formed && matches!(self.peek(), Some('+' | '-')) {
@@ -384,7 +399,7 @@ impl<'a> Lexer<'a> {
             let message = format!("bad number syntax: {}", quote(self.word()));
             return self.fail(message);
         }
-        self.one(Kind::Number)
+        self.one(Kind::Number, 0)
     }
 
     fn scan_number(&mut self) -> bool {

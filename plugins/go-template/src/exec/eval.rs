@@ -9,7 +9,7 @@ use super::State;
 use crate::Failure;
 use crate::ast::{Command, Expr, ExprKind, Names, Pipe};
 use crate::functions::{Arity, Function};
-use crate::text::Number;
+use crate::text::{Number, text_of};
 use crate::value::{Handle, INSPECTED, Value};
 
 impl<'a, 't> State<'a, 't, '_> {
@@ -105,8 +105,9 @@ impl<'a, 't> State<'a, 't, '_> {
         let mut names = names.fields().peekable();
         while let Some(name) = names.next() {
             let of_map = matches!(value, Value::Secrets(_));
-            value = self.field(&value, &name)?;
+            value = self.field(&value, name)?;
             if has_args && names.peek().is_none() {
+                let name = text_of(name);
                 let cause = if of_map {
                     format!("{name} is not a method but has arguments")
                 } else {
@@ -118,20 +119,24 @@ impl<'a, 't> State<'a, 't, '_> {
         Ok(value)
     }
 
-    fn field(&self, value: &Value, name: &str) -> Result<Value, Failure> {
+    fn field(&self, value: &Value, name: &[u8]) -> Result<Value, Failure> {
+        let secret = |scope| self.world.secret(scope, &text_of(name));
         let found = match (value, name) {
             (Value::Missing | Value::Nil, _) => Some(Value::Missing),
-            (Value::Data, "Secrets") => Some(Value::Secrets(Scope::Current)),
-            (Value::Data, "Previous") => Some(Value::Previous),
-            (Value::Data, "MarbleRun") => Some(Value::Reserved),
-            (Value::Previous, "Secrets") => Some(Value::Secrets(Scope::Previous)),
-            (Value::Secrets(scope), _) => Some(self.world.secret(*scope, name).unwrap_or(Value::Missing)),
-            (Value::Reserved, _) => self.world.secret(Scope::Reserved, name),
+            (Value::Data, b"Secrets") => Some(Value::Secrets(Scope::Current)),
+            (Value::Data, b"Previous") => Some(Value::Previous),
+            (Value::Data, b"MarbleRun") => Some(Value::Reserved),
+            (Value::Previous, b"Secrets") => Some(Value::Secrets(Scope::Previous)),
+            (Value::Secrets(scope), _) => Some(secret(*scope).unwrap_or(Value::Missing)),
+            (Value::Reserved, _) => secret(Scope::Reserved),
             (Value::Secret(handle), _) => secret_field(handle, name),
-            (Value::Part(handle, Part::Certificate), "Raw") => Some(Value::Der(handle.clone())),
+            (Value::Part(handle, Part::Certificate), b"Raw") => Some(Value::Der(handle.clone())),
             _ => None,
         };
-        found.ok_or_else(|| self.fail(format!("can't evaluate field {name} in type {}", value.type_name())))
+        found.ok_or_else(|| {
+            let name = text_of(name);
+            self.fail(format!("can't evaluate field {name} in type {}", value.type_name()))
+        })
     }
 
     /// Calls a function; `node` is what an error of the function is reported at.
@@ -209,17 +214,17 @@ impl<'a, 't> State<'a, 't, '_> {
     }
 }
 
-fn secret_field(handle: &Handle, name: &str) -> Option<Value> {
+fn secret_field(handle: &Handle, name: &[u8]) -> Option<Value> {
     let info = &handle.info;
     Some(match name {
-        "Cert" => Value::Part(handle.clone(), Part::Certificate),
-        "Public" => Value::Part(handle.clone(), Part::Public),
-        "Private" => Value::Part(handle.clone(), Part::Private),
-        "Type" => Value::bytes(&info.kind),
-        "Size" => Value::Int(i64::from(info.size)),
-        "Shared" => Value::Bool(info.shared),
-        "UserDefined" => Value::Bool(info.user_defined),
-        "ValidFor" => Value::Int(i64::from(info.valid_for)),
+        b"Cert" => Value::Part(handle.clone(), Part::Certificate),
+        b"Public" => Value::Part(handle.clone(), Part::Public),
+        b"Private" => Value::Part(handle.clone(), Part::Private),
+        b"Type" => Value::bytes(&info.kind),
+        b"Size" => Value::Int(i64::from(info.size)),
+        b"Shared" => Value::Bool(info.shared),
+        b"UserDefined" => Value::Bool(info.user_defined),
+        b"ValidFor" => Value::Int(i64::from(info.valid_for)),
         _ => return None,
     })
 }
