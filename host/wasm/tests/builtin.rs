@@ -35,12 +35,7 @@ fn reader(names: &[&str]) -> HeldRole {
 
 /// A bare secret is its public bytes (secrets-and-templates.md section 5).
 fn key(encoding: Encoding) -> Chunk {
-    Chunk::Secret(SecretReference {
-        scope: Scope::Current,
-        name: "key".into(),
-        part: Part::Public,
-        encoding,
-    })
+    Chunk::Secret(SecretReference { scope: Scope::Current, name: "key".into(), part: Part::Public, encoding })
 }
 
 #[test]

@@ -17,9 +17,9 @@ pub(crate) struct Names<'t>(pub(crate) &'t [u8]);
 pub(crate) enum Node<'t> {
     Text { start: usize, end: usize },
     Action(Pipe<'t>),
-    If(Branch<'t>),
-    With(Branch<'t>),
-    Range(Branch<'t>),
+    If(Box<Branch<'t>>),
+    With(Box<Branch<'t>>),
+    Range(Box<Branch<'t>>),
     Template(Call<'t>),
     Break,
     Continue,
@@ -65,26 +65,27 @@ pub(crate) struct Expr<'t> {
     pub(crate) kind: ExprKind<'t>,
 }
 
+/// A constant, and how it is written. Rare, and kept apart: operands are moved about.
+#[derive(Debug)]
+pub(crate) struct Literal<'t, T> {
+    pub(crate) value: T,
+    pub(crate) literal: Cow<'t, str>,
+}
+
 /// The kinds of operands.
 #[derive(Debug)]
 pub(crate) enum ExprKind<'t> {
     Bool(bool),
-    Number {
-        value: Number,
-        literal: Cow<'t, str>,
-    },
-    String {
-        value: Vec<u8>,
-        literal: Cow<'t, str>,
-    },
+    Number(Box<Literal<'t, Number>>),
+    String(Box<Literal<'t, Vec<u8>>>),
     Dot,
     Nil,
     /// `.a.b`: an empty name, then fields.
     Field(Names<'t>),
     /// `$x.a.b`: the variable's name with its `$`, then fields.
     Variable(Names<'t>),
-    /// A function with its name.
-    Identifier(Cow<'t, str>, Function),
+    /// A function.
+    Identifier(&'static Function),
     Pipe(Box<Pipe<'t>>),
     /// `(pipe).a.b`
     Chain(Box<Expr<'t>>, Names<'t>),
@@ -111,7 +112,7 @@ impl fmt::Display for Names<'_> {
 impl ExprKind<'_> {
     /// Whether a later stage of a pipeline may start with this.
     pub(crate) fn is_executable(&self) -> bool {
-        !matches!(self, Self::Bool(_) | Self::Number { .. } | Self::String { .. } | Self::Dot | Self::Nil)
+        !matches!(self, Self::Bool(_) | Self::Number(_) | Self::String(_) | Self::Dot | Self::Nil)
     }
 }
 
@@ -135,11 +136,12 @@ impl fmt::Display for Expr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ExprKind::Bool(value) => write!(f, "{value}"),
-            ExprKind::Number { literal, .. } | ExprKind::String { literal, .. } => f.write_str(literal),
+            ExprKind::Number(number) => f.write_str(&number.literal),
+            ExprKind::String(string) => f.write_str(&string.literal),
             ExprKind::Dot => f.write_str("."),
             ExprKind::Nil => f.write_str("nil"),
             ExprKind::Field(names) | ExprKind::Variable(names) => write!(f, "{names}"),
-            ExprKind::Identifier(name, _) => f.write_str(name),
+            ExprKind::Identifier(function) => f.write_str(function.name),
             ExprKind::Pipe(pipe) => write!(f, "({pipe})"),
             ExprKind::Chain(base, names) => {
                 write!(f, "{base}{names}")

@@ -83,7 +83,13 @@ struct State<'a, 't, 'o> {
 }
 
 impl<'a, 't, 'o> State<'a, 't, 'o> {
-    fn new(world: &'a World<'a, 't>, template: &'a [u8], depth: usize, out: &'o mut Rope, data: Value) -> Self {
+    fn new(
+        world: &'a World<'a, 't>,
+        template: &'a [u8],
+        depth: usize,
+        out: &'o mut Rope,
+        data: Value,
+    ) -> Self {
         Self { world, template, depth, out, variables: vec![("$", data)], at: None }
     }
 

@@ -10,6 +10,7 @@ use carrara_types::decision::Part;
 use crate::exec::World;
 use crate::print;
 use crate::value::{INSPECTED, Value};
+use Arity::{AtLeast, Exactly};
 
 /// How many arguments a function takes.
 #[derive(Debug, Clone, Copy)]
@@ -19,8 +20,9 @@ pub(crate) enum Arity {
 }
 
 /// A function; its error is the cause alone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Function {
+    pub(crate) name: &'static str,
     pub(crate) arity: Arity,
     /// `and` and `or` stop at the first value of this truth; their `run` is never called.
     pub(crate) short_circuit: Option<bool>,
@@ -29,47 +31,55 @@ pub(crate) struct Function {
 
 type Run = fn(&World<'_, '_>, &[Value]) -> Result<Value, String>;
 
+impl Function {
+    const fn new(name: &'static str, arity: Arity, run: Run) -> Self {
+        Self { name, arity, short_circuit: None, run }
+    }
+
+    const fn logic(name: &'static str, decisive: bool) -> Self {
+        Self { name, arity: AtLeast(1), short_circuit: Some(decisive), run: last }
+    }
+}
+
+/// Those that write secrets first: most templates call no others.
+static FUNCTIONS: [Function; 23] = [
+    Function::new("pem", Exactly(1), encode::pem),
+    Function::new("hex", Exactly(1), encode::hex),
+    Function::new("base64", Exactly(1), encode::base64),
+    Function::new("raw", Exactly(1), encode::raw),
+    Function::new("string", Exactly(1), encode::string),
+    Function::logic("and", false),
+    Function::logic("or", true),
+    Function::new("not", Exactly(1), not),
+    Function::new("len", Exactly(1), len),
+    Function::new("index", AtLeast(1), index),
+    Function::new("slice", AtLeast(1), slice),
+    Function::new("print", AtLeast(0), print_values),
+    Function::new("println", AtLeast(0), println),
+    Function::new("printf", AtLeast(1), printf),
+    Function::new("html", AtLeast(0), escape::html),
+    Function::new("js", AtLeast(0), escape::js),
+    Function::new("urlquery", AtLeast(0), escape::urlquery),
+    Function::new("eq", AtLeast(1), compare::eq),
+    Function::new("ne", Exactly(2), compare::ne),
+    Function::new("lt", Exactly(2), compare::lt),
+    Function::new("le", Exactly(2), compare::le),
+    Function::new("gt", Exactly(2), compare::gt),
+    Function::new("ge", Exactly(2), compare::ge),
+];
+
 /// A function that a file's template may call.
-pub(crate) fn file_function(name: &str) -> Option<Function> {
-    function(name).filter(|_| name != "string")
+pub(crate) fn file_function(name: &[u8]) -> Option<&'static Function> {
+    function(name).filter(|function| function.name != "string")
 }
 
 /// A function that an environment variable's template may call.
-pub(crate) fn env_function(name: &str) -> Option<Function> {
-    function(name).filter(|_| name != "raw")
+pub(crate) fn env_function(name: &[u8]) -> Option<&'static Function> {
+    function(name).filter(|function| function.name != "raw")
 }
 
-/// A function by name.
-fn function(name: &str) -> Option<Function> {
-    use Arity::{AtLeast, Exactly};
-    let (arity, run): (Arity, Run) = match name {
-        "pem" => (Exactly(1), encode::pem),
-        "hex" => (Exactly(1), encode::hex),
-        "base64" => (Exactly(1), encode::base64),
-        "raw" => (Exactly(1), encode::raw),
-        "string" => (Exactly(1), encode::string),
-        "and" | "or" => {
-            return Some(Function { arity: AtLeast(1), short_circuit: Some(name == "or"), run: last });
-        }
-        "not" => (Exactly(1), not),
-        "len" => (Exactly(1), len),
-        "index" => (AtLeast(1), index),
-        "slice" => (AtLeast(1), slice),
-        "print" => (AtLeast(0), print_values),
-        "println" => (AtLeast(0), println),
-        "printf" => (AtLeast(1), printf),
-        "html" => (AtLeast(0), escape::html),
-        "js" => (AtLeast(0), escape::js),
-        "urlquery" => (AtLeast(0), escape::urlquery),
-        "eq" => (AtLeast(1), compare::eq),
-        "ne" => (Exactly(2), compare::ne),
-        "lt" => (Exactly(2), compare::lt),
-        "le" => (Exactly(2), compare::le),
-        "gt" => (Exactly(2), compare::gt),
-        "ge" => (Exactly(2), compare::ge),
-        _ => return None,
-    };
-    Some(Function { arity, short_circuit: None, run })
+fn function(name: &[u8]) -> Option<&'static Function> {
+    FUNCTIONS.iter().find(|function| function.name.as_bytes() == name)
 }
 
 /// A secret is true when it exists, a part when it is set; nothing else is told about either.

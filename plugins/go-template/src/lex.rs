@@ -71,7 +71,8 @@ pub(crate) struct Tokens {
 pub(crate) fn tokens(input: &[u8]) -> Tokens {
     // An action has about one token for every three bytes; a text without any has one in all.
     let list = Vec::with_capacity((input.len() / 3).min(FIRST_TOKENS));
-    let mut lexer = Lexer { input, pos: 0, start: 0, depth: 0, tokens: Tokens { list, error: String::new() } };
+    let mut lexer =
+        Lexer { input, pos: 0, start: 0, depth: 0, tokens: Tokens { list, error: String::new() } };
     lexer.run();
     lexer.tokens
 }

@@ -25,7 +25,10 @@ const FIRST_NODES: usize = 64;
 pub(crate) type Trees<'t> = BTreeMap<Vec<u8>, Vec<Node<'t>>>;
 
 /// Parses `text`. `function` finds functions by name.
-pub(crate) fn parse(text: &[u8], function: fn(&str) -> Option<Function>) -> Result<Trees<'_>, Failure> {
+pub(crate) fn parse(
+    text: &[u8],
+    function: fn(&[u8]) -> Option<&'static Function>,
+) -> Result<Trees<'_>, Failure> {
     let mut parser = Parser {
         text,
         tokens: tokens(text),
@@ -62,7 +65,7 @@ struct Parser<'a> {
     next: usize,
     /// The last token that was looked at: errors are reported at its line.
     furthest: usize,
-    function: fn(&str) -> Option<Function>,
+    function: fn(&[u8]) -> Option<&'static Function>,
     variables: Vec<Cow<'a, str>>,
     range_depth: usize,
     depth: usize,
@@ -169,14 +172,11 @@ impl<'a> Parser<'a> {
             let token = self.peek();
             match token.kind {
                 Kind::Eof => return Ok(nodes),
-                Kind::LeftDelim => {
-                    let start = self.next;
+                Kind::LeftDelim if self.is_definition() => {
                     self.take();
-                    if self.take_word().kind == Kind::Keyword(Keyword::Define) {
-                        self.definition()?;
-                        continue;
-                    }
-                    self.next = start;
+                    self.take_word();
+                    self.definition()?;
+                    continue;
                 }
                 _ => {}
             }
@@ -185,6 +185,13 @@ impl<'a> Parser<'a> {
                 Item::Ending(ending) => return Err(self.error(&format!("unexpected {}", ending.text()))),
             }
         }
+    }
+
+    /// Whether the action that begins here is a definition.
+    fn is_definition(&self) -> bool {
+        let first = self.next + 1;
+        let word = if self.token(first).kind == Kind::Space { first + 1 } else { first };
+        self.token(word).kind == Kind::Keyword(Keyword::Define)
     }
 
     fn definition(&mut self) -> Result<(), Failure> {
@@ -279,9 +286,9 @@ impl<'a> Parser<'a> {
                 self.loop_control("{{continue}}")?;
                 Node::Continue
             }
-            Keyword::If => Node::If(self.branch("if", Keyword::If)?),
-            Keyword::With => Node::With(self.branch("with", Keyword::With)?),
-            Keyword::Range => Node::Range(self.branch("range", Keyword::Range)?),
+            Keyword::If => Node::If(Box::new(self.branch("if", Keyword::If)?)),
+            Keyword::With => Node::With(Box::new(self.branch("with", Keyword::With)?)),
+            Keyword::Range => Node::Range(Box::new(self.branch("range", Keyword::Range)?)),
             Keyword::Template => Node::Template(self.template_call()?),
             Keyword::Else => return self.otherwise(),
             Keyword::End => {
@@ -321,7 +328,7 @@ impl<'a> Parser<'a> {
             Ending::End => None,
             Ending::Else(Some(next)) if next == keyword => {
                 self.take_word();
-                let nested = self.deeper(|parser| parser.branch(context, keyword))?;
+                let nested = Box::new(self.deeper(|parser| parser.branch(context, keyword))?);
                 let nested = if keyword == Keyword::If { Node::If(nested) } else { Node::With(nested) };
                 Some(vec![nested])
             }

@@ -65,7 +65,11 @@ impl Fake {
 impl Secrets for Fake {
     fn names(&self, scope: Scope) -> Vec<String> {
         self.names_asked.set(self.names_asked.get() + 1);
-        self.entries.iter().filter(|(known, _)| *known == scope).map(|(_, info)| info.name.to_string()).collect()
+        self.entries
+            .iter()
+            .filter(|(known, _)| *known == scope)
+            .map(|(_, info)| info.name.to_string())
+            .collect()
     }
 
     fn lookup(&self, scope: Scope, name: &str) -> Option<Rc<SecretInfo>> {

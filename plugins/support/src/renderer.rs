@@ -6,8 +6,8 @@ use std::rc::Rc;
 use bindings::carrara::policy::secrets as host;
 use bindings::exports::carrara::policy::configuration::{Guest as Configuration, SettingsError};
 use bindings::exports::carrara::policy::secret_renderer as wit;
-use fnv::FnvHashMap;
 pub use carrara_types::decision::{Chunk, Target};
+use fnv::FnvHashMap;
 
 use crate::Failure;
 use crate::secrets::{AccessError, Encoding, Part, Scope, SecretInfo, SecretReference, Secrets};
@@ -77,11 +77,15 @@ impl<R: Renderer> wit::Guest for R {
 struct HostSecrets {
     /// By scope and name; `None` for those that do not exist. Names are the manifest's: nobody sends some that collide
     /// but to slow down what he himself runs.
-    found: RefCell<[FnvHashMap<String, Option<Rc<Known>>>; 3]>,
+    found: RefCell<[FnvHashMap<Rc<str>, Option<Rc<Known>>>; 3]>,
+    /// What was found last: whoever has looked a secret up encodes it next.
+    last: RefCell<Option<Rc<Known>>>,
 }
 
 /// A secret that exists, and what the host says of it.
 struct Known {
+    scope: Scope,
+    name: Rc<str>,
     secret: host::Secret,
     info: OnceCell<Rc<SecretInfo>>,
     /// Fragments that were made when a place was checked and not used yet: each is good for one place.
@@ -89,8 +93,8 @@ struct Known {
 }
 
 impl Known {
-    fn new(secret: host::Secret) -> Self {
-        Self { secret, info: OnceCell::new(), unused: RefCell::default() }
+    fn new(scope: Scope, name: Rc<str>, secret: host::Secret) -> Self {
+        Self { scope, name, secret, info: OnceCell::new(), unused: RefCell::default() }
     }
 
     /// Which of the unused fragments is that of a part and an encoding.
@@ -110,6 +114,16 @@ impl Known {
 
 impl HostSecrets {
     fn find(&self, scope: Scope, name: &str) -> Option<Rc<Known>> {
+        let mut last = self.last.borrow_mut();
+        if let Some(known) = last.as_ref().filter(|known| known.scope == scope && *known.name == *name) {
+            return Some(Rc::clone(known));
+        }
+        let known = self.search(scope, name)?;
+        *last = Some(Rc::clone(&known));
+        Some(known)
+    }
+
+    fn search(&self, scope: Scope, name: &str) -> Option<Rc<Known>> {
         let [current, previous, reserved] = &mut *self.found.borrow_mut();
         let names = match scope {
             Scope::Current => current,
@@ -119,9 +133,10 @@ impl HostSecrets {
         if let Some(known) = names.get(name) {
             return known.clone();
         }
-        let secret = host::lookup(to_host_scope(scope), name).ok();
-        let known = secret.map(|secret| Rc::new(Known::new(secret)));
-        names.insert(name.to_owned(), known.clone());
+        let name: Rc<str> = name.into();
+        let secret = host::lookup(to_host_scope(scope), &name).ok();
+        let known = secret.map(|secret| Rc::new(Known::new(scope, Rc::clone(&name), secret)));
+        names.insert(name, known.clone());
         known
     }
 
@@ -131,10 +146,12 @@ impl HostSecrets {
         for chunk in chunks {
             placed.push(match chunk {
                 Chunk::Text(bytes) => wit::Chunk::Text(bytes),
-                Chunk::Secret(reference) => self.take(&reference).map(wit::Chunk::Fragment).map_err(|_| {
-                    let message = "a secret changed while the template was rendered".to_owned();
-                    Failure { line: 0, column: 0, message }
-                })?,
+                Chunk::Secret(reference) => {
+                    self.take(&reference).map(wit::Chunk::Fragment).map_err(|_| {
+                        let message = "a secret changed while the template was rendered".to_owned();
+                        Failure { line: 0, column: 0, message }
+                    })?
+                }
             });
         }
         Ok(placed)

@@ -9,7 +9,8 @@ use carrara_core::ports::SecretCatalog;
 use carrara_types::decision::{
     Chunk, Context, Encoding, Part, RenderError, Scope, SecretInfo, SecretReference, Target, Template,
 };
-use wasmtime::component::{Resource, ResourceTable};
+use slab::Slab;
+use wasmtime::component::Resource;
 
 use super::words;
 use crate::call::Nonsense;
@@ -49,17 +50,36 @@ pub struct SecretHandle {
 /// A secret that a guest has encoded, without anybody having looked at it.
 pub struct Fragment(SecretReference);
 
-/// What one call of a renderer may know and holds.
+/// What one call of a renderer may know and holds. The engine keeps guests from naming what is not theirs.
 pub(crate) struct SecretDesk {
     catalog: Arc<dyn SecretCatalog>,
-    handles: ResourceTable,
+    secrets: Slab<SecretHandle>,
+    fragments: Slab<Fragment>,
+    most: usize,
 }
 
 impl SecretDesk {
-    pub(crate) fn new(catalog: Arc<dyn SecretCatalog>, max_handles: usize) -> Self {
-        let mut handles = ResourceTable::new();
-        handles.set_max_capacity(max_handles);
-        Self { catalog, handles }
+    /// `most`: handles of both kinds that a guest may hold.
+    pub(crate) fn new(catalog: Arc<dyn SecretCatalog>, most: usize) -> Self {
+        Self { catalog, secrets: Slab::new(), fragments: Slab::new(), most }
+    }
+
+    fn has_room(&self) -> wasmtime::Result<()> {
+        if self.secrets.len() + self.fragments.len() < self.most {
+            return Ok(());
+        }
+        let most = self.most;
+        Err(wasmtime::Error::msg(format!(
+            "it holds more handles of secrets and fragments than it may (limit {most})"
+        )))
+    }
+
+    fn secret(&self, secret: &Resource<SecretHandle>) -> wasmtime::Result<&SecretHandle> {
+        key(secret).and_then(|key| self.secrets.get(key)).ok_or_else(not_held)
+    }
+
+    fn take(&mut self, fragment: &Resource<Fragment>) -> Option<Fragment> {
+        self.fragments.try_remove(key(fragment)?)
     }
 
     /// Reads the guest's answer: as many results as templates, and fragments of this call only, each used once.
@@ -84,9 +104,9 @@ impl SecretDesk {
     fn chunk(&mut self, chunk: guest::Chunk) -> Result<Chunk, Nonsense> {
         match chunk {
             guest::Chunk::Text(text) => Ok(Chunk::Text(text)),
-            guest::Chunk::Fragment(fragment) => match self.handles.delete(fragment) {
-                Ok(Fragment(reference)) => Ok(Chunk::Secret(reference)),
-                Err(_) => Err(Nonsense("it answered a fragment that is not of this call".to_owned())),
+            guest::Chunk::Fragment(fragment) => match self.take(&fragment) {
+                Some(Fragment(reference)) => Ok(Chunk::Secret(reference)),
+                None => Err(Nonsense("it answered a fragment that is not of this call".to_owned())),
             },
         }
     }
@@ -134,7 +154,10 @@ impl wit::Host for SecretDesk {
     ) -> wasmtime::Result<Result<Resource<SecretHandle>, wit::AccessError>> {
         let scope = host_scope(scope);
         match self.catalog.lookup(scope, &name) {
-            Some(info) => Ok(Ok(self.handles.push(SecretHandle { scope, info })?)),
+            Some(info) => {
+                self.has_room()?;
+                Ok(Ok(handle(self.secrets.insert(SecretHandle { scope, info }))?))
+            }
             None => Ok(Err(wit::AccessError::NoSuchSecret)),
         }
     }
@@ -142,7 +165,7 @@ impl wit::Host for SecretDesk {
 
 impl wit::HostSecret for SecretDesk {
     fn info(&mut self, secret: Resource<SecretHandle>) -> wasmtime::Result<wit::Info> {
-        let info = &self.handles.get(&secret)?.info;
+        let info = &self.secret(&secret)?.info;
         Ok(wit::Info {
             name: info.name.to_string(),
             kind: info.kind.clone(),
@@ -160,27 +183,41 @@ impl wit::HostSecret for SecretDesk {
         part: wit::Part,
         encoding: wit::Encoding,
     ) -> wasmtime::Result<Result<Resource<Fragment>, wit::AccessError>> {
-        let handle = self.handles.get(&secret)?;
+        let SecretHandle { scope, info } = self.secret(&secret)?;
         let (part, encoding) = (host_part(part), host_encoding(encoding));
-        if let Err(refusal) = may_encode(&handle.info, part, encoding) {
+        if let Err(refusal) = may_encode(info, part, encoding) {
             return Ok(Err(refusal));
         }
-        let name = Arc::clone(&handle.info.name);
-        let fragment = Fragment(SecretReference { scope: handle.scope, name, part, encoding });
-        Ok(Ok(self.handles.push(fragment)?))
+        let name = Arc::clone(&info.name);
+        let fragment = Fragment(SecretReference { scope: *scope, name, part, encoding });
+        self.has_room()?;
+        Ok(Ok(handle(self.fragments.insert(fragment))?))
     }
 
     fn drop(&mut self, secret: Resource<SecretHandle>) -> wasmtime::Result<()> {
-        self.handles.delete(secret)?;
-        Ok(())
+        key(&secret).and_then(|key| self.secrets.try_remove(key)).map(drop).ok_or_else(not_held)
     }
 }
 
 impl wit::HostFragment for SecretDesk {
     fn drop(&mut self, fragment: Resource<Fragment>) -> wasmtime::Result<()> {
-        self.handles.delete(fragment)?;
-        Ok(())
+        self.take(&fragment).map(drop).ok_or_else(not_held)
     }
+}
+
+/// Where a slab holds what a handle stands for.
+fn key<T: 'static>(handle: &Resource<T>) -> Option<usize> {
+    usize::try_from(handle.rep()).ok()
+}
+
+/// The handle of what a slab holds there.
+fn handle<T: 'static>(key: usize) -> wasmtime::Result<Resource<T>> {
+    let key = u32::try_from(key).map_err(|_| wasmtime::Error::msg("it holds too many handles"))?;
+    Ok(Resource::new_own(key))
+}
+
+fn not_held() -> wasmtime::Error {
+    wasmtime::Error::msg("it used a handle that it does not hold")
 }
 
 /// Decides by the declaration and the set parts alone.

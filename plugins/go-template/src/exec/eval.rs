@@ -31,14 +31,19 @@ impl<'a, 't> State<'a, 't, '_> {
     }
 
     /// `last` is the value of the stage before, which becomes the last argument.
-    fn command(&mut self, dot: &Value, command: &'a Command<'t>, last: Option<Value>) -> Result<Value, Failure> {
+    fn command(
+        &mut self,
+        dot: &Value,
+        command: &'a Command<'t>,
+        last: Option<Value>,
+    ) -> Result<Value, Failure> {
         let Some((first, args)) = command.args.split_first() else {
             return Ok(Value::Nil);
         };
         match &first.kind {
-            ExprKind::Identifier(name, function) => {
+            ExprKind::Identifier(function) => {
                 self.at(first.pos, first);
-                return self.call(dot, (name, *function), (command.pos, command), args, last);
+                return self.call(dot, function, (command.pos, command), args, last);
             }
             ExprKind::Field(_) | ExprKind::Chain(..) => return self.operand(dot, first, args, last.as_ref()),
             ExprKind::Variable(names) if names.fields().next().is_some() => {
@@ -73,15 +78,15 @@ impl<'a, 't> State<'a, 't, '_> {
         let has_args = !args.is_empty() || last.is_some();
         match &expr.kind {
             ExprKind::Bool(value) => Ok(Value::Bool(*value)),
-            ExprKind::Number { value: Number::Int(value), .. } => Ok(Value::Int(*value)),
-            ExprKind::Number { value: Number::Float(value), .. } => Ok(Value::Float(*value)),
-            ExprKind::Number { literal, .. } => Err(self.fail(format!("{literal} overflows int"))),
-            ExprKind::String { value, .. } => Ok(Value::bytes(value)),
+            ExprKind::Number(number) => match number.value {
+                Number::Int(value) => Ok(Value::Int(value)),
+                Number::Float(value) => Ok(Value::Float(value)),
+                _ => Err(self.fail(format!("{} overflows int", number.literal))),
+            },
+            ExprKind::String(string) => Ok(Value::bytes(&string.value)),
             ExprKind::Dot => Ok(dot.clone()),
             ExprKind::Nil => Ok(Value::Nil),
-            ExprKind::Identifier(name, function) => {
-                self.call(dot, (name, *function), (expr.pos, expr), &[], None)
-            },
+            ExprKind::Identifier(function) => self.call(dot, function, (expr.pos, expr), &[], None),
             ExprKind::Pipe(pipe) => self.pipeline(dot, pipe),
             ExprKind::Field(names) => self.fields(dot.clone(), *names, has_args),
             ExprKind::Variable(names) => {
@@ -143,12 +148,12 @@ impl<'a, 't> State<'a, 't, '_> {
     fn call(
         &mut self,
         dot: &Value,
-        (name, function): (&str, Function),
+        function: &Function,
         node: (usize, &'a dyn fmt::Display),
         args: &'a [Expr<'t>],
         last: Option<Value>,
     ) -> Result<Value, Failure> {
-        let given = args.len() + usize::from(last.is_some());
+        let (name, given) = (function.name, args.len() + usize::from(last.is_some()));
         match function.arity {
             Arity::Exactly(wanted) if given != wanted => {
                 return Err(self.fail(format!("wrong number of args for {name}: want {wanted} got {given}")));
@@ -202,7 +207,7 @@ impl<'a, 't> State<'a, 't, '_> {
             (Some(Value::Bytes(_)) | None, _) => Ok(()),
             (Some(value), _) if !value.is_plain() => Err(self.fail(INSPECTED)),
             (Some(Value::Nil), _) => Err(self.fail("cannot assign nil to string")),
-            (_, Some(Expr { kind: ExprKind::Bool(_) | ExprKind::Number { .. }, .. })) => {
+            (_, Some(Expr { kind: ExprKind::Bool(_) | ExprKind::Number(_), .. })) => {
                 let found = expr.map(ToString::to_string).unwrap_or_default();
                 Err(self.fail(format!("expected string; found {found}")))
             }

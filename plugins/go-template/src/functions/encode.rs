@@ -71,7 +71,8 @@ fn no_secret(value: Option<&Value>) -> &'static str {
 }
 
 fn encoded(world: &World<'_, '_>, handle: &Handle, part: Part, encoding: Encoding) -> Result<Value, String> {
-    let reference = SecretReference { scope: handle.scope, name: Arc::clone(&handle.info.name), part, encoding };
+    let reference =
+        SecretReference { scope: handle.scope, name: Arc::clone(&handle.info.name), part, encoding };
     match world.secrets.encode(&reference) {
         Ok(()) => Ok(Value::Place(reference)),
         Err(AccessError::NoSuchSecret) => Err(MISSING.to_owned()),

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::Parser;
 use crate::Failure;
-use crate::ast::{Names, Command, Expr, ExprKind, Pipe};
+use crate::ast::{Command, Expr, ExprKind, Literal, Names, Pipe};
 use crate::lex::{Kind, Token};
 use crate::text::{Number, number, quote, unquote, unquote_char};
 
@@ -33,7 +33,7 @@ impl<'a> Parser<'a> {
                 | Kind::Variable
                 | Kind::LeftParen => {
                     self.next -= 1;
-                    let command = self.command()?;
+                    let command = self.command(token.start)?;
                     pipe.commands.push(command);
                 }
                 _ => return Err(self.unexpected(token, context)),
@@ -84,10 +84,9 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn command(&mut self) -> Result<Command<'a>, Failure> {
-        let mut command = Command { pos: self.peek_word().start, args: SmallVec::new() };
+    fn command(&mut self, pos: usize) -> Result<Command<'a>, Failure> {
+        let mut command = Command { pos, args: SmallVec::new() };
         loop {
-            self.peek_word();
             if let Some(operand) = self.operand()? {
                 command.args.push(operand);
             }
@@ -123,7 +122,7 @@ impl<'a> Parser<'a> {
         let kind = match term.kind {
             ExprKind::Field(_) => ExprKind::Field(self.names(term.pos)),
             ExprKind::Variable(_) => ExprKind::Variable(self.names(term.pos)),
-            ExprKind::Pipe(_) | ExprKind::Identifier(..) | ExprKind::Chain(..) => {
+            ExprKind::Pipe(_) | ExprKind::Identifier(_) | ExprKind::Chain(..) => {
                 ExprKind::Chain(Box::new(term), self.names(pos))
             }
             _ => {
@@ -144,11 +143,11 @@ impl<'a> Parser<'a> {
         let token = self.take_word();
         let kind = match token.kind {
             Kind::Identifier => {
-                let name = self.name(token);
-                let Some(function) = (self.function)(&name) else {
-                    return Err(self.error(&format!("function {} not defined", quote(name.as_bytes()))));
+                let Some(function) = (self.function)(self.word(token)) else {
+                    let name = quote(self.name(token).as_bytes());
+                    return Err(self.error(&format!("function {name} not defined")));
                 };
-                ExprKind::Identifier(name, function)
+                ExprKind::Identifier(function)
             }
             Kind::Dot => ExprKind::Dot,
             Kind::Nil => ExprKind::Nil,
@@ -164,7 +163,7 @@ impl<'a> Parser<'a> {
             Kind::CharConstant | Kind::Number => self.number(token)?,
             Kind::String | Kind::RawString => {
                 let value = unquote(self.word(token)).ok_or_else(|| self.error("invalid syntax"))?;
-                ExprKind::String { value, literal: self.name(token) }
+                ExprKind::String(Box::new(Literal { value, literal: self.name(token) }))
             }
             Kind::LeftParen => {
                 let pipe =
@@ -187,7 +186,8 @@ impl<'a> Parser<'a> {
                 let cause = format!("malformed character constant: {literal}");
                 self.error(if empty { "invalid syntax" } else { &cause })
             })?;
-            return Ok(ExprKind::Number { value: Number::Int(i64::from(value)), literal });
+            let value = Number::Int(i64::from(value));
+            return Ok(ExprKind::Number(Box::new(Literal { value, literal })));
         }
         let value = number(&literal).filter(|value| *value != Number::TooLarge).ok_or_else(|| {
             // Go's words also for an octal number with a digit that is none.
@@ -196,6 +196,6 @@ impl<'a> Parser<'a> {
             let cause = if whole { "integer overflow" } else { "illegal number syntax" };
             self.error(&format!("{cause}: {}", quote(literal.as_bytes())))
         })?;
-        Ok(ExprKind::Number { value, literal })
+        Ok(ExprKind::Number(Box::new(Literal { value, literal })))
     }
 }

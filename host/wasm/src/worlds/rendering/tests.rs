@@ -2,7 +2,7 @@ use super::*;
 
 fn info(kind: &str, parts: &[Part]) -> SecretInfo {
     SecretInfo {
-        name: "s".to_owned(),
+        name: "s".into(),
         kind: kind.to_owned(),
         size: 0,
         shared: false,
