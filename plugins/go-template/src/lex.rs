@@ -26,7 +26,6 @@ pub(crate) enum Kind {
     RawString,
     RightDelim,
     RightParen,
-    Space,
     String,
     Text,
     Variable,
@@ -54,8 +53,17 @@ pub(crate) enum Keyword {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
+    /// Whether white space is before it, within an action.
+    pub(crate) spaced: bool,
     pub(crate) start: usize,
     pub(crate) end: usize,
+}
+
+impl Token {
+    /// Whether it is a field of what stands right before it.
+    pub(crate) fn follows_as_field(self) -> bool {
+        self.kind == Kind::Field && !self.spaced
+    }
 }
 
 /// All tokens of a template.
@@ -71,8 +79,14 @@ pub(crate) struct Tokens {
 pub(crate) fn tokens(input: &[u8]) -> Tokens {
     // An action has about one token for every three bytes; a text without any has one in all.
     let list = Vec::with_capacity((input.len() / 3).min(FIRST_TOKENS));
-    let mut lexer =
-        Lexer { input, pos: 0, start: 0, depth: 0, tokens: Tokens { list, error: String::new() } };
+    let mut lexer = Lexer {
+        input,
+        pos: 0,
+        start: 0,
+        spaced: false,
+        depth: 0,
+        tokens: Tokens { list, error: String::new() },
+    };
     lexer.run();
     lexer.tokens
 }
@@ -94,6 +108,8 @@ struct Lexer<'a> {
     input: &'a [u8],
     pos: usize,
     start: usize,
+    /// White space was skipped since the last token.
+    spaced: bool,
     depth: usize,
     tokens: Tokens,
 }
@@ -119,7 +135,8 @@ impl<'a> Lexer<'a> {
     }
 
     fn emit(&mut self, kind: Kind) {
-        self.tokens.list.push(Token { kind, start: self.start, end: self.pos });
+        let spaced = std::mem::take(&mut self.spaced);
+        self.tokens.list.push(Token { kind, spaced, start: self.start, end: self.pos });
         self.start = self.pos;
     }
 
@@ -293,7 +310,9 @@ impl<'a> Lexer<'a> {
                 return State::Inside;
             }
         }
-        self.one(Kind::Space, 0)
+        self.spaced = true;
+        self.start = self.pos;
+        State::Inside
     }
 
     fn at_terminator(&self) -> bool {
@@ -474,7 +493,7 @@ mod tests {
     // S-72
     #[test]
     fn underscores_and_unicode_letters_are_part_of_names() {
-        let expected = [Kind::LeftDelim, Kind::Space, Kind::Field, Kind::Space, Kind::RightDelim, Kind::Eof];
+        let expected = [Kind::LeftDelim, Kind::Field, Kind::RightDelim, Kind::Eof];
         assert_eq!(kinds("{{ ._schlüssel_1 }}"), expected);
     }
 

@@ -84,27 +84,12 @@ impl<'a> Parser<'a> {
 
     /// What follows the last token is the last token again.
     fn token(&self, index: usize) -> Token {
-        const NONE: Token = Token { kind: Kind::Eof, start: 0, end: 0 };
+        const NONE: Token = Token { kind: Kind::Eof, spaced: false, start: 0, end: 0 };
         self.tokens.list.get(index).or(self.tokens.list.last()).copied().unwrap_or(NONE)
     }
 
     fn peek(&mut self) -> Token {
         let token = self.take();
-        self.next -= 1;
-        token
-    }
-
-    fn take_word(&mut self) -> Token {
-        loop {
-            let token = self.take();
-            if token.kind != Kind::Space {
-                return token;
-            }
-        }
-    }
-
-    fn peek_word(&mut self) -> Token {
-        let token = self.take_word();
         self.next -= 1;
         token
     }
@@ -151,7 +136,7 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, kind: Kind, context: &str) -> Result<Token, Failure> {
-        let token = self.take_word();
+        let token = self.take();
         if token.kind == kind { Ok(token) } else { Err(self.unexpected(token, context)) }
     }
 
@@ -174,7 +159,7 @@ impl<'a> Parser<'a> {
                 Kind::Eof => return Ok(nodes),
                 Kind::LeftDelim if self.is_definition() => {
                     self.take();
-                    self.take_word();
+                    self.take();
                     self.definition()?;
                     continue;
                 }
@@ -189,14 +174,12 @@ impl<'a> Parser<'a> {
 
     /// Whether the action that begins here is a definition.
     fn is_definition(&self) -> bool {
-        let first = self.next + 1;
-        let word = if self.token(first).kind == Kind::Space { first + 1 } else { first };
-        self.token(word).kind == Kind::Keyword(Keyword::Define)
+        self.token(self.next + 1).kind == Kind::Keyword(Keyword::Define)
     }
 
     fn definition(&mut self) -> Result<(), Failure> {
         let context = "define clause";
-        let token = self.take_word();
+        let token = self.take();
         if !matches!(token.kind, Kind::String | Kind::RawString) {
             return Err(self.unexpected(token, context));
         }
@@ -246,7 +229,7 @@ impl<'a> Parser<'a> {
     fn list(&mut self) -> Result<(Vec<Node<'a>>, Ending), Failure> {
         self.deeper(|parser| {
             let mut nodes = Vec::new();
-            while parser.peek_word().kind != Kind::Eof {
+            while parser.peek().kind != Kind::Eof {
                 match parser.item()? {
                     Item::Node(node) => nodes.push(node),
                     Item::Ending(ending) => return Ok((nodes, ending)),
@@ -257,7 +240,7 @@ impl<'a> Parser<'a> {
     }
 
     fn item(&mut self) -> Result<Item<'a>, Failure> {
-        let token = self.take_word();
+        let token = self.take();
         match token.kind {
             Kind::Text => Ok(Item::Node(Node::Text { start: token.start, end: token.end })),
             Kind::LeftDelim => {
@@ -271,7 +254,7 @@ impl<'a> Parser<'a> {
     }
 
     fn action(&mut self) -> Result<Item<'a>, Failure> {
-        let token = self.take_word();
+        let token = self.take();
         let Kind::Keyword(keyword) = token.kind else {
             self.next -= 1;
             return Ok(Item::Node(Node::Action(self.pipeline("command", Kind::RightDelim)?)));
@@ -310,7 +293,7 @@ impl<'a> Parser<'a> {
     }
 
     fn otherwise(&mut self) -> Result<Item<'a>, Failure> {
-        if let Kind::Keyword(keyword @ (Keyword::If | Keyword::With)) = self.peek_word().kind {
+        if let Kind::Keyword(keyword @ (Keyword::If | Keyword::With)) = self.peek().kind {
             return Ok(Item::Ending(Ending::Else(Some(keyword))));
         }
         self.expect(Kind::RightDelim, "else")?;
@@ -327,7 +310,7 @@ impl<'a> Parser<'a> {
         let otherwise = match ending {
             Ending::End => None,
             Ending::Else(Some(next)) if next == keyword => {
-                self.take_word();
+                self.take();
                 let nested = Box::new(self.deeper(|parser| parser.branch(context, keyword))?);
                 let nested = if keyword == Keyword::If { Node::If(nested) } else { Node::With(nested) };
                 Some(vec![nested])
@@ -346,7 +329,7 @@ impl<'a> Parser<'a> {
 
     fn block(&mut self) -> Result<Node<'a>, Failure> {
         let context = "block clause";
-        let token = self.take_word();
+        let token = self.take();
         let name = self.template_name(token, context)?;
         let pipe = self.pipeline(context, Kind::RightDelim)?;
         self.separate_template(name.clone(), context)?;
@@ -355,9 +338,9 @@ impl<'a> Parser<'a> {
 
     fn template_call(&mut self) -> Result<Call<'a>, Failure> {
         let context = "template clause";
-        let token = self.take_word();
+        let token = self.take();
         let name = self.template_name(token, context)?;
-        let pipe = if self.take_word().kind == Kind::RightDelim {
+        let pipe = if self.take().kind == Kind::RightDelim {
             None
         } else {
             self.next -= 1;

@@ -5,17 +5,18 @@ use smallvec::SmallVec;
 use super::Parser;
 use crate::Failure;
 use crate::ast::{Command, Expr, ExprKind, Literal, Names, Pipe};
+use crate::failure;
 use crate::lex::{Kind, Token};
 use crate::text::{Number, number, quote, unquote, unquote_char};
 
 impl<'a> Parser<'a> {
     /// Everything up to `end`, which is consumed.
     pub(super) fn pipeline(&mut self, context: &str, end: Kind) -> Result<Pipe<'a>, Failure> {
-        let pos = self.peek_word().start;
+        let pos = self.peek().start;
         let mut pipe = Pipe { pos, assigns: false, variables: Vec::new(), commands: SmallVec::new() };
         while self.declaration(context, &mut pipe)? {}
         loop {
-            let token = self.take_word();
+            let token = self.take();
             match token.kind {
                 kind if kind == end => {
                     self.check_pipeline(&pipe, context)?;
@@ -43,19 +44,19 @@ impl<'a> Parser<'a> {
 
     /// Reads `$x :=`, `$x =` or `$x,`; true where another variable must follow.
     fn declaration(&mut self, context: &str, pipe: &mut Pipe<'a>) -> Result<bool, Failure> {
-        let variable = self.peek_word();
+        let variable = self.peek();
         if variable.kind != Kind::Variable {
             return Ok(false);
         }
         let start = self.next;
-        self.take_word();
-        let next = self.peek_word();
+        self.take();
+        let next = self.peek();
         let comma = next.kind == Kind::Char && self.word(next) == b",";
         if !comma && !matches!(next.kind, Kind::Assign | Kind::Declare) {
             self.next = start;
             return Ok(false);
         }
-        self.take_word();
+        self.take();
         pipe.assigns = next.kind == Kind::Assign;
         let name = self.name(variable);
         pipe.variables.push(name.clone());
@@ -66,7 +67,7 @@ impl<'a> Parser<'a> {
         if context != "range" || pipe.variables.len() >= 2 {
             return Err(self.error(&format!("too many declarations in {context}")));
         }
-        match self.peek_word().kind {
+        match self.peek().kind {
             Kind::Variable | Kind::RightDelim | Kind::RightParen => Ok(true),
             _ => Err(self.error("range can only initialize variables")),
         }
@@ -89,10 +90,12 @@ impl<'a> Parser<'a> {
         loop {
             if let Some(operand) = self.operand()? {
                 command.args.push(operand);
+                if self.peek().spaced {
+                    continue;
+                }
             }
             let token = self.take();
             match token.kind {
-                Kind::Space => continue,
                 Kind::RightDelim | Kind::RightParen => self.next -= 1,
                 Kind::Pipe => {}
                 _ => return Err(self.unexpected(token, "operand")),
@@ -111,10 +114,10 @@ impl<'a> Parser<'a> {
             return Ok(None);
         };
         let first = self.peek();
-        if first.kind != Kind::Field {
+        if !first.follows_as_field() {
             return Ok(Some(term));
         }
-        while self.peek().kind == Kind::Field {
+        while self.peek().follows_as_field() {
             self.take();
         }
         // Go reports a chain of fields at its second one.
@@ -126,8 +129,10 @@ impl<'a> Parser<'a> {
                 ExprKind::Chain(Box::new(term), self.names(pos))
             }
             _ => {
+                // Go has not looked beyond the white space that follows.
+                let end = self.token(self.next.saturating_sub(1)).end;
                 let text = quote(term.to_string().as_bytes());
-                return Err(self.error(&format!("unexpected . after term {text}")));
+                return Err(failure::parsing(self.text, end, &format!("unexpected . after term {text}")));
             }
         };
         Ok(Some(Expr { pos, kind }))
@@ -140,7 +145,7 @@ impl<'a> Parser<'a> {
     }
 
     fn term(&mut self) -> Result<Option<Expr<'a>>, Failure> {
-        let token = self.take_word();
+        let token = self.take();
         let kind = match token.kind {
             Kind::Identifier => {
                 let Some(function) = (self.function)(self.word(token)) else {
