@@ -6,9 +6,10 @@
 mod eval;
 
 use std::fmt;
+use std::rc::Rc;
 
 use carrara_plugin_support::secrets::Secrets;
-use carrara_types::decision::{Chunk, Scope};
+use carrara_types::decision::{Chunk, Part, Scope, SecretInfo};
 
 use crate::Failure;
 use crate::ast::{Branch, Call, Node, Pipe};
@@ -44,7 +45,17 @@ pub(crate) struct World<'a, 't> {
 impl World<'_, '_> {
     /// A secret by name; `None` where it does not exist.
     pub(crate) fn secret(&self, scope: Scope, name: &str) -> Option<Value> {
-        self.secrets.lookup(scope, name).map(|info| Value::Secret(Handle { scope, info }))
+        self.secrets.find(scope, name).map(|name| Value::Secret(Handle { scope, name }))
+    }
+
+    /// What may be known of a secret: asked for by those templates only that look at it.
+    pub(crate) fn info(&self, handle: &Handle) -> Option<Rc<SecretInfo>> {
+        self.secrets.lookup(handle.scope, &handle.name)
+    }
+
+    /// Whether a part of a secret is set.
+    pub(crate) fn has(&self, handle: &Handle, part: Part) -> bool {
+        self.info(handle).is_some_and(|info| info.parts.contains(&part))
     }
 
     /// All names, in the order in which Go ranges over a map.

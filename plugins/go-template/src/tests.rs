@@ -8,6 +8,7 @@ mod places;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use carrara_plugin_support::secrets::{
     AccessError, Encoding, Part, Scope, SecretInfo, SecretReference, Secrets,
@@ -57,7 +58,7 @@ impl Fake {
         self.entries.push((scope, info));
     }
 
-    fn find(&self, scope: Scope, name: &str) -> Option<&SecretInfo> {
+    fn entry(&self, scope: Scope, name: &str) -> Option<&SecretInfo> {
         self.entries.iter().find(|(known, info)| *known == scope && *info.name == *name).map(|(_, info)| info)
     }
 }
@@ -72,13 +73,18 @@ impl Secrets for Fake {
             .collect()
     }
 
+    fn find(&self, scope: Scope, name: &str) -> Option<Arc<str>> {
+        self.lookups.set(self.lookups.get() + 1);
+        self.entry(scope, name).map(|info| Arc::clone(&info.name))
+    }
+
     fn lookup(&self, scope: Scope, name: &str) -> Option<Rc<SecretInfo>> {
         self.lookups.set(self.lookups.get() + 1);
-        self.find(scope, name).cloned().map(Rc::new)
+        self.entry(scope, name).cloned().map(Rc::new)
     }
 
     fn encode(&self, reference: &SecretReference) -> Result<(), AccessError> {
-        let info = self.find(reference.scope, &reference.name).ok_or(AccessError::NoSuchSecret)?;
+        let info = self.entry(reference.scope, &reference.name).ok_or(AccessError::NoSuchSecret)?;
         let part = if reference.part == Part::Whole { Part::Public } else { reference.part };
         if info.parts.contains(&part) { Ok(()) } else { Err(AccessError::Empty) }
     }

@@ -1,8 +1,9 @@
 //! The values of a template. Secrets are handles: their bytes are not here, so nothing can print or compare them.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use carrara_types::decision::{Chunk, Part, Scope, SecretInfo, SecretReference};
+use carrara_types::decision::{Chunk, Part, Scope, SecretReference};
 
 /// What is answered to whatever would look into a secret.
 pub(crate) const INSPECTED: &str = "secret values cannot be inspected; use hex, base64, pem, raw or string";
@@ -11,7 +12,7 @@ pub(crate) const INSPECTED: &str = "secret values cannot be inspected; use hex, 
 #[derive(Debug, Clone)]
 pub(crate) struct Handle {
     pub(crate) scope: Scope,
-    pub(crate) info: Rc<SecretInfo>,
+    pub(crate) name: Arc<str>,
 }
 
 /// A value.

@@ -2,6 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bindings::carrara::policy::secrets as host;
 use bindings::exports::carrara::policy::configuration::{Guest as Configuration, SettingsError};
@@ -77,7 +78,7 @@ impl<R: Renderer> wit::Guest for R {
 struct HostSecrets {
     /// By scope and name; `None` for those that do not exist. Names are the manifest's: nobody sends some that collide
     /// but to slow down what he himself runs.
-    found: RefCell<[FnvHashMap<Rc<str>, Option<Rc<Known>>>; 3]>,
+    found: RefCell<[FnvHashMap<Arc<str>, Option<Rc<Known>>>; 3]>,
     /// What was found last: whoever has looked a secret up encodes it next.
     last: RefCell<Option<Rc<Known>>>,
 }
@@ -85,7 +86,7 @@ struct HostSecrets {
 /// A secret that exists, and what the host says of it.
 struct Known {
     scope: Scope,
-    name: Rc<str>,
+    name: Arc<str>,
     secret: host::Secret,
     info: OnceCell<Rc<SecretInfo>>,
     /// Fragments that were made when a place was checked and not used yet: each is good for one place.
@@ -93,7 +94,7 @@ struct Known {
 }
 
 impl Known {
-    fn new(scope: Scope, name: Rc<str>, secret: host::Secret) -> Self {
+    fn new(scope: Scope, name: Arc<str>, secret: host::Secret) -> Self {
         Self { scope, name, secret, info: OnceCell::new(), unused: RefCell::default() }
     }
 
@@ -113,7 +114,7 @@ impl Known {
 }
 
 impl HostSecrets {
-    fn find(&self, scope: Scope, name: &str) -> Option<Rc<Known>> {
+    fn known(&self, scope: Scope, name: &str) -> Option<Rc<Known>> {
         let mut last = self.last.borrow_mut();
         if let Some(known) = last.as_ref().filter(|known| known.scope == scope && *known.name == *name) {
             return Some(Rc::clone(known));
@@ -133,9 +134,9 @@ impl HostSecrets {
         if let Some(known) = names.get(name) {
             return known.clone();
         }
-        let name: Rc<str> = name.into();
+        let name: Arc<str> = name.into();
         let secret = host::lookup(to_host_scope(scope), &name).ok();
-        let known = secret.map(|secret| Rc::new(Known::new(scope, Rc::clone(&name), secret)));
+        let known = secret.map(|secret| Rc::new(Known::new(scope, Arc::clone(&name), secret)));
         names.insert(name, known.clone());
         known
     }
@@ -159,7 +160,7 @@ impl HostSecrets {
 
     fn take(&self, reference: &SecretReference) -> Result<host::Fragment, AccessError> {
         let &SecretReference { scope, ref name, part, encoding } = reference;
-        let known = self.find(scope, name).ok_or(AccessError::NoSuchSecret)?;
+        let known = self.known(scope, name).ok_or(AccessError::NoSuchSecret)?;
         match known.unused(part, encoding) {
             Some(index) => Ok(known.unused.borrow_mut().swap_remove(index).2),
             None => known.fragment(part, encoding),
@@ -172,14 +173,18 @@ impl Secrets for HostSecrets {
         host::names(to_host_scope(scope))
     }
 
+    fn find(&self, scope: Scope, name: &str) -> Option<Arc<str>> {
+        self.known(scope, name).map(|known| Arc::clone(&known.name))
+    }
+
     fn lookup(&self, scope: Scope, name: &str) -> Option<Rc<SecretInfo>> {
-        let known = self.find(scope, name)?;
+        let known = self.known(scope, name)?;
         Some(Rc::clone(known.info.get_or_init(|| Rc::new(from_host_info(known.secret.info())))))
     }
 
     fn encode(&self, reference: &SecretReference) -> Result<(), AccessError> {
         let &SecretReference { scope, ref name, part, encoding } = reference;
-        let known = self.find(scope, name).ok_or(AccessError::NoSuchSecret)?;
+        let known = self.known(scope, name).ok_or(AccessError::NoSuchSecret)?;
         if known.unused(part, encoding).is_none() {
             let fragment = known.fragment(part, encoding)?;
             known.unused.borrow_mut().push((part, encoding, fragment));

@@ -1,6 +1,7 @@
 //! What a renderer may ask about secrets. No byte of a secret comes this way.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub use carrara_types::decision::{Encoding, Part, Scope, SecretInfo, SecretReference};
 
@@ -21,6 +22,9 @@ pub enum AccessError {
 pub trait Secrets {
     /// All names of a scope. Costs as much as there are secrets: asked only when a template needs them all.
     fn names(&self, scope: Scope) -> Vec<String>;
+
+    /// The name of a secret that exists, to be shared.
+    fn find(&self, scope: Scope, name: &str) -> Option<Arc<str>>;
 
     /// What may be known of one secret; `None` where it does not exist. Asking again costs next to nothing.
     fn lookup(&self, scope: Scope, name: &str) -> Option<Rc<SecretInfo>>;

@@ -134,13 +134,33 @@ impl<'a, 't> State<'a, 't, '_> {
             (Value::Previous, b"Secrets") => Some(Value::Secrets(Scope::Previous)),
             (Value::Secrets(scope), _) => Some(secret(*scope).unwrap_or(Value::Missing)),
             (Value::Reserved, _) => secret(Scope::Reserved),
-            (Value::Secret(handle), _) => secret_field(handle, name),
+            (Value::Secret(handle), _) => self.secret_field(handle, name),
             (Value::Part(handle, Part::Certificate), b"Raw") => Some(Value::Der(handle.clone())),
             _ => None,
         };
         found.ok_or_else(|| {
             let name = text_of(name);
             self.fail(format!("can't evaluate field {name} in type {}", value.type_name()))
+        })
+    }
+
+    /// A field of a secret: its parts, or what is declared of it.
+    fn secret_field(&self, handle: &Handle, name: &[u8]) -> Option<Value> {
+        let part = |part| Some(Value::Part(handle.clone(), part));
+        match name {
+            b"Cert" => return part(Part::Certificate),
+            b"Public" => return part(Part::Public),
+            b"Private" => return part(Part::Private),
+            b"Type" | b"Size" | b"Shared" | b"UserDefined" | b"ValidFor" => {}
+            _ => return None,
+        }
+        let info = self.world.info(handle)?;
+        Some(match name {
+            b"Type" => Value::bytes(&info.kind),
+            b"Size" => Value::Int(i64::from(info.size)),
+            b"Shared" => Value::Bool(info.shared),
+            b"UserDefined" => Value::Bool(info.user_defined),
+            _ => Value::Int(i64::from(info.valid_for)),
         })
     }
 
@@ -217,19 +237,4 @@ impl<'a, 't> State<'a, 't, '_> {
             }
         }
     }
-}
-
-fn secret_field(handle: &Handle, name: &[u8]) -> Option<Value> {
-    let info = &handle.info;
-    Some(match name {
-        b"Cert" => Value::Part(handle.clone(), Part::Certificate),
-        b"Public" => Value::Part(handle.clone(), Part::Public),
-        b"Private" => Value::Part(handle.clone(), Part::Private),
-        b"Type" => Value::bytes(&info.kind),
-        b"Size" => Value::Int(i64::from(info.size)),
-        b"Shared" => Value::Bool(info.shared),
-        b"UserDefined" => Value::Bool(info.user_defined),
-        b"ValidFor" => Value::Int(i64::from(info.valid_for)),
-        _ => return None,
-    })
 }

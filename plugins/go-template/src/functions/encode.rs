@@ -19,7 +19,9 @@ const NOT_PLAIN: &str =
 /// `.Cert`, `.Public` and `.Private`; a bare certificate secret stands for its certificate.
 pub(super) fn pem(world: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     let (handle, part) = match args.first() {
-        Some(Value::Secret(handle)) if handle.info.kind.starts_with("cert-") => (handle, Part::Certificate),
+        Some(Value::Secret(handle)) if is_kind(world, handle, |kind| kind.starts_with("cert-")) => {
+            (handle, Part::Certificate)
+        }
         Some(Value::Part(handle, part)) => (handle, *part),
         Some(Value::Secret(_) | Value::Der(_)) => return Err(NOT_FOR_PEM.to_owned()),
         other => return Err(no_secret(other).to_owned()),
@@ -45,7 +47,7 @@ pub(super) fn raw(world: &World<'_, '_>, args: &[Value]) -> Result<Value, String
 /// The bytes of a bare plain secret; for environment variables.
 pub(super) fn string(world: &World<'_, '_>, args: &[Value]) -> Result<Value, String> {
     match args.first() {
-        Some(Value::Secret(handle)) if handle.info.kind == "plain" => {
+        Some(Value::Secret(handle)) if is_kind(world, handle, |kind| kind == "plain") => {
             encoded(world, handle, Part::Whole, Encoding::Text)
         }
         None | Some(Value::Missing | Value::Nil) => Err(MISSING.to_owned()),
@@ -63,6 +65,10 @@ fn bytes(world: &World<'_, '_>, args: &[Value], encoding: Encoding) -> Result<Va
     }
 }
 
+fn is_kind(world: &World<'_, '_>, handle: &Handle, wanted: impl FnOnce(&str) -> bool) -> bool {
+    world.info(handle).is_some_and(|info| wanted(&info.kind))
+}
+
 fn no_secret(value: Option<&Value>) -> &'static str {
     match value {
         None | Some(Value::Missing | Value::Nil) => MISSING,
@@ -71,8 +77,7 @@ fn no_secret(value: Option<&Value>) -> &'static str {
 }
 
 fn encoded(world: &World<'_, '_>, handle: &Handle, part: Part, encoding: Encoding) -> Result<Value, String> {
-    let reference =
-        SecretReference { scope: handle.scope, name: Arc::clone(&handle.info.name), part, encoding };
+    let reference = SecretReference { scope: handle.scope, name: Arc::clone(&handle.name), part, encoding };
     match world.secrets.encode(&reference) {
         Ok(()) => Ok(Value::Place(reference)),
         Err(AccessError::NoSuchSecret) => Err(MISSING.to_owned()),
