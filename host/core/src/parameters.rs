@@ -20,9 +20,7 @@ use crate::ttls::{self, Credentials, TtlsPlan};
 pub(crate) fn needs_slow_secrets(manifest: &AcceptedManifest, rendered: &Rendered) -> bool {
     let slow = |name: &str| manifest.secrets.get(name).is_some_and(splice::is_slow);
     let referenced = rendered.slots.iter().flat_map(|(_, chunks)| chunks);
-    referenced
-        .filter_map(|chunk| if let Chunk::Secret(r) = chunk { Some(&*r.name) } else { None })
-        .any(slow)
+    referenced.filter_map(|chunk| if let Chunk::Secret(r) = chunk { Some(&*r.name) } else { None }).any(slow)
         || rendered.ttls.iter().flat_map(TtlsPlan::secrets).any(slow)
 }
 

@@ -141,7 +141,7 @@ impl<'a, 't, 'o> State<'a, 't, 'o> {
             Node::Action(pipe) => {
                 let value = self.pipeline(dot, pipe)?;
                 if pipe.variables.is_empty() {
-                    self.print(pipe, &value)?;
+                    self.print(pipe, value)?;
                 }
             }
             Node::If(branch) => return self.condition(dot, branch, false),
@@ -154,14 +154,14 @@ impl<'a, 't, 'o> State<'a, 't, 'o> {
         Ok(Flow::Done)
     }
 
-    fn print(&mut self, pipe: &'a Pipe<'t>, value: &Value) -> Result<(), Failure> {
+    fn print(&mut self, pipe: &'a Pipe<'t>, value: Value) -> Result<(), Failure> {
         self.at = Some(At { pos: pipe.pos, node: pipe, action: true });
         match value {
-            Value::Place(reference) => self.out.push_secret(reference.clone()),
-            Value::Fragments(chunks) => self.out.push_chunks(chunks),
+            Value::Place(reference) => self.out.push_secret(reference),
+            Value::Fragments(chunks) => self.out.push_chunks(&chunks),
             // Go prints `<no value>` for what is missing (S-74).
             Value::Nil => return Err(self.fail(INSPECTED)),
-            plain if plain.is_plain() => self.out.push_bytes(&crate::print::display(plain)),
+            plain if plain.is_plain() => self.out.push_bytes(&crate::print::display(&plain)),
             _ => return Err(self.fail(INSPECTED)),
         }
         Ok(())

@@ -43,9 +43,9 @@ impl Function {
 
 /// Those that write secrets first: most templates call no others.
 static FUNCTIONS: [Function; 23] = [
-    Function::new("pem", Exactly(1), encode::pem),
     Function::new("hex", Exactly(1), encode::hex),
     Function::new("base64", Exactly(1), encode::base64),
+    Function::new("pem", Exactly(1), encode::pem),
     Function::new("raw", Exactly(1), encode::raw),
     Function::new("string", Exactly(1), encode::string),
     Function::logic("and", false),

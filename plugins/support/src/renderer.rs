@@ -114,14 +114,18 @@ impl Known {
 }
 
 impl HostSecrets {
+    /// A secret of which more will be asked.
     fn known(&self, scope: Scope, name: &str) -> Option<Rc<Known>> {
-        let mut last = self.last.borrow_mut();
-        if let Some(known) = last.as_ref().filter(|known| known.scope == scope && *known.name == *name) {
-            return Some(Rc::clone(known));
-        }
         let known = self.search(scope, name)?;
-        *last = Some(Rc::clone(&known));
+        *self.last.borrow_mut() = Some(Rc::clone(&known));
         Some(known)
+    }
+
+    /// What a reference means, if that is what was found last.
+    fn found_last(&self, reference: &SecretReference) -> Option<Rc<Known>> {
+        let is_it =
+            |known: &&Rc<Known>| known.scope == reference.scope && Arc::ptr_eq(&known.name, &reference.name);
+        self.last.borrow().as_ref().filter(is_it).cloned()
     }
 
     fn search(&self, scope: Scope, name: &str) -> Option<Rc<Known>> {
@@ -160,7 +164,7 @@ impl HostSecrets {
 
     fn take(&self, reference: &SecretReference) -> Result<host::Fragment, AccessError> {
         let &SecretReference { scope, ref name, part, encoding } = reference;
-        let known = self.known(scope, name).ok_or(AccessError::NoSuchSecret)?;
+        let known = self.search(scope, name).ok_or(AccessError::NoSuchSecret)?;
         match known.unused(part, encoding) {
             Some(index) => Ok(known.unused.borrow_mut().swap_remove(index).2),
             None => known.fragment(part, encoding),
@@ -184,7 +188,8 @@ impl Secrets for HostSecrets {
 
     fn encode(&self, reference: &SecretReference) -> Result<(), AccessError> {
         let &SecretReference { scope, ref name, part, encoding } = reference;
-        let known = self.known(scope, name).ok_or(AccessError::NoSuchSecret)?;
+        let found = self.found_last(reference).or_else(|| self.search(scope, name));
+        let known = found.ok_or(AccessError::NoSuchSecret)?;
         if known.unused(part, encoding).is_none() {
             let fragment = known.fragment(part, encoding)?;
             known.unused.borrow_mut().push((part, encoding, fragment));

@@ -222,12 +222,11 @@ fn not_held() -> wasmtime::Error {
 
 /// Decides by the declaration and the set parts alone.
 fn may_encode(info: &SecretInfo, part: Part, encoding: Encoding) -> Result<(), wit::AccessError> {
-    let certificate = info.kind.starts_with("cert-");
     match (encoding, part) {
         (Encoding::Text, _) if info.kind != "plain" || part != Part::Whole => {
             return Err(wit::AccessError::WrongKind(NO_TEXT.to_owned()));
         }
-        (Encoding::Pem, Part::Whole) if !certificate => {
+        (Encoding::Pem, Part::Whole) if !info.kind.starts_with("cert-") => {
             return Err(wit::AccessError::WrongKind(NO_PEM.to_owned()));
         }
         _ => {}
