@@ -86,7 +86,7 @@ impl SecretCatalog for OneKey {
 
     fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo> {
         (scope == Scope::Current && name == "key").then(|| SecretInfo {
-            name: "key".to_owned(),
+            name: "key".into(),
             kind: "symmetric-key".to_owned(),
             size: 128,
             shared: true,

@@ -24,7 +24,9 @@ pub trait Secrets {
     fn names(&self, scope: Scope) -> Vec<String>;
 
     /// The name of a secret that exists, to be shared.
-    fn find(&self, scope: Scope, name: &str) -> Option<Arc<str>>;
+    fn find(&self, scope: Scope, name: &str) -> Option<Arc<str>> {
+        self.lookup(scope, name).map(|info| Arc::clone(&info.name))
+    }
 
     /// What may be known of one secret; `None` where it does not exist. Asking again costs next to nothing.
     fn lookup(&self, scope: Scope, name: &str) -> Option<Rc<SecretInfo>>;

@@ -1,5 +1,6 @@
 //! The built-in policies without WebAssembly.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -93,8 +94,8 @@ impl Secrets for Desk<'_> {
         self.0.names(scope)
     }
 
-    fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo> {
-        self.0.lookup(scope, name)
+    fn lookup(&self, scope: Scope, name: &str) -> Option<Rc<SecretInfo>> {
+        self.0.lookup(scope, name).map(Rc::new)
     }
 
     fn encode(&self, reference: &SecretReference) -> Result<(), AccessError> {
@@ -154,11 +155,12 @@ struct MadeUp(Vec<(Scope, SecretInfo)>);
 
 impl Secrets for MadeUp {
     fn names(&self, scope: Scope) -> Vec<String> {
-        self.0.iter().filter(|(known, _)| *known == scope).map(|(_, info)| info.name.clone()).collect()
+        self.0.iter().filter(|(known, _)| *known == scope).map(|(_, info)| info.name.to_string()).collect()
     }
 
-    fn lookup(&self, scope: Scope, name: &str) -> Option<SecretInfo> {
-        self.0.iter().find(|(known, info)| *known == scope && info.name == name).map(|(_, info)| info.clone())
+    fn lookup(&self, scope: Scope, name: &str) -> Option<Rc<SecretInfo>> {
+        let found = self.0.iter().find(|(known, info)| *known == scope && *info.name == *name);
+        found.map(|(_, info)| Rc::new(info.clone()))
     }
 
     fn encode(&self, reference: &SecretReference) -> Result<(), AccessError> {
