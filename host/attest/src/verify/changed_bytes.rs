@@ -46,6 +46,10 @@ fn all() -> Vec<Evidence> {
             include_bytes!("../../tests/fixtures/intel/sgx_quote_collateral.json"),
         ),
         real(
+            include_bytes!("../../tests/fixtures/intel/tdx_quote"),
+            include_bytes!("../../tests/fixtures/intel/tdx_quote_collateral.json"),
+        ),
+        real(
             include_bytes!("../../tests/fixtures/intel/tdx_quote_td15ex"),
             include_bytes!("../../tests/fixtures/intel/tdx_quote_td15ex_collateral.json"),
         ),
