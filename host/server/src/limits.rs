@@ -279,8 +279,12 @@ pub(crate) const H2_STREAMS: u32 = 100;
 /// processors there is none to leave.
 pub(crate) fn handshakes_at_once() -> usize {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    processors.saturating_sub(1).max(1)
+    let most = if cfg!(feature = "enclave") { ENCLAVE_HANDSHAKES } else { usize::MAX };
+    processors.saturating_sub(1).clamp(1, most)
 }
+
+/// Their threads inside an enclave, where threads and memory are fixed and the host says how many processors there are.
+const ENCLAVE_HANDSHAKES: usize = 4;
 
 /// So many bytes that a connection takes at once are an answer being read; less may be a ping's.
 pub(crate) const READING_BYTES: usize = 1 << 10;
