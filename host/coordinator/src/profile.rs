@@ -11,8 +11,8 @@ use tracing::info;
 const ENCLAVE_WORKERS: usize = 4;
 
 /// Threads for what computes or waits for a disk inside an enclave: more than the calls of policies that run at once, of which eight are
-/// of the manifest's policies.
-const ENCLAVE_BLOCKING: usize = 24;
+/// of the manifest's policies, two of the built-in validator, eight of the renderers, and four of the authorizer where it is interpreted.
+const ENCLAVE_BLOCKING: usize = if cfg!(feature = "interpreted") { 32 } else { 24 };
 
 /// How many threads there are of which kind; `None` is the runtime's own choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,9 @@ const MAX_SHOWN: usize = 100;
 /// Bytes of a name that the user chooses: as much as a path may have. Findings repeat the names of what they stand in.
 const MAX_NAME_BYTES: usize = 4096;
 
+/// Room is made for so many entries before the first of them was read: it may be wrong, and the text is a stranger's.
+const MAX_RESERVED: usize = 1024;
+
 /// Why a field cannot be read.
 #[derive(Debug)]
 pub(super) struct Mistake {
@@ -200,7 +203,7 @@ impl<'a> At<'a> {
             Value::Null => return Ok(None),
             _ => return Err(self.expected("a list")),
         };
-        let mut values = Vec::with_capacity(items.clone().count());
+        let mut values = Vec::with_capacity(items.clone().count().min(MAX_RESERVED));
         for (index, tree) in items.enumerate() {
             let path = Path { parent: Some(&self.path), token: Token::Index(index) };
             values.push(read(&At { tree, offset: tree.node.offset, path })?);
@@ -238,7 +241,7 @@ impl<'a> At<'a> {
             _ => return Err(self.expected("an object")),
         };
         let repeated = first_repeated(members.clone());
-        let mut values = Vec::with_capacity(members.clone().count());
+        let mut values = Vec::with_capacity(members.clone().count().min(MAX_RESERVED));
         for (index, member) in members.enumerate() {
             let at = self.member(member.key, &member);
             if member.key.len() > MAX_NAME_BYTES {
@@ -384,7 +387,10 @@ struct Seen {
 impl Seen {
     fn first(&mut self, known: Option<usize>, key: &str) -> bool {
         let Some(index) = known else { return self.unknown.get_or_insert_default().insert(fold(key)) };
-        let bit = 1_u64.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or_default();
+        // A list with more names would have a field that is never taken, and no test that passes.
+        let Some(bit) = u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)) else {
+            return false;
+        };
         let first = self.known & bit == 0;
         self.known |= bit;
         first

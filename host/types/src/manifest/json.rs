@@ -11,8 +11,8 @@ use super::text::Scanner;
 /// How deep objects and arrays may be nested; M-6a demands at least 201.
 pub const MAX_DEPTH: usize = 512;
 
-/// How many values a text may hold. Each takes 32 bytes, as does a member's key, and anybody may upload a text; a manifest
-/// with ten thousand secrets has about fifty thousand.
+/// How many values a text may hold. Each takes 32 bytes, as does a member's key, and half as much again while the list grows; anybody may
+/// upload a text, and a manifest with ten thousand secrets has about fifty thousand.
 pub const MAX_VALUES: usize = 500_000;
 
 /// Bytes of text for which one node is set aside at first: manifests have somewhat fewer nodes.

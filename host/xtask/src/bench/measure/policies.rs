@@ -65,7 +65,8 @@ pub(super) fn render(stage: &Stage, files: usize) -> anyhow::Result<Figures> {
     })
 }
 
-/// A manifest that the validator accepts, also by the same code compiled natively.
+/// A manifest that the validator accepts, also by the same code compiled natively (which frees the manifest afterwards; a guest's memory
+/// goes with its instance).
 pub(super) fn validate(stage: &Stage, bytes: usize) -> anyhow::Result<Figures> {
     let host = slotted(source(stage, "manifest-rules", World::ManifestValidation)?)?;
     let proposal = proposal(&manifests::of_size(bytes).to_string())?;
