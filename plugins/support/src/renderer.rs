@@ -1,6 +1,7 @@
 //! Glue between the world `secret-rendering` and a [`Renderer`]: secrets become handles, places become fragments.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -81,6 +82,8 @@ struct HostSecrets {
     found: RefCell<[FnvHashMap<Arc<str>, Option<Rc<Known>>>; 3]>,
     /// What was found last: whoever has looked a secret up encodes it next.
     last: RefCell<Option<Rc<Known>>>,
+    /// What the present template has encoded: its places mostly come in the same order.
+    encoded: RefCell<VecDeque<Rc<Known>>>,
 }
 
 /// A secret that exists, and what the host says of it.
@@ -96,6 +99,10 @@ struct Known {
 impl Known {
     fn new(scope: Scope, name: Arc<str>, secret: host::Secret) -> Self {
         Self { scope, name, secret, info: OnceCell::new(), unused: RefCell::default() }
+    }
+
+    fn is_meant_by(&self, reference: &SecretReference) -> bool {
+        self.scope == reference.scope && Arc::ptr_eq(&self.name, &reference.name)
     }
 
     /// Which of the unused fragments is that of a part and an encoding.
@@ -123,9 +130,7 @@ impl HostSecrets {
 
     /// What a reference means, if that is what was found last.
     fn found_last(&self, reference: &SecretReference) -> Option<Rc<Known>> {
-        let is_it =
-            |known: &&Rc<Known>| known.scope == reference.scope && Arc::ptr_eq(&known.name, &reference.name);
-        self.last.borrow().as_ref().filter(is_it).cloned()
+        self.last.borrow().as_ref().filter(|known| known.is_meant_by(reference)).cloned()
     }
 
     fn search(&self, scope: Scope, name: &str) -> Option<Rc<Known>> {
@@ -159,12 +164,14 @@ impl HostSecrets {
                 }
             });
         }
+        self.encoded.borrow_mut().clear();
         Ok(placed)
     }
 
     fn take(&self, reference: &SecretReference) -> Result<host::Fragment, AccessError> {
         let &SecretReference { scope, ref name, part, encoding } = reference;
-        let known = self.search(scope, name).ok_or(AccessError::NoSuchSecret)?;
+        let next = self.encoded.borrow_mut().pop_front().filter(|known| known.is_meant_by(reference));
+        let known = next.or_else(|| self.search(scope, name)).ok_or(AccessError::NoSuchSecret)?;
         match known.unused(part, encoding) {
             Some(index) => Ok(known.unused.borrow_mut().swap_remove(index).2),
             None => known.fragment(part, encoding),
@@ -193,6 +200,7 @@ impl Secrets for HostSecrets {
         if known.unused(part, encoding).is_none() {
             let fragment = known.fragment(part, encoding)?;
             known.unused.borrow_mut().push((part, encoding, fragment));
+            self.encoded.borrow_mut().push_back(known);
         }
         Ok(())
     }
