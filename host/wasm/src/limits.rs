@@ -53,10 +53,6 @@ pub const MAX_INSTANTIATIONS: usize = 160;
 /// that is four times as slow as the one where that was measured.
 const SLOWER: u64 = if cfg!(feature = "interpreted") { 40 } else { 1 };
 
-/// How long a call may wait for its turn. Interpreted, the calls before it take longer; a request's own limit (`--request-seconds`) ends
-/// the wait, too.
-const WAIT: Duration = Duration::from_secs(if cfg!(feature = "interpreted") { 100 } else { 10 });
-
 /// Whether built-in authorizers run on the threads that answer requests. Interpreted, all their fuel would hold one of them for
 /// too long.
 pub(crate) const INLINE: bool = !cfg!(feature = "interpreted");
@@ -92,7 +88,8 @@ pub struct Limits {
     pub log_line_bytes: usize,
     /// Calls of one policy that run at once; more wait.
     pub concurrency: usize,
-    /// How long a call may wait for its turn.
+    /// How long a call may wait for its turn: as many times as long where policies are interpreted as they may take there. The request's
+    /// own limit (`--request-seconds`) ends the wait, too.
     pub wait: Duration,
 }
 
@@ -110,7 +107,7 @@ const COMMON: Limits = Limits {
     log_lines: 32,
     log_line_bytes: 1024,
     concurrency: 4,
-    wait: WAIT,
+    wait: seconds(10),
 };
 
 impl Limits {
