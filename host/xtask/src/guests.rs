@@ -29,7 +29,8 @@ pub(crate) const PLUGINS: [&str; 4] = ["manifest-rules", "rbac", "go-template", 
 fn stack_bytes(plugin: &str) -> u32 {
     match plugin {
         "rbac" => 64 << 10,
-        "manifest-rules" | "go-template" => 256 << 10,
+        "manifest-rules" => 256 << 10,
+        "go-template" => 512 << 10,
         _ => 384 << 10,
     }
 }
