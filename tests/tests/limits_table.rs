@@ -51,7 +51,8 @@ fn said(source: &str, name: &str) -> Option<u64> {
 
 fn computed(expression: &str) -> Option<u64> {
     let inside = |begin: &str| expression.strip_prefix(begin)?.strip_suffix(')')?.parse::<u64>().ok();
-    if let Some(seconds) = inside("Duration::from_secs(") {
+    // `seconds` is that of the limits of policies: where they are interpreted, so many times as long.
+    if let Some(seconds) = inside("Duration::from_secs(").or_else(|| inside("seconds(")) {
         return Some(seconds * 1000);
     }
     if let Some(milliseconds) = inside("Duration::from_millis(") {
