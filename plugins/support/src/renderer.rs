@@ -77,8 +77,8 @@ impl<R: Renderer> wit::Guest for R {
 /// The host's secrets, each looked up once.
 #[derive(Default)]
 struct HostSecrets {
-    /// By scope and name; `None` for those that do not exist. Names are the manifest's: nobody sends some that collide
-    /// but to slow down what he himself runs.
+    /// By scope and name; `None` for those that do not exist. The hash's key is known, but the names are those that the manifest's
+    /// templates ask for: whoever makes them collide slows down his own Marbles, within the call's fuel.
     found: RefCell<[FnvHashMap<Arc<str>, Option<Rc<Known>>>; 3]>,
     /// What was found last: whoever has looked a secret up encodes it next.
     last: RefCell<Option<Rc<Known>>>,

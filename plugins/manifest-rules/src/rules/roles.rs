@@ -1,7 +1,5 @@
 //! Roles (M-60..M-64). That no role reads a private secret or writes a generated one is checked by the host.
 
-use std::collections::HashSet;
-
 use carrara_types::decision::Finding;
 use carrara_types::manifest::{ParsedManifest, Role};
 
@@ -17,8 +15,6 @@ const SECRET_ACTIONS: &[&str] = &["ReadSecret", "WriteSecret"];
 const MANIFEST_ACTIONS: &[&str] = &["UpdateManifest", "ReadAudit", "ReadDecisions", "Backup"];
 
 pub(super) fn judge(manifest: &ParsedManifest, found: &mut Vec<Finding>) {
-    // Nearly every role looks one up, and comparing names is what takes time here.
-    let secrets: HashSet<&str> = manifest.secrets.keys().map(String::as_str).collect();
     for (name, role) in &manifest.roles {
         match role.resource_type.as_str() {
             "Packages" => {
@@ -27,7 +23,7 @@ pub(super) fn judge(manifest: &ParsedManifest, found: &mut Vec<Finding>) {
             }
             "Secrets" => {
                 actions("M-61", name, role, SECRET_ACTIONS, found);
-                resources("M-61", name, role, |resource| secrets.contains(resource), found);
+                resources("M-61", name, role, |resource| manifest.secrets.contains_key(resource), found);
             }
             "Manifest" => {
                 no_resources(name, role, found);

@@ -1,6 +1,6 @@
 //! References: packages, TLS tags and renderers of Marbles, secrets of TLS tags.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use super::{Found, Known, identities};
 use crate::decision::Severity;
@@ -8,13 +8,9 @@ use crate::manifest::{Marble, ParsedManifest};
 use crate::policy::World;
 
 pub(super) fn judge(manifest: &ParsedManifest, known: &Known<'_>, found: &mut Found) {
-    // Whether a Marble uses it. By hash: nearly every name is looked up, and comparing names takes a guest's time.
-    let mut used: HashMap<&str, bool> = manifest.packages.keys().map(|name| (name.as_str(), false)).collect();
     let renderers = known.renderers.map(|built_in| renderers(manifest, built_in));
     for (name, marble) in &manifest.marbles {
-        if let Some(used) = used.get_mut(marble.package.as_str()) {
-            *used = true;
-        } else {
+        if !manifest.packages.contains_key(&marble.package) {
             let message = format!("manifest does not contain marble package {}", marble.package);
             found.error("M-32", &["Marbles", name, "Package"], message);
         }
@@ -28,8 +24,9 @@ pub(super) fn judge(manifest: &ParsedManifest, known: &Known<'_>, found: &mut Fo
             judge_renderers(name, marble, renderers, found);
         }
     }
+    let used: BTreeSet<&str> = manifest.marbles.values().map(|marble| marble.package.as_str()).collect();
     for (name, package) in &manifest.packages {
-        identities::judge(name, package, used.get(name.as_str()) == Some(&true), found);
+        identities::judge(name, package, used.contains(name.as_str()), found);
     }
     for (name, tag) in &manifest.tls {
         for (index, entry) in tag.incoming.iter().enumerate() {

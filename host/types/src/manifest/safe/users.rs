@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Found;
 use crate::decision::Severity;
 use crate::manifest::names::certificate_der;
-use crate::manifest::{ParsedManifest, Role, SecretDefinition};
+use crate::manifest::{ParsedManifest, Role};
 
 /// Users, and likewise roles. The built-in authorizer's fuel is enough for as many.
 pub(super) const MAX_USERS: usize = 10_000;
@@ -35,11 +35,8 @@ pub(super) fn judge(manifest: &ParsedManifest, found: &mut Found) {
             }
         }
     }
-    let generated = manifest.secrets.iter().filter(|(_, secret)| !secret.user_defined);
-    let generated: HashMap<&str, &SecretDefinition> =
-        generated.map(|(name, secret)| (name.as_str(), secret)).collect();
     for (name, role) in &manifest.roles {
-        judge_role(name, role, &generated, found);
+        judge_role(name, role, manifest, found);
     }
     judge_recovery_keys(manifest, found);
     judge_updaters(manifest, found);
@@ -149,14 +146,16 @@ fn is_certificate(_der: &[u8]) -> bool {
 
 /// The part of M-61 that no validator may waive: a private secret has no one value that could be read, and a
 /// generated one must stay what the coordinator made.
-fn judge_role(name: &str, role: &Role, generated: &HashMap<&str, &SecretDefinition>, found: &mut Found) {
+fn judge_role(name: &str, role: &Role, manifest: &ParsedManifest, found: &mut Found) {
     if role.resource_type != "Secrets" {
         return;
     }
     let allows = |wanted: &str| role.actions.iter().any(|action| action.eq_ignore_ascii_case(wanted));
     let (reads, writes) = (allows("ReadSecret"), allows("WriteSecret"));
     for (index, resource) in role.resource_names.iter().enumerate() {
-        let Some(secret) = generated.get(resource.as_str()) else { continue };
+        let Some(secret) = manifest.secrets.get(resource).filter(|secret| !secret.user_defined) else {
+            continue;
+        };
         let index = index.to_string();
         let path = ["Roles", name, "ResourceNames", &index];
         if writes {
