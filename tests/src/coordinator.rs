@@ -22,6 +22,19 @@ const PROGRAM: &str = "CARRARA_COORDINATOR";
 /// How many bytes of address space it gets; as many as it likes unless this is set.
 const ADDRESS_SPACE: &str = "CARRARA_LIMIT_AS";
 
+/// That it gets no executable memory but what is mapped so from a file.
+const NOT_EXECUTABLE: &str = "CARRARA_NO_EXECUTABLE_MEMORY";
+
+/// Starts a program where no memory becomes executable that was not mapped so from a file: `PR_SET_MDWE` with
+/// `PR_MDWE_REFUSE_EXEC_GAIN` (prctl(2), Linux 6.3), which holds over `exec`. It ends with an error where the kernel knows none.
+const WITHOUT_EXECUTABLE_MEMORY: [&str; 3] = [
+    "python3",
+    "-c",
+    "import ctypes, os, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0): sys.exit('Linux 6.3 or newer is needed, whose prctl knows PR_SET_MDWE')
+os.execv(sys.argv[1], sys.argv[1:])",
+];
+
 /// What to start.
 #[derive(Debug)]
 pub struct Launch {
@@ -30,6 +43,7 @@ pub struct Launch {
     environment: Vec<(String, String)>,
     simulation: bool,
     wrapper: Vec<String>,
+    executable_memory: bool,
     program: PathBuf,
     address_space: Option<String>,
 }
@@ -54,6 +68,7 @@ impl Launch {
             environment: Vec::new(),
             simulation: true,
             wrapper: Vec::new(),
+            executable_memory: std::env::var_os(NOT_EXECUTABLE).is_none(),
             program: std::env::var_os(PROGRAM).map_or_else(|| binary("carrara-coordinator"), PathBuf::from),
             address_space: std::env::var(ADDRESS_SPACE).ok(),
         }
@@ -80,11 +95,19 @@ impl Launch {
         self
     }
 
-    /// Another coordinator than the one beside the test's other programs, with so many bytes of address space.
+    /// Another coordinator than the one beside the test's other programs, with so many bytes of address space, which may be executable.
     #[must_use]
     pub fn enclave(mut self, program: &Path, address_space: u64) -> Self {
         self.program = program.to_owned();
+        self.executable_memory = true;
         self.address_space = Some(address_space.to_string());
+        self
+    }
+
+    /// Where the kernel lets no memory become executable; [`executable_memory_can_be_forbidden`] says whether it can do so.
+    #[must_use]
+    pub fn without_executable_memory(mut self) -> Self {
+        self.executable_memory = false;
         self
     }
 
@@ -175,7 +198,9 @@ impl Launch {
     fn command(&self) -> Command {
         let limit =
             self.address_space.iter().flat_map(|bytes| ["prlimit".to_owned(), format!("--as={bytes}")]);
-        let mut words = limit.chain(self.wrapper.iter().cloned());
+        let not_executable = WITHOUT_EXECUTABLE_MEMORY.into_iter().filter(|_| !self.executable_memory);
+        // Last, because a wrapper may need what it forbids.
+        let mut words = limit.chain(self.wrapper.iter().cloned()).chain(not_executable.map(str::to_owned));
         let mut command = match words.next() {
             Some(first) => {
                 let mut command = Command::new(first);
@@ -200,6 +225,16 @@ impl Launch {
         command.args(&self.arguments);
         command
     }
+}
+
+/// Whether this system can start one [without executable memory](Launch::without_executable_memory).
+///
+/// # Panics
+/// If there is no python3.
+#[must_use]
+pub fn executable_memory_can_be_forbidden() -> bool {
+    let [python, option, program] = WITHOUT_EXECUTABLE_MEMORY;
+    crate::run(Command::new(python).args([option, program, "/bin/true"])).status.success()
 }
 
 /// A running coordinator.

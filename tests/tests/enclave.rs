@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use carrara_tests::coordinator::{Coordinator, Launch};
+use carrara_tests::coordinator::{self, Coordinator, Launch};
 use carrara_tests::users::User;
 use carrara_tests::{api, binary, manifests, marble, root, skip, succeed};
 use serde_json::{Value, json};
@@ -23,11 +23,6 @@ const DENIED: &str = "WriteSecret";
 const EXECUTED: &str = "CARRARA_ENCLAVE_COORDINATOR";
 const INTERPRETED: &str = "CARRARA_INTERPRETED_COORDINATOR";
 
-/// Starts a program where no memory becomes executable that was not mapped so from a file: `PR_SET_MDWE` with
-/// `PR_MDWE_REFUSE_EXEC_GAIN` (prctl(2), Linux 6.3), which holds over `exec`. It ends with 3 where the kernel knows none.
-const NO_EXECUTABLE_MEMORY: &str = "import ctypes, os, sys
-sys.exit(3) if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) else os.execv(sys.argv[1], sys.argv[1:])";
-
 /// The coordinator for enclaves, or the test's end with a note of what is missing.
 fn enclave_coordinator(test: &str, variable: &str) -> Option<PathBuf> {
     let found = std::env::var_os(variable).map(PathBuf::from);
@@ -39,11 +34,11 @@ fn enclave_coordinator(test: &str, variable: &str) -> Option<PathBuf> {
 
 /// Whether the kernel can forbid executable memory.
 fn executable_memory_can_be_forbidden(test: &str) -> bool {
-    let tried = Command::new("python3").args(["-c", NO_EXECUTABLE_MEMORY, "/bin/true"]).status().unwrap();
-    if !tried.success() {
+    let can = coordinator::executable_memory_can_be_forbidden();
+    if !can {
         skip::skip(test, "Linux 6.3 or newer, whose prctl knows PR_SET_MDWE");
     }
-    tried.success()
+    can
 }
 
 /// Written here and not taken from the policies' library, so that nothing but the coordinator must be built for this test.
@@ -154,7 +149,7 @@ fn where_no_memory_becomes_executable_it_interprets_policies() {
         return;
     }
     let launch = Launch::new().enclave(&program, ADDRESS_SPACE);
-    lives_twice(&launch.through(&["python3", "-c", NO_EXECUTABLE_MEMORY]), "policies are interpreted");
+    lives_twice(&launch.without_executable_memory(), "policies are interpreted");
 }
 
 // cli.md section 1: a start that fails says what to do
@@ -165,7 +160,7 @@ fn where_no_memory_becomes_executable_other_builds_name_the_one_that_interprets(
         return;
     }
     let launch = Launch::new().enclave(&program, ADDRESS_SPACE);
-    let log = launch.through(&["python3", "-c", NO_EXECUTABLE_MEMORY]).try_start().unwrap_err();
+    let log = launch.without_executable_memory().try_start().unwrap_err();
     assert!(log.contains("memory cannot be made executable"), "{log}");
     assert!(log.contains("--features interpreted"), "{log}");
 }

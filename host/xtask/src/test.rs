@@ -25,8 +25,22 @@ pub(crate) struct Arguments {
     /// Only the black-box tests, all of them with the coordinator for enclaves in 512 MB of address space
     #[arg(long)]
     enclave: bool,
+    /// The same with the coordinator for enclaves whose memory cannot be made executable, and the kernel sees to that
+    #[arg(long, conflicts_with = "enclave")]
+    interpreted: bool,
     /// Only tests whose name contains this
     filter: Option<String>,
+}
+
+impl Arguments {
+    /// The coordinator that the black-box tests are for, if it is another one than usual.
+    fn inside(&self) -> Option<&'static ForEnclaves> {
+        match (self.enclave, self.interpreted) {
+            (true, _) => Some(&ENCLAVE),
+            (_, true) => Some(&INTERPRETED),
+            _ => None,
+        }
+    }
 }
 
 /// How many tests did what.
@@ -35,6 +49,8 @@ struct Counts {
     passed: u64,
     failed: u64,
     skipped: u64,
+    /// Not asked for: other names than the filter's, and what an enclave's engine is too slow for.
+    left_out: u64,
 }
 
 /// What builds of the tests' binaries have in common, so that everything is built once.
@@ -58,13 +74,19 @@ struct ForEnclaves {
     place: &'static str,
     /// How the tests find it.
     variable: &'static str,
+    /// What the tests start all coordinators with when it is the one that is tested.
+    surroundings: &'static [(&'static str, &'static str)],
 }
+
+/// The address space of such a coordinator: what examples/occlum gives it.
+const ADDRESS_SPACE: (&str, &str) = ("CARRARA_LIMIT_AS", "536870912");
 
 const ENCLAVE: ForEnclaves = ForEnclaves {
     name: "coordinator for enclaves",
     features: "carrara-coordinator/failpoints,carrara-coordinator/enclave,carrara-fuzz/targets,carrara-cli/testing",
     place: "target/enclave/carrara-coordinator",
     variable: "CARRARA_ENCLAVE_COORDINATOR",
+    surroundings: &[ADDRESS_SPACE],
 };
 
 const INTERPRETED: ForEnclaves = ForEnclaves {
@@ -72,12 +94,10 @@ const INTERPRETED: ForEnclaves = ForEnclaves {
     features: "carrara-coordinator/failpoints,carrara-coordinator/interpreted,carrara-fuzz/targets,carrara-cli/testing",
     place: "target/enclave/interpreted/carrara-coordinator",
     variable: "CARRARA_INTERPRETED_COORDINATOR",
+    surroundings: &[ADDRESS_SPACE, ("CARRARA_NO_EXECUTABLE_MEMORY", "1")],
 };
 
-/// The address space of such a coordinator: what examples/occlum gives it.
-const ENCLAVE_BYTES: &str = "536870912";
-
-/// Tests that start no coordinator: they ask policies in their own process. There the engine for enclaves answers, without the limit.
+/// Tests that start no coordinator: they ask policies in their own process. There the engine for enclaves answers, without limits.
 const WITHOUT_COORDINATOR: [&str; 2] = ["policy_library", "sdk_contract"];
 
 /// What such tests leave out: a debug build takes minutes for each component of these languages with checked accesses.
@@ -92,7 +112,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     policies::run(&policies::Arguments::default())?;
     let root = guests::workspace();
     let mut counts = Counts::default();
-    if arguments.filter.is_none() && !arguments.enclave {
+    if arguments.filter.is_none() && arguments.inside().is_none() {
         let clippy = ["clippy", "--workspace", "--all-targets", "--features", TESTED, "--", "-D", "warnings"];
         counts.check("formatting", cargo(&root).args(["fmt", "--all", "--", "--check"]))?;
         counts.check("lints", cargo(&root).args(clippy))?;
@@ -100,26 +120,29 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         check_maker(&root, &mut counts)?;
     }
     // Before the others: their program takes the place of what the tests start for a moment.
-    let enclave = ENCLAVE.make(&root, &mut counts)?;
-    INTERPRETED.make(&root, &mut counts)?;
+    let mut built = true;
+    for coordinator in [&ENCLAVE, &INTERPRETED] {
+        built &= coordinator.make(&root, &mut counts)?;
+    }
     // With the tests: cargo joins the features of all that it builds at once, and would else build dependencies twice.
     let build = ["build", "--workspace", "--all-targets", "--features", TESTED];
-    let built = counts.check("binaries", cargo(&root).args(build))?;
+    let programs = counts.check("binaries", cargo(&root).args(build))?;
     make_static_premain(&root, &mut counts);
     let skips = root.join("target/skipped-tests");
     let _ = std::fs::remove_file(&skips);
-    if arguments.filter.is_none() && !arguments.enclave {
+    if arguments.filter.is_none() && arguments.inside().is_none() {
         run_suites(&root, &skips, &mut counts)?;
     }
-    if built && arguments.enclave {
-        ensure!(enclave, "the coordinator for enclaves was not built");
-        run_tests(&root, arguments, &skips, &mut counts)?;
-    } else if built {
+    if let Some(inside) = arguments.inside() {
+        ensure!(programs && built, "without its programs nothing can be tested");
+        run_inside(inside, &root, arguments, &skips, &mut counts)?;
+    } else if programs {
         counts.check("coordinator without simulation", cargo(&root).args(RELEASED))?;
-        run_tests(&root, arguments, &skips, &mut counts)?;
+        println!("== tests");
+        run_one(tests(&root, TESTED, &skips)?, arguments, &[], &mut counts)?;
     }
     report_skips(&skips, &mut counts)?;
-    println!("\n{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
+    println!("\n{}", counts.told());
     if counts.failed > 0 {
         bail!("{} failed; see above", counts.failed);
     }
@@ -143,6 +166,12 @@ impl Counts {
         Ok(status.success())
     }
 
+    fn told(&self) -> String {
+        let Self { passed, failed, skipped, left_out } = self;
+        let rest = if *left_out > 0 { format!(", {left_out} not asked for") } else { String::new() };
+        format!("{passed} passed, {failed} failed, {skipped} skipped{rest}")
+    }
+
     /// Adds the numbers of a line such as `test result: ok. 12 passed; 0 failed; 0 ignored; ...`.
     fn add_result_line(&mut self, line: &str) {
         let Some(rest) = line.strip_prefix("test result: ") else { return };
@@ -155,6 +184,7 @@ impl Counts {
                 "passed" => self.passed += number,
                 "failed" => self.failed += number,
                 "ignored" => self.skipped += number,
+                "filtered" => self.left_out += number,
                 _ => {}
             }
         }
@@ -257,19 +287,24 @@ fn run_suites(root: &Path, skips: &Path, counts: &mut Counts) -> anyhow::Result<
     Ok(())
 }
 
-fn run_tests(root: &Path, arguments: &Arguments, skips: &Path, counts: &mut Counts) -> anyhow::Result<()> {
-    println!("== tests");
-    if !arguments.enclave {
-        return run_one(tests(root, TESTED, skips)?, arguments, &[], counts);
-    }
+/// The black-box tests with a coordinator for enclaves, and those without one in its engine.
+fn run_inside(
+    inside: &ForEnclaves,
+    root: &Path,
+    arguments: &Arguments,
+    skips: &Path,
+    counts: &mut Counts,
+) -> anyhow::Result<()> {
     let all = black_box_tests(root)?;
     let (alone, others): (Vec<_>, Vec<_>) =
         all.iter().partition(|name| WITHOUT_COORDINATOR.contains(&name.as_str()));
+    println!("== tests with the {}", inside.name);
     let mut limited = tests(root, TESTED, skips)?;
-    limited.env("CARRARA_COORDINATOR", root.join(ENCLAVE.place)).env("CARRARA_LIMIT_AS", ENCLAVE_BYTES);
+    limited.env("CARRARA_COORDINATOR", root.join(inside.place)).envs(inside.surroundings.iter().copied());
     limited.args(others.iter().flat_map(|name| ["--test", name]));
     run_one(limited, arguments, &[], counts)?;
-    let mut unlimited = tests(root, ENCLAVE.features, skips)?;
+    println!("== tests in its engine, but for those whose name contains one of {}", LEFT_OUT.join(", "));
+    let mut unlimited = tests(root, inside.features, skips)?;
     unlimited.args(alone.iter().flat_map(|name| ["--test", name]));
     run_one(unlimited, arguments, &LEFT_OUT, counts)
 }
@@ -342,10 +377,11 @@ mod tests {
             "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s",
         );
         counts.add_result_line(
-            "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out",
+            "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 4 filtered out; finished in 0.0s",
         );
         counts.add_result_line("99 passed");
-        assert_eq!((counts.passed, counts.failed, counts.skipped), (15, 2, 1));
+        assert_eq!(counts.told(), "15 passed, 2 failed, 1 skipped, 4 not asked for");
+        assert_eq!(Counts { passed: 1, ..Counts::default() }.told(), "1 passed, 0 failed, 0 skipped");
     }
 
     #[test]
