@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod connection;
+pub mod constants;
 pub mod coordinator;
 pub mod curl;
 pub mod durable;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use carrara_tests::constants::constant;
 use carrara_tests::root;
 
 const SERVER: &str = "host/server/src/limits.rs";
@@ -37,43 +38,13 @@ fn told(value: &str) -> u64 {
     }
 }
 
-/// What `const NAME: T = X;` or, in a default, `name: X,` says; the first that is more than a type.
-fn said(source: &str, name: &str) -> Option<u64> {
-    source.lines().find_map(|line| {
-        let line = line.trim();
-        let expression = match line.split_once(&format!("const {name}:")) {
-            Some((_, rest)) => rest.split_once('=')?.1.strip_suffix(';')?,
-            None => line.strip_prefix(&format!("{name}:"))?.strip_suffix(',')?,
-        };
-        computed(expression.trim())
-    })
-}
-
-fn computed(expression: &str) -> Option<u64> {
-    let inside = |begin: &str| expression.strip_prefix(begin)?.strip_suffix(')')?.parse::<u64>().ok();
-    // `seconds` is that of the limits of policies: where they are interpreted, so many times as long.
-    if let Some(seconds) = inside("Duration::from_secs(").or_else(|| inside("seconds(")) {
-        return Some(seconds * 1000);
-    }
-    if let Some(milliseconds) = inside("Duration::from_millis(") {
-        return Some(milliseconds);
-    }
-    let number = |text: &str| text.trim().replace('_', "").parse::<u64>().ok();
-    match expression.split_once("<<") {
-        Some((number_of, shift)) => Some(number(number_of)? << number(shift)?),
-        None => number(expression),
-    }
-}
-
 //
 #[test]
 fn every_row_has_the_value_of_the_source() {
     let rows = rows();
     assert!(rows.len() > 60, "the table was not found");
     for [value, file, name, _] in rows {
-        let source = fs::read_to_string(root().join(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let said = said(&source, &name).unwrap_or_else(|| panic!("{file} has no {name}"));
-        assert_eq!(said, told(&value), "{file}::{name} is not {value}");
+        assert_eq!(constant(&file, &name), told(&value), "{file}::{name} is not {value}");
     }
 }
 
@@ -114,10 +85,5 @@ fn every_limit_of_the_server_has_a_row_and_every_option_its_own() {
 
 #[test]
 fn a_wrong_value_would_be_noticed() {
-    let source = "    a: usize,\n    a: 2 << 10,\npub(crate) const B: Duration = Duration::from_secs(3);\nconst C: u64 = 1_000;\n";
-    assert_eq!(
-        ["a", "B", "C", "D"].map(|name| said(source, name)),
-        [Some(2048), Some(3000), Some(1000), None]
-    );
     assert_eq!(["2 KiB", "3 s", "1000"].map(told), [2048, 3000, 1000]);
 }

@@ -9,14 +9,14 @@ use std::process::{Command, Output};
 
 use carrara_tests::skip::skip;
 use carrara_tests::{binary, root};
-use serde::Deserialize;
 
 mod packaging_docker;
 mod packaging_elf;
+mod packaging_memory;
 mod packaging_occlum;
 
 use packaging_elf::{loader, needed};
-use packaging_occlum::{Bom, OcclumJson, mebibytes};
+use packaging_occlum::{Bom, OcclumJson};
 
 /// What Gramine's runtime folder has: its C library in parts.
 const GRAMINE_RUNTIME: [&str; 6] =
@@ -126,13 +126,18 @@ fn every_file_of_the_occlum_image_is_staged_by_the_build_or_comes_with_the_named
     }
 }
 
+/// A shared library of this machine.
+fn library(name: &str) -> Option<Vec<u8>> {
+    let folders = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64"];
+    folders.iter().find_map(|folder| fs::read(Path::new(folder).join(name)).ok())
+}
+
 /// What a program needs, with what that needs, as far as this machine has it.
 fn all_needed(program: &[u8]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open = needed(program);
     while let Some(name) = open.pop() {
-        let folders = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64"];
-        let library = folders.iter().find_map(|folder| fs::read(Path::new(folder).join(&name)).ok());
+        let library = library(&name);
         if found.insert(name) {
             open.extend(library.iter().flat_map(|library| needed(library)));
         }
@@ -204,50 +209,6 @@ fn what_gramine_mounts_of_the_host_is_trusted_but_for_the_state() {
             "{file} is not made by build"
         );
     }
-}
-
-/// enclave.toml.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Enclave {
-    limits: toml::Table,
-    policies: toml::Table,
-}
-
-#[test]
-fn the_coordinators_limits_fit_the_enclaves() {
-    let enclave: Enclave = toml::from_str(&read("enclave.toml")).unwrap();
-    let of = |table: &toml::Table, name: &str| u64::try_from(table[name].as_integer().unwrap()).unwrap();
-    let limit = |name| of(&enclave.limits, name);
-    let policies = of(&enclave.policies, "policy-calls-mib") + of(&enclave.policies, "uploads-mib");
-    let computed = [
-        ("connections", 2 * limit("max-connections") * 60 / 1024),
-        ("bodies and answers", 2 * (limit("max-bodies-mib") + limit("max-answers-mib"))),
-        ("the policies of manifests", policies),
-    ];
-    let readme = read("occlum/README.md");
-    let mut sum = 0;
-    let mut told = None;
-    for line in readme.lines().skip_while(|line| *line != "## Memory").filter(|line| line.starts_with("| ")) {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let Ok(number) = cells[1].trim_matches('*').parse::<u64>() else { continue };
-        if cells[0].contains("together") {
-            told = Some(number);
-            continue;
-        }
-        sum += number;
-        for (_, value) in computed.iter().filter(|(name, _)| cells[0].starts_with(name)) {
-            assert_eq!(number, *value, "{line}");
-        }
-    }
-    assert_eq!(Some(sum), told, "the table's sum");
-    let occlum = occlum();
-    assert!(sum <= mebibytes(&occlum.resource_limits.user_space_size), "{sum} MiB");
-    assert!(
-        mebibytes(&occlum.process.default_heap_size) + mebibytes(&occlum.process.default_mmap_size) <= 512
-    );
-    let size = gramine()["sgx"]["enclave_size"].as_str().unwrap().replace('G', "GB");
-    assert!(mebibytes(&size) >= 2 * sum && mebibytes(&size).is_power_of_two());
 }
 
 /// A coordinator that cannot bind: an error of the addresses means that its settings were taken.

@@ -21,7 +21,7 @@ pub struct OcclumJson {
 #[allow(dead_code)]
 pub struct ResourceLimits {
     init_num_of_threads: Option<u32>,
-    max_num_of_threads: u32,
+    pub max_num_of_threads: u32,
     kernel_space_heap_size: String,
     kernel_space_heap_max_size: Option<String>,
     kernel_space_stack_size: String,
@@ -33,7 +33,7 @@ pub struct ResourceLimits {
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)]
 pub struct Process {
-    default_stack_size: String,
+    pub default_stack_size: String,
     pub default_heap_size: String,
     pub default_mmap_size: String,
 }
