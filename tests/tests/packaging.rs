@@ -12,6 +12,7 @@ use carrara_tests::{binary, root};
 
 mod packaging_docker;
 mod packaging_elf;
+mod packaging_gramine;
 mod packaging_memory;
 mod packaging_occlum;
 

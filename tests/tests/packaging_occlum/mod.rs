@@ -1,5 +1,11 @@
-//! The published shapes of Occlum 0.31's files: what `occlum build` (tools/gen_internal_conf) reads of Occlum.json, and `copy_bom` of
-//! its list. Fields that they do not know are errors here, since Occlum would ignore them.
+//! The published shapes of Occlum's files, of https://github.com/occlum/occlum (BSD licence). Fields that they do not know are errors here, since
+//! Occlum would ignore them.
+//!
+//! Occlum.json: what `occlum build` reads, `OcclumConfiguration` in tools/gen_internal_conf/src/main.rs at commit
+//! 012eb4edf942a27e20d1c44a4a81cd59385ceebb; docs/readthedocs/docs/source/occlum_configuration.md at
+//! 642bee650c5bf17df6c1cb70c8f3cf607ce7cc0f describes the same fields. The list of files: what `copy_bom` reads, `Bom` in
+//! tools/copy_bom/src/bom.rs at 06c00279f140a82bd429537fb959be4b28f2a306, without `excludes`, `createlinks`, `from`, `hash` and
+//! `rename`, which [`Bom::files`] does not follow.
 
 use serde::Deserialize;
 
@@ -70,11 +76,11 @@ struct Id {
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)]
 struct Feature {
-    amx: u32,
-    pkru: u32,
-    io_uring: u32,
-    enable_edmm: bool,
-    enable_posix_shm: bool,
+    amx: Option<u32>,
+    pkru: Option<u32>,
+    io_uring: Option<u32>,
+    enable_edmm: Option<bool>,
+    enable_posix_shm: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +102,8 @@ pub struct MountOptions {
     pub mac: Option<String>,
     pub layers: Option<Vec<Mount>>,
     temporary: Option<bool>,
+    cache_size: Option<String>,
+    disk_size: Option<String>,
 }
 
 /// The list of files that are copied in.
@@ -165,4 +173,25 @@ pub fn mebibytes(size: &str) -> u64 {
         None => (size.strip_suffix("MB").unwrap(), 1),
     };
     number.parse::<u64>().unwrap() * factor
+}
+
+#[test]
+fn a_field_that_occlum_does_not_know_is_an_error_and_what_it_lets_out_may_be_absent() {
+    use serde_json::{Value, from_value, json};
+    let ours: Value = serde_json::from_str(&crate::read("occlum/Occlum.json")).unwrap();
+    let with = |place: &str, field: &str, value: Value| {
+        let mut changed = ours.clone();
+        changed.pointer_mut(place).unwrap().as_object_mut().unwrap().insert(field.to_owned(), value);
+        from_value::<OcclumJson>(changed).map(drop).map_err(|error| error.to_string())
+    };
+    let layer = "/mount/0/options/layers/0";
+    let objects =
+        ["", "/resource_limits", "/process", "/env", "/metadata", "/metadata/family_id", "/feature"];
+    for place in objects.into_iter().chain(["/mount/0", "/mount/0/options", layer]) {
+        let error = with(place, "user_space", json!("1MB")).unwrap_err();
+        assert!(error.contains("unknown field `user_space`"), "{place}: {error}");
+    }
+    assert_eq!(with("/resource_limits", "user_space_max_size", json!("1GB")), Ok(()));
+    assert_eq!(with("/mount/0/options", "disk_size", json!("1GB")), Ok(()));
+    assert_eq!(with("", "feature", json!({})), Ok(()));
 }
