@@ -1,15 +1,15 @@
 //! The coordinator as it is built for enclaves, within the address space of one: it starts, activates, and asks policies.
 //!
-//! `cargo xtask test` builds it; `cargo xtask test --enclave` runs all black-box tests with it. What only the hardware shows is in README.md.
+//! `cargo xtask test` builds it; `cargo xtask test --enclave` runs all black-box tests with it, `--interpreted` with the one that interprets. What only the hardware shows is in README.md.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use carrara_tests::coordinator::{self, Coordinator, Launch};
 use carrara_tests::users::User;
-use carrara_tests::{api, binary, manifests, marble, root, skip, succeed};
+use carrara_tests::{api, binary, manifests, marble, policies, root, skip, succeed};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -22,6 +22,21 @@ const DENIED: &str = "WriteSecret";
 /// What is built for enclaves, and for those without executable memory.
 const EXECUTED: &str = "CARRARA_ENCLAVE_COORDINATOR";
 const INTERPRETED: &str = "CARRARA_INTERPRETED_COORDINATOR";
+
+/// A policy of the library.
+const LIBRARY: &str = "separation-of-duties";
+
+/// The threads of a coordinator for enclaves, by the names that the kernel keeps, and how many of each there are at most: what
+/// examples/occlum/README.md has stacks for. The runtime's are those that answer and those that block.
+const THREADS: [(&str, usize); 7] = [
+    ("carrara-coordin", 1),
+    ("tokio-rt-worker", 4 + 24),
+    ("handshakes", 4),
+    ("store", 1),
+    ("policy-clock", 2),
+    ("policy-compiler", 1),
+    ("policy-shadow", 1),
+];
 
 /// The coordinator for enclaves, or the test's end with a note of what is missing.
 fn enclave_coordinator(test: &str, variable: &str) -> Option<PathBuf> {
@@ -74,7 +89,7 @@ fn authorizer() -> Vec<u8> {
 }
 
 /// Alice, who may read and write; a Marble with a file of each language of templates.
-fn manifest(alice: &User, policy: &[u8], folder: &std::path::Path) -> Value {
+fn manifest(alice: &User, policy: &[u8], folder: &Path) -> Value {
     let mut manifest = manifests::with_updaters(&[("alice", alice)], 1, 0);
     manifest["Secrets"] = json!({
         "key": { "Type": "symmetric-key", "Size": 128, "Shared": true },
@@ -90,8 +105,8 @@ fn manifest(alice: &User, policy: &[u8], folder: &std::path::Path) -> Value {
             file("liquid"): { "Data": "{% for n in (1..3) %}{{ n }}{% endfor %}", "Renderer": "liquid" },
         },
     });
-    let digest = format!("sha256:{}", hex::encode(Sha256::digest(policy)));
-    manifest["Policies"] = json!({ "readonly": { "World": "role-authorization", "Component": digest } });
+    manifest["Policies"] =
+        json!({ "readonly": { "World": "role-authorization", "Component": policies::digest(policy) } });
     manifest
 }
 
@@ -102,6 +117,27 @@ fn peak(coordinator: &Coordinator) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
+/// The threads that it has now: each name, and how many there are of it.
+fn threads(coordinator: &Coordinator) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for thread in std::fs::read_dir(format!("/proc/{}/task", coordinator.id())).unwrap() {
+        // It may have ended meanwhile.
+        if let Ok(name) = std::fs::read_to_string(thread.unwrap().path().join("comm")) {
+            *found.entry(name.trim().to_owned()).or_default() += 1;
+        }
+    }
+    found
+}
+
+/// Sets a manifest with the component in a file of the folder.
+fn set(coordinator: &Coordinator, folder: &Path, manifest: &Value, policy: &str) {
+    std::fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
+    let mut set = Command::new(binary("carrara"));
+    set.current_dir(folder).env("HOME", folder).env_remove("XDG_CONFIG_HOME");
+    set.args(["--insecure", "manifest", "set", "--policy", policy, "manifest.json"]);
+    succeed(set.arg(coordinator.rest.to_string()));
+}
+
 /// Sets a manifest with a policy of its own, activates, reads, and is denied by that policy; twice, with a restart between.
 fn lives_twice(launch: &Launch, told: &str) {
     let mut coordinator = launch.start();
@@ -110,12 +146,8 @@ fn lives_twice(launch: &Launch, told: &str) {
     let alice = User::new(folder.path(), "alice");
     let policy = authorizer();
     std::fs::write(folder.path().join("readonly"), &policy).unwrap();
-    let text = manifest(&alice, &policy, folder.path()).to_string();
-    std::fs::write(folder.path().join("manifest.json"), text).unwrap();
-    let mut set = Command::new(binary("carrara"));
-    set.current_dir(folder.path()).env("HOME", folder.path()).env_remove("XDG_CONFIG_HOME");
-    set.args(["--insecure", "manifest", "set", "--policy", "readonly", "manifest.json"]);
-    succeed(set.arg(coordinator.rest.to_string()));
+    let manifest = manifest(&alice, &policy, folder.path());
+    set(&coordinator, folder.path(), &manifest, "readonly");
     for life in 0..2 {
         let _identity = marble::activate(&coordinator, folder.path(), "svc");
         let rendered = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
@@ -139,6 +171,42 @@ fn lives_twice(launch: &Launch, told: &str) {
 fn in_512_mb_of_address_space_it_activates_and_asks_built_in_and_other_policies() {
     let Some(program) = enclave_coordinator("enclave", EXECUTED) else { return };
     lives_twice(&Launch::new().enclave(&program, ADDRESS_SPACE), "policies are executed");
+}
+
+// cli.md section 1; the enclave's memory: architecture, Trust. The policy is as `cargo xtask policies` builds it, with the serialisation and the
+// allocator that policies in Rust have.
+#[test]
+fn in_512_mb_of_address_space_a_policy_in_rust_permits_and_refuses() {
+    let Some(program) = enclave_coordinator("rust", EXECUTED) else { return };
+    let built = root().join(format!("target/policies/{LIBRARY}.wasm"));
+    let policy = std::fs::read(&built)
+        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask policies`", built.display()));
+    let coordinator = Launch::new().enclave(&program, ADDRESS_SPACE).start();
+    let folder = tempfile::tempdir().unwrap();
+    let alice = User::new(folder.path(), "alice");
+    std::fs::write(folder.path().join(LIBRARY), &policy).unwrap();
+    let mut manifest = manifest(&alice, &policy, folder.path());
+    manifest["Policies"] = json!({ LIBRARY: {
+        "World": "role-authorization",
+        "Component": policies::digest(&policy),
+        "Settings": { "pairs": [["ReadSecret", "WriteSecret"]] },
+    } });
+    set(&coordinator, folder.path(), &manifest, LIBRARY);
+    let _read = api::secret(&coordinator, &alice, "key");
+    let note = json!({ "note": { "Key": "bm90ZQ==" } });
+    let refused = api::upload(&coordinator, api::Version::V2, &alice, &note);
+    let reason = format!("{LIBRARY}: whoever may ReadSecret may not WriteSecret");
+    assert_eq!(refused.status, 500, "{}", refused.body);
+    assert!(refused.message().contains(&reason), "{}", refused.body);
+    let peak = peak(&coordinator);
+    assert!(peak <= ADDRESS_SPACE, "the limit is none: {peak}");
+    println!("address space of the coordinator with a policy in Rust: {} MiB", peak >> 20);
+    let threads = threads(&coordinator);
+    for (name, count) in &threads {
+        let most = THREADS.iter().find(|(known, _)| known == name).map(|(_, most)| *most);
+        assert!(most.is_some_and(|most| *count <= most), "{name}: {threads:?}");
+    }
+    assert_eq!((threads["store"], threads["policy-clock"]), (1, 2), "{threads:?}");
 }
 
 // cli.md section 1; architecture, Trust: a system that makes no memory executable
