@@ -305,6 +305,12 @@ impl Chain {
         Self { settings: settings.clone(), certificates, pck, attestation, stranger, parts }
     }
 
+    /// Whose quotes it signs.
+    #[must_use]
+    pub fn tee(&self) -> Tee {
+        self.settings.tee
+    }
+
     /// The root's certificate, DER.
     #[must_use]
     pub fn root(&self) -> Vec<u8> {

@@ -6,6 +6,8 @@
 
 mod certificates;
 mod configfs;
+#[cfg(any(test, feature = "testing"))]
+mod generated;
 mod gramine;
 mod key;
 mod occlum;

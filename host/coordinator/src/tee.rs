@@ -112,13 +112,27 @@ impl Sealing for Tee {
 }
 
 #[cfg(test)]
+mod evidence_tests;
+#[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Seek as _};
     use std::path::Path;
 
     use carrara_attest::RealTee;
     use carrara_attest::issue::{Places, Platform};
 
     use super::*;
+
+    /// What is written to the log meanwhile.
+    pub(super) fn logged(work: impl FnOnce()) -> String {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let lines = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(Arc::clone(&file));
+        tracing::subscriber::with_default(lines.finish(), work);
+        let (mut text, mut file) = (String::new(), &*file);
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        text
+    }
 
     struct Counting(std::sync::atomic::AtomicU8);
 
