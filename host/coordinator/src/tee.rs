@@ -119,6 +119,7 @@ mod tests {
     use std::path::Path;
 
     use carrara_attest::RealTee;
+    use carrara_attest::chain::{Chain, Settings};
     use carrara_attest::issue::{Places, Platform};
 
     use super::*;
@@ -192,6 +193,30 @@ mod tests {
         assert!(!tee.simulated());
     }
 
+    // X-2, X-3
+    #[test]
+    fn the_log_names_the_tee_that_was_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let tee = gramine(folder.path());
+        let found = "found the TEE tee=\"SGX (Gramine, /dev/attestation)\"";
+        assert_eq!(logged(|| tee.tell()), format!(" INFO carrara_coordinator::tee: {found}\n"));
+    }
+
+    // L-16
+    #[test]
+    fn the_log_says_of_a_tee_without_sealing_keys_what_a_restart_means() {
+        let settings = Settings { tee: carrara_attest::collateral::Tee::Tdx, ..Settings::default() };
+        let platform = Platform::generated(Arc::new(Chain::new(&settings)));
+        let tee = Tee::new(Attestation::Tee(RealTee::new(platform)), &entropy());
+        let log = logged(|| tee.tell());
+        let [found, warning] = log.lines().collect::<Vec<_>>()[..] else { panic!("two lines: {log}") };
+        assert_eq!(found, " INFO carrara_coordinator::tee: found the TEE tee=\"Intel TDX (generated)\"");
+        let text = "this TEE has no sealing key: after each restart the coordinator is in recovery and needs the \
+                    recovery secrets; set manifests with RecoveryKeys only";
+        let expected = format!(" WARN carrara_coordinator::tee: {text} tee=\"Intel TDX (generated)\"");
+        assert_eq!(warning, expected);
+    }
+
     // L-16
     #[test]
     fn keys_of_a_tee_without_any_are_random_and_end_with_the_process() {
@@ -208,5 +233,6 @@ mod tests {
         assert_eq!(tee.kind(), SealingKind::Simulation);
         assert!(tee.simulated());
         assert_eq!(tee.key(KeyPolicy::Product).unwrap().len(), KEY_BYTES);
+        assert_eq!(logged(|| tee.tell()), "", "there is no TEE to name");
     }
 }
