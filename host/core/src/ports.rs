@@ -263,7 +263,8 @@ pub trait Evidence: Send + Sync {
     fn simulated(&self) -> bool;
     /// A quote over 32..64 bytes of report data, in Open Enclave framing; empty in simulation.
     async fn issue(&self, report_data: &[u8]) -> Result<Vec<u8>, EvidenceError>;
-    /// Verifies a quote. Never called in simulation. A merely outdated TCB is no error but a claim.
+    /// Verifies a quote as it came: framed (G-30), or raw (G-31). Never called in simulation. A merely outdated TCB is no
+    /// error but a claim.
     async fn verify(&self, quote: &[u8], now: OffsetDateTime) -> Result<Claims, EvidenceError>;
 }
 
