@@ -15,8 +15,12 @@ use tracing::warn;
 
 use crate::limits::handshakes_at_once;
 
-/// How far they yield: with a thread that answers on the same processor they get about a quarter of its time, and all of it otherwise.
+/// How far they yield, from the priority that the process was given: with a thread that answers on the same processor they get about a
+/// quarter of its time, and all of it otherwise.
 const YIELDING: i32 = 6;
+
+/// The least that Linux knows (setpriority(2)).
+const LEAST: i32 = 19;
 
 /// Where it is computed. One for all ports, as long as the process lives: its threads are the limit.
 static THREADS: OnceLock<Option<Runtime>> = OnceLock::new();
@@ -61,7 +65,13 @@ fn threads() -> Option<&'static Runtime> {
 
 /// On Linux this is the calling thread's priority. A sandbox may forbid it, which costs nothing but fairness.
 fn yield_to_others() {
-    let _ = rustix::process::setpriority_process(None, YIELDING);
+    if let Ok(given) = rustix::process::getpriority_process(None) {
+        let _ = rustix::process::setpriority_process(None, yielding(given));
+    }
+}
+
+fn yielding(given: i32) -> i32 {
+    given.saturating_add(YIELDING).min(LEAST)
 }
 
 #[cfg(test)]
@@ -88,8 +98,13 @@ mod tests {
         .await
         .unwrap();
         assert_eq!(name.as_deref(), Some("handshakes"));
-        assert!(priority >= YIELDING.min(19), "{priority}");
-        assert!(rustix::process::getpriority_process(None).unwrap() < priority, "only those threads yield");
+        // This thread has what the process was given: only those threads yield.
+        assert_eq!(priority, yielding(rustix::process::getpriority_process(None).unwrap()));
+    }
+
+    #[test]
+    fn they_yield_from_wherever_the_process_is() {
+        assert_eq!([-20, 0, 5, 14, 19].map(yielding), [-14, 6, 11, 19, 19]);
     }
 
     #[tokio::test]
