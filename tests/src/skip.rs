@@ -9,6 +9,7 @@ pub fn skip(test: &str, install: &str) {
     if let Some(path) = std::env::var_os("CARRARA_SKIPS")
         && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path)
     {
-        let _ = writeln!(file, "{test}\t{install}");
+        // At once: other tests write, too.
+        let _ = file.write_all(format!("{test}\t{install}\n").as_bytes());
     }
 }
