@@ -60,7 +60,7 @@ impl<'a> IntelQuote<'a> {
     /// Whose collateral it needs. Asked before collateral is fetched, so the certificates must be signed by each other
     /// and by `root` already: who is not certified by Intel makes nobody fetch.
     pub(crate) fn kind(&self, root: &[u8]) -> Result<QuoteKind, EvidenceError> {
-        let chain = extract_cert_chain(&self.quote).map_err(|_| NO_CHAIN)?;
+        let chain = self.certificates()?;
         let [leaf, authority, ..] = chain.as_slice() else { return Err(NO_CHAIN) };
         if !is_signed_by(leaf, authority) || !is_signed_by(authority, root) {
             return Err(EvidenceError::Refused("the platform's certificate is not Intel's".to_owned()));
@@ -73,9 +73,14 @@ impl<'a> IntelQuote<'a> {
         Ok(QuoteKind::Intel(Key { tee: self.tee(), fmspc: Fmspc(extension.fmspc), ca }))
     }
 
+    /// The certificates that come with it: the platform's, its CA's, the root's.
+    pub(crate) fn certificates(&self) -> Result<Vec<Vec<u8>>, EvidenceError> {
+        extract_cert_chain(&self.quote).map_err(|_| NO_CHAIN)
+    }
+
     /// The id of the platform's provisioning certification enclave.
     pub(crate) fn pce_id(&self) -> Result<Vec<u8>, EvidenceError> {
-        let chain = extract_cert_chain(&self.quote).map_err(|_| NO_CHAIN)?;
+        let chain = self.certificates()?;
         let leaf = chain.first().ok_or(NO_CHAIN)?;
         Ok(parse_pck_extension_with::<AwsLc>(leaf).map_err(|_| NO_CHAIN)?.pce_id)
     }
@@ -89,7 +94,8 @@ fn is_raw_tdx(bytes: &[u8]) -> bool {
         && u32::from_le_bytes([*t0, *t1, *t2, *t3]) == TDX
 }
 
-fn is_signed_by(certificate: &[u8], authority: &[u8]) -> bool {
+/// Whether both are certificates, and the one's signature is by the other's key.
+pub(crate) fn is_signed_by(certificate: &[u8], authority: &[u8]) -> bool {
     let read = |der| X509Certificate::from_der(der).map(|(_, certificate)| certificate);
     let (Ok(certificate), Ok(authority)) = (read(certificate), read(authority)) else { return false };
     certificate.verify_signature(Some(authority.public_key())).is_ok()

@@ -4,10 +4,12 @@
 //! and so is debug mode; revoked keys, expired or foreign collateral and wrong signatures are errors. Virtual machines
 //! that can be migrated, are bound to service TDs or handle pending pages unsafely are refused, as by Intel's library.
 
+mod link;
+
 use carrara_types::claims::{Claims, Identity, Platform, TcbEvaluation};
 use dcap_qvl::quote::Report;
 use dcap_qvl::verify::QuoteVerifier;
-use dcap_qvl::{QuoteClaims, QuotePolicy, TcbInfo, TcbStatus};
+use dcap_qvl::{QuoteClaims, QuoteCollateralV3, QuotePolicy, TcbInfo, TcbStatus};
 
 use crate::EvidenceError;
 use crate::collateral::Collateral;
@@ -102,14 +104,14 @@ impl Verifier {
             return Err(EvidenceError::Refused(format!("the collateral for the quote is not valid {when}")));
         }
         let now = u64::try_from(now).map_err(|_| EvidenceError::Malformed("the time is before 1970"))?;
-        let mut collateral = collateral.parts().clone();
+        let mut parts = collateral.parts().clone();
         // The quote's own platform counts, never one that came with the collateral.
-        collateral.pck_certificate_chain = None;
-        check_pce(&collateral.tcb_info, &quote)?;
+        parts.pck_certificate_chain = None;
+        check_pce(&parts.tcb_info, &quote)?;
         let verifier = QuoteVerifier::<AwsLc>::new_with_config(self.root.clone()).allow_debug(true);
         let proved = verifier
-            .verify_with_policy(quote.bytes, collateral, now, &QuotePolicy::claims_only(now))
-            .map_err(|error| EvidenceError::Refused(format!("{error:#}")))?;
+            .verify_with_policy(quote.bytes, parts, now, &QuotePolicy::claims_only(now))
+            .map_err(|error| refused(&format!("{error:#}"), &quote, collateral.parts(), &self.root))?;
         self.claims(&proved)
     }
 
@@ -199,6 +201,14 @@ impl Lacks {
         self.configuration |= other.configuration;
         self.hardening |= other.hardening;
     }
+}
+
+/// Intel's words, with the link of the chain where they do not name it.
+fn refused(text: &str, quote: &IntelQuote<'_>, collateral: &QuoteCollateralV3, root: &[u8]) -> EvidenceError {
+    EvidenceError::Refused(match link::broken(text, quote, collateral, root) {
+        Some(link) => format!("{link}: {text}"),
+        None => text.to_owned(),
+    })
 }
 
 /// Intel's library compares the PCE's id, too. The signature over the text is verified by what follows.

@@ -5,9 +5,11 @@ use carrara_types::claims::{Identity, SgxIdentity, Tee as Kind};
 use super::*;
 use crate::chain::{Certified, Chain, Dated, Enclave, Level, Link, Machine, Settings};
 use crate::collateral::{Fmspc, Key, PckCa, Tee};
-use crate::framing::frame;
+use crate::framing::{FramingError, frame};
 
 const NOW: i64 = 1_750_000_000;
+const NOT_INTEL: &str = "the platform's certificate is not Intel's";
+const CUT_OFF: &str = "it is no quote of SGX or TDX, or cut off";
 
 fn tdx() -> Settings {
     Settings { tee: Tee::Tdx, ..Settings::default() }
@@ -145,11 +147,16 @@ fn the_level_that_the_platform_meets_is_its_status() {
 // M-81
 #[test]
 fn revoked_platforms_and_those_without_a_level_are_refused() {
-    assert!(refusal(&Settings { svn: 1, ..Settings::default() }).contains("Revoked"));
-    assert!(refusal(&Settings { svn: 0, ..Settings::default() }).contains("No matching TCB level"));
-    assert!(refusal(&Settings { pce_svn: 9, ..Settings::default() }).contains("No matching TCB level"));
-    assert!(verdict(&Settings { pce_svn: 10, ..Settings::default() }).is_ok());
-    assert!(verdict(&Settings { qe_svn: 5, ..Settings::default() }).is_err());
+    for settings in [Settings::default(), tdx()] {
+        let revoked = refusal(&Settings { svn: 1, ..settings.clone() });
+        assert_eq!(revoked, "TCB status is invalid: Revoked");
+        for lower in [Settings { svn: 0, ..settings.clone() }, Settings { pce_svn: 9, ..settings.clone() }] {
+            assert_eq!(refusal(&lower), "No matching TCB level found");
+        }
+        assert!(verdict(&Settings { pce_svn: 10, ..settings.clone() }).is_ok());
+        let qe = refusal(&Settings { qe_svn: 5, ..settings });
+        assert_eq!(qe, "QE ISVSVN 5 is below minimum required 6 from QE Identity");
+    }
 }
 
 #[test]
@@ -167,13 +174,20 @@ fn a_virtual_machine_is_judged_by_its_module_too() {
     };
     assert_eq!(status(4).unwrap(), "UpToDate");
     assert_eq!(status(2).unwrap(), "OutOfDate");
-    assert!(status(1).unwrap_err().to_string().contains("TDX module"));
-    assert!(with(|machine| machine.tee_tcb_svn[1] = 3, 4).is_err(), "no identity for this module");
-    assert!(with(|machine| machine.seam_signer[0] = 1, 4).is_err(), "another module's signer");
-    assert!(with(|machine| machine.service_td[0] = 1, 5).is_err(), "bound to a service TD");
-    assert!(with(|machine| machine.attributes[3] = 0, 4).is_err(), "without SEPT_VE_DISABLE");
-    assert!(with(|machine| machine.attributes[3] |= 0x20, 4).is_err(), "migratable");
-    assert!(with(|machine| machine.attributes[1] = 0x80, 4).is_err(), "reserved bits");
+    let too_low = "TDX module TCB level check: TDX module ISVSVN 1 is below minimum required from TDX module TCB levels";
+    assert_eq!(status(1).unwrap_err(), EvidenceError::Refused(too_low.to_owned()));
+    let refused = |change, version| with(change, version).unwrap_err().to_string();
+    // No identity for this module; another module's signer.
+    assert_eq!(
+        refused(|machine| machine.tee_tcb_svn[1] = 3, 4),
+        "TDX module TCB level check: No TDX module identity with id TDX_03 found in TCB Info"
+    );
+    let signer = refused(|machine| machine.seam_signer[0] = 1, 4);
+    assert!(signer.starts_with("TDX module identity check: TDX module MRSIGNER mismatch: "), "{signer}");
+    assert_eq!(refused(|machine| machine.service_td[0] = 1, 5), "Invalid MR service TD");
+    assert_eq!(refused(|machine| machine.attributes[3] = 0, 4), "SEPT_VE_DISABLE is not enabled");
+    assert_eq!(refused(|machine| machine.attributes[3] |= 0x20, 4), "TD migration is enabled");
+    assert_eq!(refused(|machine| machine.attributes[1] = 0x80, 4), "Reserved bits in TD attributes are set");
 }
 
 // M-81, M-82
@@ -216,12 +230,38 @@ fn what_a_virtual_machine_runs_on_now_counts_as_what_it_was_started_on() {
     }
 }
 
+/// What is refused of a link that somebody else has signed: which one, and why.
+fn forgery(link: Link) -> &'static str {
+    match link {
+        Link::PckCa => {
+            "the certificate of the platform's CA: Failed to verify certificate chain: InvalidSignatureForPublicKey"
+        }
+        Link::Pck => {
+            "the platform's certificate: Failed to verify certificate chain: InvalidSignatureForPublicKey"
+        }
+        Link::TcbSigner => {
+            "the certificate of the TCB info's signer: Failed to verify certificate chain: InvalidSignatureForPublicKey"
+        }
+        Link::TcbInfo => "Signature is invalid for tcb_info in quote_collateral",
+        Link::QeIdentity => "Signature is invalid for qe_identity in quote_collateral",
+        Link::RootCrl => "Failed to parse root CA CRL: InvalidCrlSignatureForPublicKey",
+        Link::PckCrl => {
+            "the platform CA's revocation list: Failed to verify certificate chain: InvalidCrlSignatureForPublicKey"
+        }
+        Link::QeReport => "Signature is invalid for qe_report in quote",
+        Link::AttestationKey => "QE report hash mismatch",
+        Link::Quote => "ISV enclave report signature is invalid",
+    }
+}
+
+// M-83: nothing counts that does not lead to the root, and the refusal says at which link
 #[test]
 fn a_wrong_signature_at_any_link_is_refused() {
     for settings in [Settings::default(), tdx()] {
         for link in Link::ALL {
             let forged = Settings { forged: Some(link), ..settings.clone() };
-            assert!(verdict(&forged).is_err(), "{link:?} {:?}", settings.tee);
+            let refused = EvidenceError::Refused(forgery(link).to_owned());
+            assert_eq!(verdict(&forged).unwrap_err(), refused, "{link:?} {:?}", settings.tee);
         }
         assert!(verdict(&settings).is_ok());
     }
@@ -230,9 +270,13 @@ fn a_wrong_signature_at_any_link_is_refused() {
 #[test]
 fn a_revoked_certificate_at_any_link_is_refused() {
     for settings in [Settings::default(), tdx()] {
-        for of in [Certified::PckCa, Certified::Pck, Certified::TcbSigner] {
+        for (of, name) in [
+            (Certified::PckCa, "the certificate of the platform's CA"),
+            (Certified::Pck, "the platform's certificate"),
+            (Certified::TcbSigner, "the certificate of the TCB info's signer"),
+        ] {
             let text = refusal(&Settings { revoked: Some(of), ..settings.clone() });
-            assert!(text.to_lowercase().contains("revoked"), "{of:?}: {text}");
+            assert_eq!(text, format!("{name}: Failed to verify certificate chain: CertRevoked"), "{of:?}");
         }
     }
 }
@@ -244,7 +288,11 @@ fn whatever_is_expired_or_not_valid_yet_is_refused() {
             let expired = refusal(&Settings { expired: Some(of), ..settings.clone() });
             let future = refusal(&Settings { future: Some(of), ..settings.clone() });
             // The platform's certificate comes with the quote.
-            if of != Dated::Certificate(Certified::Pck) {
+            if of == Dated::Certificate(Certified::Pck) {
+                let chain = "the platform's certificate: Failed to verify certificate chain";
+                assert!(expired.starts_with(&format!("{chain}: CertExpired ")), "{expired}");
+                assert!(future.starts_with(&format!("{chain}: CertNotValidYet ")), "{future}");
+            } else {
                 assert_eq!(expired, "the collateral for the quote is not valid any more", "{of:?}");
                 assert_eq!(future, "the collateral for the quote is not valid yet", "{of:?}");
             }
@@ -259,32 +307,52 @@ fn the_time_of_verification_decides() {
     let verifier = Verifier::with_root(chain.root());
     let collateral = chain.collateral();
     let validity = collateral.validity();
-    let at = |now| verifier.verify(&quote, &collateral, now).is_ok();
-    assert!(at(validity.from) && at(validity.until - 1));
-    assert!(!at(validity.from - 1) && !at(validity.until) && !at(validity.until + 1));
-    assert!(!at(0) && !at(-1) && !at(i64::MAX));
+    let at = |now| verifier.verify(&quote, &collateral, now).map(|_| ());
+    let refused =
+        |when| Err(EvidenceError::Refused(format!("the collateral for the quote is not valid {when}")));
+    for now in [validity.from, validity.until - 1] {
+        assert_eq!(at(now), Ok(()), "{now}");
+    }
+    for now in [-1, 0, validity.from - 1] {
+        assert_eq!(at(now), refused("yet"), "{now}");
+    }
+    for now in [validity.until, validity.until + 1, i64::MAX] {
+        assert_eq!(at(now), refused("any more"), "{now}");
+    }
 }
 
 #[test]
 fn collateral_of_another_platform_or_tee_is_refused() {
     let another = Settings { tcb_fmspc: Some([1; 6]), ..Settings::default() };
-    assert!(refusal(&another).contains("Fmspc mismatch"));
+    assert_eq!(refusal(&another), "Fmspc mismatch");
     let another = Settings { tcb_pce_id: [0, 1], ..Settings::default() };
     assert_eq!(refusal(&another), "the collateral is for PCE 0001, the platform has 0000");
     let (sgx, tdx) = (Chain::new(&Settings::default()), Chain::new(&tdx()));
     let verifier = Verifier::with_root(sgx.root());
     let quote = sgx.sgx_quote(&Enclave::default());
-    assert!(verifier.verify(&quote, &tdx.collateral(), NOW).is_err());
-    let text = judged(&tdx, &tdx.sgx_quote(&Enclave::default())).unwrap_err().to_string();
-    assert!(text.starts_with("reading the quote: "), "an SGX report under a TDX header: {text}");
+    // Of another root, which is found first.
+    let refused = EvidenceError::Refused(forgery(Link::RootCrl).to_owned());
+    assert_eq!(verifier.verify(&quote, &tdx.collateral(), NOW), Err(refused));
+    // An SGX report under a TDX header.
+    let header = FramingError::Header { version: 0x2_0003, kind: 0x81 };
+    assert_eq!(judged(&tdx, &tdx.sgx_quote(&Enclave::default())), Err(EvidenceError::Framing(header)));
 }
 
 #[test]
 fn a_wrong_quoting_enclave_is_refused() {
     for settings in [Settings::default(), tdx()] {
-        assert!(refusal(&Settings { qe_signer: [0x52; 32], ..settings.clone() }).contains("QE MRSIGNER"));
-        assert!(refusal(&Settings { qe_product: Some(3), ..settings.clone() }).contains("QE ISVPRODID"));
-        assert!(refusal(&Settings { qe_debug: true, ..settings }).contains("Debug"));
+        let (wanted, found) = ("51".repeat(32), "52".repeat(32));
+        assert_eq!(
+            refusal(&Settings { qe_signer: [0x52; 32], ..settings.clone() }),
+            format!("QE MRSIGNER mismatch: expected {wanted}, got {found}")
+        );
+        let product = if settings.tee == Tee::Sgx { 1 } else { 2 };
+        assert_eq!(
+            refusal(&Settings { qe_product: Some(3), ..settings.clone() }),
+            format!("QE ISVPRODID mismatch: expected {product}, got 3")
+        );
+        let debug = refusal(&Settings { qe_debug: true, ..settings });
+        assert_eq!(debug, "QE report validation failed: Debug mode is enabled");
     }
 }
 
@@ -293,13 +361,19 @@ fn a_wrong_quoting_enclave_is_refused() {
 fn another_root_proves_nothing() {
     let (chain, other) = (Chain::new(&Settings::default()), Chain::new(&Settings::default()));
     let quote = chain.sgx_quote(&Enclave::default());
-    for root in [Verifier::with_root(other.root()), Verifier::new()] {
-        assert!(root.verify(&quote, &chain.collateral(), NOW).is_err());
-        assert!(root.verify(&quote, &other.collateral(), NOW).is_err());
-        let error = root.kind(&quote).unwrap_err();
-        assert_eq!(error, EvidenceError::Refused("the platform's certificate is not Intel's".to_owned()));
-    }
-    assert!(Verifier::with_root(Vec::new()).verify(&quote, &chain.collateral(), NOW).is_err());
+    let refused = |text: &str| EvidenceError::Refused(text.to_owned());
+    let (foreign, not_intel) = (refused(forgery(Link::RootCrl)), refused(NOT_INTEL));
+    let root = Verifier::with_root(other.root());
+    assert_eq!(root.verify(&quote, &chain.collateral(), NOW), Err(foreign.clone()));
+    // The collateral is this root's, the platform is not.
+    assert_eq!(root.verify(&quote, &other.collateral(), NOW), Err(refused(forgery(Link::PckCa))));
+    assert_eq!(root.kind(&quote), Err(not_intel.clone()));
+    let root = Verifier::new();
+    assert_eq!(root.verify(&quote, &chain.collateral(), NOW), Err(foreign.clone()));
+    assert_eq!(root.verify(&quote, &other.collateral(), NOW), Err(foreign));
+    assert_eq!(root.kind(&quote), Err(not_intel));
+    let none = Verifier::with_root(Vec::new()).verify(&quote, &chain.collateral(), NOW).unwrap_err();
+    assert!(none.to_string().starts_with("Failed to load root ca: "), "{none}");
 }
 
 // The chain that comes with collateral is not the quote's.
@@ -335,33 +409,43 @@ fn a_platform_that_nobody_certified_has_no_kind() {
     for link in [Link::Pck, Link::PckCa] {
         let chain = Chain::new(&Settings { forged: Some(link), ..Settings::default() });
         let verifier = Verifier::with_root(chain.root());
-        assert!(verifier.kind(&chain.sgx_quote(&Enclave::default())).is_err(), "{link:?}");
+        let kind = verifier.kind(&chain.sgx_quote(&Enclave::default()));
+        assert_eq!(kind, Err(EvidenceError::Refused(NOT_INTEL.to_owned())), "{link:?}");
+    }
+}
+
+/// What is said of a raw quote, cut off: below 48 bytes it does not show that it is one, and is read as a frame.
+fn cut_off(cut: &[u8]) -> EvidenceError {
+    let word = |at| u32::from_le_bytes(std::array::from_fn(|byte| cut[at + byte]));
+    match cut.len() {
+        length @ ..16 => EvidenceError::Framing(FramingError::Short(length)),
+        16..48 => EvidenceError::Framing(FramingError::Header { version: word(0), kind: word(4) }),
+        _ => EvidenceError::Malformed(CUT_OFF),
     }
 }
 
 #[test]
 fn a_quote_cut_off_anywhere_is_refused() {
-    let chain = Chain::new(&Settings::default());
-    let quote = chain.sgx_quote(&Enclave::default());
-    let verifier = Verifier::with_root(chain.root());
-    let collateral = chain.collateral();
-    for length in 0..quote.len() {
-        let cut = &quote[..length];
-        assert!(verifier.verify(cut, &collateral, NOW).is_err(), "{length}");
-        assert!(verifier.verify(&frame(cut), &collateral, NOW).is_err(), "{length}, framed");
-        assert!(verifier.kind(cut).is_err(), "{length}");
-    }
-    let chain = Chain::new(&tdx());
-    for version in [4, 5] {
-        let quote = chain.tdx_quote(&Machine::default(), version);
+    let (sgx, tdx) = (Chain::new(&Settings::default()), Chain::new(&tdx()));
+    for (chain, quote) in [
+        (&sgx, sgx.sgx_quote(&Enclave::default())),
+        (&tdx, tdx.tdx_quote(&Machine::default(), 4)),
+        (&tdx, tdx.tdx_quote(&Machine::default(), 5)),
+    ] {
         let verifier = Verifier::with_root(chain.root());
         let collateral = chain.collateral();
+        let framed = EvidenceError::Malformed(CUT_OFF);
         for length in 0..quote.len() {
             let cut = &quote[..length];
-            assert!(verifier.verify(cut, &collateral, NOW).is_err(), "{version}: {length}");
-            assert!(verifier.verify(&frame(cut), &collateral, NOW).is_err(), "{version}: {length}, framed");
-            assert!(verifier.kind(cut).is_err(), "{version}: {length}");
+            assert_eq!(verifier.verify(cut, &collateral, NOW), Err(cut_off(cut)), "{length}");
+            assert_eq!(verifier.kind(cut), Err(cut_off(cut)), "{length}");
+            assert_eq!(
+                verifier.verify(&frame(cut), &collateral, NOW),
+                Err(framed.clone()),
+                "{length}, framed"
+            );
         }
+        assert!(verifier.verify(&quote, &collateral, NOW).is_ok());
     }
 }
 
@@ -374,8 +458,14 @@ fn what_is_no_quote_or_too_long_is_refused_before_anything_is_computed() {
     assert!(verifier.kind(&padded(crate::quote::MAX_QUOTE_BYTES)).is_ok());
     let long = crate::quote::MAX_QUOTE_BYTES + 1;
     assert_eq!(verifier.kind(&padded(long)), Err(EvidenceError::TooLong(long)));
-    for bytes in [&b""[..], b"quote", &[0xff; 5000], &frame(b"")] {
-        assert!(verifier.kind(bytes).is_err());
+    let header = FramingError::Header { version: u32::MAX, kind: u32::MAX };
+    for (bytes, error) in [
+        (&b""[..], EvidenceError::Framing(FramingError::Short(0))),
+        (b"quote", EvidenceError::Framing(FramingError::Short(5))),
+        (&[0xff; 5000], EvidenceError::Framing(header)),
+        (&frame(b""), EvidenceError::Malformed(CUT_OFF)),
+    ] {
+        assert_eq!(verifier.kind(bytes), Err(error));
     }
 }
 
