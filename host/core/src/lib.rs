@@ -76,6 +76,7 @@ mod write_secrets;
 
 pub use catalog::declared_secrets;
 pub use decisions::{DecisionLimits, DecisionRing};
+pub use matching::evidence_facts;
 pub use owner::OwnerCertificate;
 pub use upload_policy::UploadPermission;
 pub use uploads::UploadLimits;

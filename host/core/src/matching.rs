@@ -52,7 +52,8 @@ pub(crate) fn match_infrastructure<'a>(
 }
 
 /// The claims as admission policies see them.
-pub(crate) fn evidence_facts(claims: &Claims) -> EvidenceFacts {
+#[must_use]
+pub fn evidence_facts(claims: &Claims) -> EvidenceFacts {
     EvidenceFacts {
         tee: claims.tee.name().to_owned(),
         debug: claims.debug,
