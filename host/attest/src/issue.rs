@@ -142,13 +142,17 @@ impl Platform {
     /// # Errors
     /// There is none, or one without quotes; the text names the remedy.
     pub fn detect(places: &Places) -> Result<Self, OpenError> {
+        Self::detect_with(places, configfs::Folder::new(&places.reports))
+    }
+
+    /// The same with another configfs-tsm: in a folder that is none, the kernel fills no entries.
+    fn detect_with(places: &Places, folder: impl configfs::Entries + 'static) -> Result<Self, OpenError> {
         if places.system == occlum::SYSTEM {
             return Ok(Self(Box::new(occlum::Occlum::open()?)));
         }
         if let Some(gramine) = gramine::Gramine::find(&places.attestation)? {
             return Ok(Self(Box::new(gramine)));
         }
-        let folder = configfs::Folder::new(&places.reports);
         if let Some(provider) = configfs::provider(&folder)? {
             return match provider.as_str() {
                 tdx::PROVIDER => Ok(Self(Box::new(tdx::Tdx::new(folder)))),

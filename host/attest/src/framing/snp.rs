@@ -104,7 +104,11 @@ mod tests {
     fn evidence_that_is_cut_off_anywhere_or_continued_is_refused() {
         let framed = evidence().frame();
         for end in 0..framed.len() {
-            assert!(SnpEvidence::unframe(&framed[..end]).is_err(), "{end}");
+            let error = match end {
+                ..16 => FramingError::Short(end),
+                _ => FramingError::Length { stated: framed.len() as u64 - 16, actual: end - 16 },
+            };
+            assert_eq!(SnpEvidence::unframe(&framed[..end]), Err(error), "{end}");
             // Also with a header that says the truth about the rest.
             let mut honest = framed[..end].to_vec();
             if let Some(length) = honest.get_mut(8..16) {
@@ -126,6 +130,8 @@ mod tests {
         let most = vec![0; MAX_CERTIFICATE_BYTES];
         assert!(SnpEvidence::unframe(&SnpEvidence { leaf: &most, ..evidence() }.frame()).is_ok());
         let more = vec![0; MAX_CERTIFICATE_BYTES + 1];
-        assert!(SnpEvidence::unframe(&SnpEvidence { leaf: &more, ..evidence() }.frame()).is_err());
+        let framed = SnpEvidence { leaf: &more, ..evidence() }.frame();
+        let (stated, actual) = (more.len() as u64, more.len() + 4 + 4 + 5);
+        assert_eq!(SnpEvidence::unframe(&framed), Err(FramingError::Length { stated, actual }));
     }
 }

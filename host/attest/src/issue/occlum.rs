@@ -148,7 +148,8 @@ mod tests {
         let policy = KeyPolicy::Product;
         let own = key(NOW, policy, &binding).unwrap();
         assert_eq!(key(Fake { isv: 3, ..NOW }, policy, &binding).unwrap(), own);
-        assert!(key(Fake { isv: 1, ..NOW }, policy, &binding).is_err());
+        let older = key(Fake { isv: 1, ..NOW }, policy, &binding).unwrap_err();
+        assert!(matches!(older, IssueError::Device(DeviceError::Length { what: "a key", .. })), "{older}");
         let newer = Occlum(Fake { isv: 3, ..NOW }).key_binding().unwrap();
         assert_ne!(key(Fake { isv: 3, ..NOW }, policy, &newer).unwrap(), own);
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use super::configfs::tests::Kernel;
 use super::*;
 use crate::tee::RealTee;
 
@@ -63,7 +64,10 @@ fn without_a_tee_there_is_no_platform_and_the_error_names_the_remedy() {
     let root = tempfile::tempdir().unwrap();
     let error = Platform::detect(&places(root.path())).unwrap_err();
     assert_eq!(error, OpenError::NoTee);
-    assert!(error.to_string().contains("--simulation"));
+    assert_eq!(
+        error.to_string(),
+        "no TEE was found; run inside an enclave, or pass --simulation to a build with the feature `simulation`"
+    );
 }
 
 #[test]
@@ -73,9 +77,69 @@ fn gramine_is_found_by_its_files() {
     // Gramine passes the host's devices on: they say nothing.
     put(root.path().join("tdx_guest"));
     let platform = Platform::detect(&places(root.path())).unwrap();
-    assert!(platform.name().contains("Gramine"));
+    assert_eq!(platform.name(), "SGX (Gramine, /dev/attestation)");
     assert!(platform.has_sealing_key());
     assert_eq!(platform.key_binding().unwrap(), Vec::<u8>::new());
+}
+
+/// configfs-tsm with a driver of this name.
+fn driver(provider: &'static str) -> Kernel {
+    Kernel::new(provider, |data| (data.to_vec(), None))
+}
+
+// a VM is known by the driver that issues its reports
+#[test]
+fn a_guest_is_found_by_the_provider_of_its_reports() {
+    let root = tempfile::tempdir().unwrap();
+    // The device beside it says nothing: here it is the other one's.
+    for (device, provider, name, seals) in [
+        ("sev-guest", "tdx_guest", "Intel TDX (configfs-tsm)", false),
+        ("tdx_guest", "sev_guest", "AMD SEV-SNP (configfs-tsm)", true),
+    ] {
+        put(root.path().join(device));
+        let platform = Platform::detect_with(&places(root.path()), driver(provider)).unwrap();
+        assert_eq!((platform.name(), platform.has_sealing_key()), (name, seals));
+    }
+}
+
+//
+#[test]
+fn a_tee_of_another_kind_is_refused_by_its_name() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path().join("tdx_guest"));
+    let error = Platform::detect_with(&places(root.path()), driver("arm_cca_guest")).unwrap_err();
+    assert_eq!(error, OpenError::Provider("arm_cca_guest".to_owned()));
+    assert_eq!(
+        error.to_string(),
+        "a TEE was found whose reports this version does not know: \"arm_cca_guest\"; Intel TDX and AMD SEV-SNP are known"
+    );
+}
+
+// the innermost counts; enclaves see the interfaces of the VM that they run in
+#[test]
+fn an_enclave_in_a_guest_is_the_enclave() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path().join("attestation/quote"));
+    for provider in ["tdx_guest", "sev_guest"] {
+        let platform = Platform::detect_with(&places(root.path()), driver(provider)).unwrap();
+        assert_eq!(platform.name(), "SGX (Gramine, /dev/attestation)");
+    }
+    if !Path::new(occlum_dcap::SGX_DEVICE).exists() {
+        let places = Places { system: "Occlum".to_owned(), ..places(root.path()) };
+        let error = Platform::detect_with(&places, driver("tdx_guest")).unwrap_err();
+        assert_eq!(error, OpenError::NoSgxDevice);
+    }
+}
+
+// an enclave without quotes is no reason to look for something else
+#[test]
+fn gramine_without_dcap_is_refused_also_in_a_guest() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path().join("attestation/quote"));
+    std::fs::write(root.path().join("attestation/attestation_type"), "none").unwrap();
+    let error = Platform::detect_with(&places(root.path()), driver("sev_guest")).unwrap_err();
+    assert_eq!(error, OpenError::GramineWithoutDcap);
+    assert!(error.to_string().contains("set sgx.remote_attestation = \"dcap\" in its manifest"), "{error}");
 }
 
 // The device of old drivers on a host has the same name.
@@ -85,7 +149,11 @@ fn occlum_is_found_by_its_own_name_and_needs_its_device() {
     let places = Places { system: "Occlum".to_owned(), ..places(root.path()) };
     if !Path::new(occlum_dcap::SGX_DEVICE).exists() {
         let error = Platform::detect(&places).unwrap_err();
-        assert!(error.to_string().contains("/dev/sgx"), "{error}");
+        assert_eq!(error, OpenError::NoSgxDevice);
+        assert_eq!(
+            error.to_string(),
+            "Occlum was found, but /dev/sgx does not open: build the image with DCAP, and run it on a machine with SGX"
+        );
     }
 }
 
@@ -95,8 +163,11 @@ fn a_guest_without_reports_is_named_with_the_remedy() {
     for (device, name) in [("tdx_guest", "Intel TDX"), ("sev-guest", "AMD SEV-SNP")] {
         let root = tempfile::tempdir().unwrap();
         put(root.path().join(device));
-        let text = Platform::detect(&places(root.path())).unwrap_err().to_string();
-        assert!(text.contains(name) && text.contains("/sys/kernel/config/tsm/report"), "{text}");
+        let error = Platform::detect(&places(root.path())).unwrap_err();
+        assert_eq!(error, OpenError::NoReports(name));
+        let text = error.to_string();
+        let remedy = "use Linux 6.7 or later with configfs-tsm, load the driver";
+        assert!(text.starts_with(&format!("{name} was found, but ")) && text.contains(remedy), "{text}");
     }
 }
 
@@ -104,13 +175,15 @@ fn a_guest_without_reports_is_named_with_the_remedy() {
 fn a_quote_that_is_cut_off_or_of_an_unknown_version_is_over_nothing() {
     let good = sgx_quote(&[7; 64]);
     assert!(check_intel(&good, &[7; 64]).is_ok());
-    assert!(check_intel(&good, &[8; 64]).is_err());
+    let refused =
+        |quote: &[u8], data: &[u8; 64]| matches!(check_intel(quote, data), Err(IssueError::OtherReportData));
+    assert!(refused(&good, &[8; 64]));
     for end in 0..368 + 64 {
-        assert!(check_intel(&good[..end], &[7; 64]).is_err(), "{end}");
+        assert!(refused(&good[..end], &[7; 64]), "{end}");
     }
     let mut other = good;
     other[0] = 6;
-    assert!(check_intel(&other, &[7; 64]).is_err());
+    assert!(refused(&other, &[7; 64]));
 }
 
 #[test]

@@ -79,6 +79,12 @@ pub(super) fn check_binding(
     let hwid = extension(leaf, &HWID)?;
     match (report.signing_key, hwid, extension(leaf, &CSP_ID)?) {
         (SigningKey::Vcek, Some(hwid), None) => {
+            // MaskChipId: then no certificate says whose the key is.
+            if report.chip_id.iter().all(|byte| *byte == 0) {
+                return Err(refused(
+                    "the report does not name its chip: let the machine's owner switch MASK_CHIP_ID off, or use a VLEK",
+                ));
+            }
             if !is_chip(hwid, &report.chip_id, generation) {
                 return Err(refused("the VCEK is of another chip than the report"));
             }

@@ -118,7 +118,8 @@ fn another_root_proves_nothing() {
     let evidence = SnpEvidence { report: &report, leaf: &leaf, intermediate: &intermediate, root: &foreign };
     let text = judged(&chain, &evidence.frame()).unwrap_err().to_string();
     assert_eq!(text, "the ARK of the evidence is not AMD's");
-    assert!(judged(&chain, &SnpEvidence { root: b"no root", ..evidence }.frame()).is_err());
+    let text = judged(&chain, &SnpEvidence { root: b"no root", ..evidence }.frame()).unwrap_err().to_string();
+    assert_eq!(text, "the certificate of the ARK cannot be read");
     assert!(judged(&chain, &SnpEvidence { root: b"", ..evidence }.frame()).is_ok());
 }
 
@@ -139,9 +140,22 @@ fn the_time_of_verification_decides() {
     const YEAR: i64 = 365 * 24 * 3600;
     let chain = SnpChain::new(&SnpSettings::default());
     let (verifier, evidence) = (SnpVerifier::with_root(chain.root()), chain.evidence(&[1; 64]));
-    let at = |now| verifier.verify(&evidence, &SnpCollateral::default(), now).is_ok();
-    assert!(at(NOW - YEAR) && at(NOW + YEAR));
-    assert!(!at(NOW - YEAR - 1) && !at(NOW + YEAR + 1) && !at(0) && !at(i64::MAX) && !at(i64::MIN));
+    let at = |now| {
+        let judged = verifier.verify(&evidence, &SnpCollateral::default(), now);
+        judged.map(|_| ()).map_err(|error| error.to_string())
+    };
+    for now in [NOW - YEAR, NOW + YEAR] {
+        assert_eq!(at(now), Ok(()), "{now}");
+    }
+    for (now, when) in [
+        (i64::MIN, "yet"),
+        (0, "yet"),
+        (NOW - YEAR - 1, "yet"),
+        (NOW + YEAR + 1, "any more"),
+        (i64::MAX, "any more"),
+    ] {
+        assert_eq!(at(now), Err(format!("the certificate of the ARK is not valid {when}")), "{now}");
+    }
 }
 
 #[test]
@@ -157,9 +171,15 @@ fn a_key_of_another_chip_is_refused() {
             assert_eq!(text, "the VCEK is of another chip than the report");
         }
         assert!(verdict(&SnpSettings { hwid: Some(wrapped), ..of(generation) }).is_ok());
-        assert!(with(&of(generation), 0x1a0, &[0; 64]).is_err(), "a report that hides its chip");
+        let hidden = with(&of(generation), 0x1a0, &[0; 64]).unwrap_err().to_string();
+        assert_eq!(
+            hidden,
+            "the report does not name its chip: let the machine's owner switch MASK_CHIP_ID off, or use a VLEK"
+        );
     }
-    assert!(with(&of(Generation::Turin), 0x1a8, &[1]).is_err(), "something behind a short chip id");
+    // Something behind a short chip id.
+    let longer = with(&of(Generation::Turin), 0x1a8, &[1]).unwrap_err().to_string();
+    assert_eq!(longer, "the VCEK is of another chip than the report");
 }
 
 // M-81
@@ -213,14 +233,25 @@ fn versions_levels_and_algorithms_of_reports_have_bounds() {
         assert!(with(&settings, 0, &[version]).is_ok(), "{version}");
     }
     for version in [0, 1, 6, 0xff] {
-        assert!(with(&settings, 0, &[version]).is_err(), "{version}");
+        let error = with(&settings, 0, &[version]).unwrap_err().to_string();
+        assert_eq!(
+            error, "reading the quote: the SEV-SNP report has a version other than 2 to 5",
+            "{version}"
+        );
     }
     assert_eq!(identity(with(&settings, 0x30, &[3]).unwrap()).vmpl, 3);
     let error = with(&settings, 0x30, &[0xff; 4]).unwrap_err().to_string();
     assert_eq!(error, "the report was asked for by the host, not by the guest");
-    assert!(with(&settings, 0x30, &[4]).is_err());
+    assert_eq!(
+        with(&settings, 0x30, &[4]).unwrap_err().to_string(),
+        "the report was asked for by the host, not by the guest"
+    );
     for algorithm in [0, 2] {
-        assert!(with(&settings, 0x34, &[algorithm]).is_err(), "{algorithm}");
+        let error = with(&settings, 0x34, &[algorithm]).unwrap_err().to_string();
+        assert_eq!(
+            error, "reading the quote: the SEV-SNP report is signed by an unknown algorithm",
+            "{algorithm}"
+        );
     }
     for at in [0x2a0 + 48, 0x2a0 + 143, REPORT_BYTES - 1] {
         let chain = SnpChain::new(&settings);
@@ -288,18 +319,22 @@ fn evidence_cut_off_anywhere_is_refused() {
     let chain = SnpChain::new(&SnpSettings::default());
     let evidence = chain.evidence(&[0x5d; 64]);
     for length in 0..evidence.len() {
-        assert!(judged(&chain, &evidence[..length]).is_err(), "{length}");
+        let error = judged(&chain, &evidence[..length]).unwrap_err();
+        assert!(matches!(error, EvidenceError::Framing(_)), "{length}: {error}");
     }
     // Each part for itself, in a frame that is right.
     let report = chain.report(|_| ());
     let [ask, vcek] = chain.certificates();
     let whole = SnpEvidence { report: &report, leaf: &vcek, intermediate: &ask, root: b"" };
     for length in 1..vcek.len() {
-        assert!(judged(&chain, &SnpEvidence { leaf: &vcek[..length], ..whole }.frame()).is_err(), "{length}");
+        let cut = SnpEvidence { leaf: &vcek[..length], ..whole };
+        let text = judged(&chain, &cut.frame()).unwrap_err().to_string();
+        assert_eq!(text, "the certificate of the VCEK or VLEK cannot be read", "{length}");
     }
     for length in 1..ask.len() {
         let cut = SnpEvidence { intermediate: &ask[..length], ..whole };
-        assert!(judged(&chain, &cut.frame()).is_err(), "{length}");
+        let text = judged(&chain, &cut.frame()).unwrap_err().to_string();
+        assert_eq!(text, "the certificate of the ASK or ASVK cannot be read", "{length}");
     }
 }
 

@@ -46,8 +46,10 @@ async fn what_does_not_verify_is_refused_and_without_a_chain_nobody_is_asked() {
     let chain = sgx();
     let (mock, verification) = service(&chain).await;
     let quote = sgx().sgx_quote(&Enclave::default());
-    assert!(verification.verify(&quote, NOW).await.is_err(), "another root's");
-    assert!(verification.verify(b"quote", NOW).await.is_err());
+    let not_intel = EvidenceError::Refused("the platform's certificate is not Intel's".to_owned());
+    assert_eq!(verification.verify(&quote, NOW).await, Err(not_intel));
+    let short = EvidenceError::Framing(crate::framing::FramingError::Short(5));
+    assert_eq!(verification.verify(b"quote", NOW).await, Err(short));
     assert!(mock.asked().is_empty(), "{:?}", mock.asked());
     let mut quote = chain.sgx_quote(&Enclave::default());
     quote[112] ^= 1;
@@ -107,7 +109,8 @@ async fn evidence_of_snp_asks_nobody_and_takes_from_the_bundle_what_it_lacks() {
     assert_eq!(claims.report_data, [7; 64]);
     let report = chain.report(|_| ());
     let bare = SnpEvidence { report: &report, leaf: b"", intermediate: b"", root: b"" }.frame();
-    assert!(of(Source::default()).verify(&bare, NOW).await.is_err());
+    let error = of(Source::default()).verify(&bare, NOW).await.unwrap_err().to_string();
+    assert!(error.starts_with("the certificate of "), "{error}");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("collateral.json");
     let error = of(Source::default().with_bundle(path.clone())).verify(&whole, NOW).await.unwrap_err();
