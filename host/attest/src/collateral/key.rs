@@ -143,7 +143,9 @@ mod tests {
         for ca in [PckCa::Processor, PckCa::Platform] {
             assert_eq!(ca.word().parse(), Ok(ca));
         }
-        assert!("SGX".parse::<Tee>().is_err() && "".parse::<PckCa>().is_err());
+        assert_eq!("SGX".parse::<Tee>().unwrap_err().to_string(), "\"SGX\" is not sgx or tdx");
+        let text = "".parse::<PckCa>().unwrap_err().to_string();
+        assert!(text.starts_with("\"\" is not ") && text.contains("platform"), "{text}");
     }
 
     #[test]
@@ -151,7 +153,8 @@ mod tests {
         let fmspc = Fmspc([0x00, 0xa0, 0x67, 0x11, 0, 0]);
         assert_eq!((fmspc.to_string().as_str(), "00a067110000".parse()), ("00A067110000", Ok(fmspc)));
         for wrong in ["", "00A06711000", "00A0671100000", "00A06711000000", "00A06711000g", " 0A067110000"] {
-            assert!(wrong.parse::<Fmspc>().is_err(), "{wrong}");
+            let text = wrong.parse::<Fmspc>().unwrap_err().to_string();
+            assert!(text.starts_with(&format!("\"{wrong}\" is not ")), "{text}");
         }
     }
 }

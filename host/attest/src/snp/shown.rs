@@ -295,6 +295,7 @@ mod tests {
         let bare = SnpEvidence { report: &report, leaf: b"", intermediate: b"", root: b"" }.frame();
         let lacks = SnpLacks::of(&bare).unwrap();
         assert_eq!((lacks.leaf, lacks.intermediate, lacks.chip_id), (true, true, [0xc1; 64]));
-        assert!(SnpLacks::of(b"no evidence").is_err());
+        let short = EvidenceError::Framing(crate::framing::FramingError::Short(11));
+        assert_eq!(SnpLacks::of(b"no evidence").unwrap_err(), short);
     }
 }
