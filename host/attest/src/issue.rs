@@ -30,6 +30,8 @@ use crate::OpenError;
 pub struct Places {
     /// `uname -s`; Occlum's is `Occlum`.
     pub system: String,
+    /// Occlum's device.
+    pub sgx: PathBuf,
     /// Gramine's pseudo files.
     pub attestation: PathBuf,
     /// Linux's configfs-tsm, for TDX and SEV-SNP.
@@ -42,6 +44,7 @@ impl Default for Places {
     fn default() -> Self {
         Self {
             system: rustix::system::uname().sysname().to_string_lossy().into_owned(),
+            sgx: PathBuf::from(occlum_dcap::SGX_DEVICE),
             attestation: PathBuf::from("/dev/attestation"),
             reports: PathBuf::from("/sys/kernel/config/tsm/report"),
             guests: [
@@ -148,7 +151,7 @@ impl Platform {
     /// The same with another configfs-tsm: in a folder that is none, the kernel fills no entries.
     fn detect_with(places: &Places, folder: impl configfs::Entries + 'static) -> Result<Self, OpenError> {
         if places.system == occlum::SYSTEM {
-            return Ok(Self(Box::new(occlum::Occlum::open()?)));
+            return Ok(Self(Box::new(occlum::Occlum::open(&places.sgx)?)));
         }
         if let Some(gramine) = gramine::Gramine::find(&places.attestation)? {
             return Ok(Self(Box::new(gramine)));

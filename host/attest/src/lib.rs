@@ -57,11 +57,11 @@ pub enum OpenError {
          its manifest"
     )]
     GramineWithoutDcap,
-    /// Occlum, without its device.
+    /// Occlum, without its device; with what the system said of it.
     #[error(
-        "Occlum was found, but /dev/sgx does not open: build the image with DCAP, and run it on a machine with SGX"
+        "Occlum was found, but not its device: {0}; build the image with DCAP, and run it on a machine with SGX"
     )]
-    NoSgxDevice,
+    NoSgxDevice(String),
     /// A VM that is a TEE, without configfs-tsm.
     #[error(
         "{0} was found, but nothing in /sys/kernel/config/tsm/report issues its reports: use Linux 6.7 or later with \

@@ -8,6 +8,7 @@
 use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::path::Path;
 use std::ptr;
 
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode};
@@ -19,8 +20,8 @@ use crate::layout::{
     VERIFY_QUOTE, VerifyQuote,
 };
 use crate::{
-    DerivedKeyRequest, DeviceError, KeyRequest, MAX_QUOTE_BYTES, SEV_GUEST_DEVICE, SGX_DEVICE,
-    SecurityVersions, Verification,
+    DerivedKeyRequest, DeviceError, KeyRequest, MAX_QUOTE_BYTES, SEV_GUEST_DEVICE, SecurityVersions,
+    Verification,
 };
 
 /// One `ioctl` on an open device.
@@ -75,9 +76,9 @@ fn asked(what: &'static str) -> impl FnOnce(io::Error) -> DeviceError {
     move |source| DeviceError::Request { what, source }
 }
 
-fn open(path: &str, writes: bool) -> Result<File, DeviceError> {
+fn open(path: &Path, writes: bool) -> Result<File, DeviceError> {
     let opened = OpenOptions::new().read(true).write(writes).open(path);
-    opened.map_err(|source| DeviceError::Open { path: path.to_owned(), source })
+    opened.map_err(|source| DeviceError::Open { path: path.display().to_string(), source })
 }
 
 /// Occlum's device.
@@ -85,12 +86,12 @@ fn open(path: &str, writes: bool) -> Result<File, DeviceError> {
 pub struct Sgx<K = File>(K);
 
 impl Sgx {
-    /// Opens [`SGX_DEVICE`].
+    /// Opens the device, which is [`SGX_DEVICE`](crate::SGX_DEVICE) but in tests.
     ///
     /// # Errors
-    /// It is not there.
-    pub fn open() -> Result<Self, DeviceError> {
-        open(SGX_DEVICE, false).map(Self)
+    /// It is not there, or not for this user.
+    pub fn open(device: &Path) -> Result<Self, DeviceError> {
+        open(device, false).map(Self)
     }
 }
 
@@ -201,7 +202,7 @@ impl SevGuest {
     /// # Errors
     /// It is not there, or only root may.
     pub fn open() -> Result<Self, DeviceError> {
-        open(SEV_GUEST_DEVICE, true).map(Self)
+        open(Path::new(SEV_GUEST_DEVICE), true).map(Self)
     }
 }
 

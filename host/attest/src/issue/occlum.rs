@@ -5,6 +5,7 @@
 //! enclave or CPU derives it again, an older one cannot (L-32, L-35).
 
 use std::fmt;
+use std::path::Path;
 
 use carrara_types::seal_mode::KeyPolicy;
 use carrara_types::secret::SecretBytes;
@@ -47,8 +48,8 @@ impl Enclave for Sgx {
 pub(super) struct Occlum<E = Sgx>(E);
 
 impl Occlum {
-    pub(super) fn open() -> Result<Self, OpenError> {
-        Sgx::open().map(Self).map_err(|_| OpenError::NoSgxDevice)
+    pub(super) fn open(device: &Path) -> Result<Self, OpenError> {
+        Sgx::open(device).map(Self).map_err(|error| OpenError::NoSgxDevice(IssueError::from(error).chain()))
     }
 }
 

@@ -47,6 +47,7 @@ fn quote(version: u8, offset: usize, report_data: &[u8; 64]) -> Vec<u8> {
 fn places(root: &Path) -> Places {
     Places {
         system: "Linux".to_owned(),
+        sgx: root.join("sgx"),
         attestation: root.join("attestation"),
         reports: root.join("report"),
         guests: [(root.join("tdx_guest"), tdx::NAME), (root.join("sev-guest"), snp::NAME)],
@@ -124,11 +125,17 @@ fn an_enclave_in_a_guest_is_the_enclave() {
         let platform = Platform::detect_with(&places(root.path()), driver(provider)).unwrap();
         assert_eq!(platform.name(), "SGX (Gramine, /dev/attestation)");
     }
-    if !Path::new(occlum_dcap::SGX_DEVICE).exists() {
-        let places = Places { system: "Occlum".to_owned(), ..places(root.path()) };
-        let error = Platform::detect_with(&places, driver("tdx_guest")).unwrap_err();
-        assert_eq!(error, OpenError::NoSgxDevice);
-    }
+    let places = Places { system: "Occlum".to_owned(), ..places(root.path()) };
+    let error = Platform::detect_with(&places, driver("tdx_guest")).unwrap_err();
+    assert_eq!(error, no_device(root.path()), "it is no guest that happens to have no enclave");
+    put(root.path().join("sgx"));
+    let platform = Platform::detect_with(&places, driver("tdx_guest")).unwrap();
+    assert_eq!(platform.name(), "SGX (Occlum, /dev/sgx)");
+}
+
+fn no_device(root: &Path) -> OpenError {
+    let device = root.join("sgx");
+    OpenError::NoSgxDevice(format!("opening {}: No such file or directory (os error 2)", device.display()))
 }
 
 // an enclave without quotes is no reason to look for something else
@@ -142,19 +149,24 @@ fn gramine_without_dcap_is_refused_also_in_a_guest() {
     assert!(error.to_string().contains("set sgx.remote_attestation = \"dcap\" in its manifest"), "{error}");
 }
 
-// The device of old drivers on a host has the same name.
+// the device of old drivers on a host has the same name
 #[test]
 fn occlum_is_found_by_its_own_name_and_needs_its_device() {
     let root = tempfile::tempdir().unwrap();
-    let places = Places { system: "Occlum".to_owned(), ..places(root.path()) };
-    if !Path::new(occlum_dcap::SGX_DEVICE).exists() {
-        let error = Platform::detect(&places).unwrap_err();
-        assert_eq!(error, OpenError::NoSgxDevice);
-        assert_eq!(
-            error.to_string(),
-            "Occlum was found, but /dev/sgx does not open: build the image with DCAP, and run it on a machine with SGX"
-        );
-    }
+    let host = places(root.path());
+    let places = Places { system: "Occlum".to_owned(), ..host.clone() };
+    let error = Platform::detect(&places).unwrap_err();
+    assert_eq!(error, no_device(root.path()));
+    let text = error.to_string();
+    let remedy = "; build the image with DCAP, and run it on a machine with SGX";
+    assert!(
+        text.starts_with("Occlum was found, but not its device: opening ") && text.ends_with(remedy),
+        "{text}"
+    );
+    put(root.path().join("sgx"));
+    assert_eq!(Platform::detect(&host).unwrap_err(), OpenError::NoTee);
+    let platform = Platform::detect(&places).unwrap();
+    assert_eq!((platform.name(), platform.has_sealing_key()), ("SGX (Occlum, /dev/sgx)", true));
 }
 
 //
