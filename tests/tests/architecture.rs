@@ -139,6 +139,28 @@ fn no_test_is_ignored_sleeps_or_is_left_for_later() {
     }
 }
 
+// host/docs/enclave.md: library OSes have little of it
+#[test]
+fn what_runs_in_an_enclave_starts_no_process_sets_no_timer_and_reads_nothing_below_proc() {
+    let crates = ["types", "core", "store", "attest", "occlum-dcap", "wasm", "server", "coordinator"];
+    let inside = |path: &str| {
+        crates.iter().any(|name| path.starts_with(&format!("host/{name}/src/"))) && !compiled_for_tests(path)
+    };
+    let inside: Vec<String> = sources().into_iter().filter(|path| inside(path)).collect();
+    assert!(inside.len() > 200, "where are they?");
+    for path in inside {
+        let text = std::fs::read_to_string(root().join(&path)).unwrap();
+        for word in ["\"/proc", "process::Command", "fork(", "setitimer", "timer_create", "timerfd"] {
+            assert!(!product_code(&text).contains(word), "{path} holds `{word}`");
+        }
+    }
+}
+
+/// Modules that only tests have.
+fn compiled_for_tests(path: &str) -> bool {
+    is_test(path) || path.ends_with("host/core/src/test_authority.rs")
+}
+
 #[test]
 fn the_tree_holds_no_built_files_and_no_paths_of_a_machine() {
     for path in tracked() {

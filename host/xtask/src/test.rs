@@ -303,9 +303,12 @@ fn run_inside(
     limited.env("CARRARA_COORDINATOR", root.join(inside.place)).envs(inside.surroundings.iter().copied());
     limited.args(others.iter().flat_map(|name| ["--test", name]));
     run_one(limited, arguments, &[], counts)?;
-    println!("== tests in its engine, but for those whose name contains one of {}", LEFT_OUT.join(", "));
+    println!(
+        "== tests in its engine and its own, but for those whose name contains one of {}",
+        LEFT_OUT.join(", ")
+    );
     let mut unlimited = tests(root, inside.features, skips)?;
-    unlimited.args(alone.iter().flat_map(|name| ["--test", name]));
+    unlimited.args(["--bin", "carrara-coordinator"]).args(alone.iter().flat_map(|name| ["--test", name]));
     run_one(unlimited, arguments, &LEFT_OUT, counts)
 }
 
