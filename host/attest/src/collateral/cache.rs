@@ -28,7 +28,8 @@ const KEPT: usize = 128;
 /// A PCCS that is slow for one kind of platform must not be asked for hundreds at once.
 const FETCHES: usize = 4;
 
-/// With the time that a fetch waits for others: a Marble's activation waits for it.
+/// Of the PCCS, with the time that a fetch waits for others: a Marble's activation waits for it. And of the bundle, which takes
+/// milliseconds unless its disk hangs.
 const FETCH: Duration = Duration::from_secs(30);
 
 /// What the cache may use up.
@@ -36,15 +37,17 @@ const FETCH: Duration = Duration::from_secs(30);
 pub struct Limits {
     /// Kinds of platform, those included that were asked for and not found.
     pub kept: usize,
-    /// Fetched at once; others wait for their turn.
+    /// Fetched at once from the PCCS, and looked up at once in the bundle; others wait for their turn.
     pub fetches: usize,
-    /// For one fetch.
+    /// For an answer of the PCCS, with the wait for a turn.
     pub fetch: Duration,
+    /// For the bundle, with the wait for a turn.
+    pub read: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { kept: KEPT, fetches: FETCHES, fetch: FETCH }
+        Self { kept: KEPT, fetches: FETCHES, fetch: FETCH, read: FETCH }
     }
 }
 
@@ -106,7 +109,10 @@ struct Shared {
     source: Source,
     root: Root,
     limits: Limits,
-    running: Semaphore,
+    /// The PCCS's.
+    asking: Semaphore,
+    /// The bundle's: each reads all of it.
+    reading: Semaphore,
     state: Mutex<State>,
 }
 
@@ -123,8 +129,9 @@ impl CollateralCache {
     /// An empty cache of what this source has and this root vouches for.
     #[must_use]
     pub fn new(source: Source, root: Root, limits: Limits) -> Self {
-        let running = Semaphore::new(limits.fetches);
-        Self { shared: Arc::new(Shared { source, root, limits, running, state: Mutex::default() }) }
+        let (asking, reading) = (Semaphore::new(limits.fetches), Semaphore::new(limits.fetches));
+        let state = Mutex::default();
+        Self { shared: Arc::new(Shared { source, root, limits, asking, reading, state }) }
     }
 
     /// Whether there is any source.
@@ -244,16 +251,25 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One fetch, within its time.
+    /// One fetch: the PCCS and the bundle, each with its own time and turns, so that a PCCS that hangs takes nothing from
+    /// the bundle that stands in for it.
     async fn fetch(&self, key: Key, now: i64) -> Result<Fetched, FetchError> {
-        let fetched = timeout(self.limits.fetch, async {
-            // Never closed.
-            let _permit = self.running.acquire().await;
-            self.source.fetch(key, &self.root, now).await
-        });
-        let late = |_| FetchError::new(format!("no answer within {} ms", self.limits.fetch.as_millis()));
-        fetched.await.map_err(late)?
+        let Limits { fetch, read, .. } = self.limits;
+        let asked = in_turn(&self.asking, fetch, self.source.ask(key, &self.root, now)).await;
+        let asked = asked.unwrap_or_else(|late| Some(Err(late)));
+        let found = in_turn(&self.reading, read, self.source.or_bundle(asked, key, &self.root, now)).await;
+        found.unwrap_or_else(|late| Err(FetchError::new(format!("the bundle: {late}"))))
     }
+}
+
+/// The work when there is a turn for it, both within the limit.
+async fn in_turn<T>(turns: &Semaphore, limit: Duration, work: impl Future<Output = T>) -> Result<T, String> {
+    let done = timeout(limit, async {
+        // Never closed.
+        let _permit = turns.acquire().await;
+        work.await
+    });
+    done.await.map_err(|_| format!("no answer within {} ms", limit.as_millis()))
 }
 
 impl State {

@@ -86,12 +86,29 @@ impl Source {
     /// # Errors
     /// No source has it.
     pub async fn fetch(&self, key: Key, root: &Root, now: i64) -> Result<Fetched, FetchError> {
+        let asked = self.ask(key, root, now).await;
+        self.or_bundle(asked, key, root, now).await
+    }
+
+    /// What the PCCS has, or why it gave nothing; none where there is no PCCS.
+    pub(super) async fn ask(&self, key: Key, root: &Root, now: i64) -> Option<Result<Collateral, String>> {
+        Some(asked(self.pccs.as_ref()?, key, root, now).await)
+    }
+
+    /// What the PCCS gave, or what the bundle has in its place. The bundle is not the PCCS's time or turn to lose: it is
+    /// there for when that hangs.
+    pub(super) async fn or_bundle(
+        &self,
+        asked: Option<Result<Collateral, String>>,
+        key: Key,
+        root: &Root,
+        now: i64,
+    ) -> Result<Fetched, FetchError> {
         let mut reasons = Vec::new();
-        if let Some(pccs) = &self.pccs {
-            match asked(pccs, key, root, now).await {
-                Ok(collateral) => return Ok(Fetched { collateral, passed_over: None }),
-                Err(reason) => reasons.push(format!("the PCCS {}: {reason}", pccs.url())),
-            }
+        match (asked, &self.pccs) {
+            (Some(Ok(collateral)), _) => return Ok(Fetched { collateral, passed_over: None }),
+            (Some(Err(reason)), Some(pccs)) => reasons.push(format!("the PCCS {}: {reason}", pccs.url())),
+            (Some(Err(_)) | None, _) => {}
         }
         if let Some(path) = &self.bundle {
             match looked_up(path, key, root, now).await {

@@ -198,7 +198,7 @@ async fn a_fetch_ends_in_time_and_those_who_wait_are_told() {
     let limits = Limits { fetch: Duration::from_millis(50), ..Limits::default() };
     let cache = CollateralCache::new(source(&mock), Root::INTEL, limits);
     let error = sgx(&cache, NOW).await.unwrap_err();
-    assert!(cause(&error).contains("no answer within 50 ms"), "{}", cause(&error));
+    assert_eq!(cause(&error), format!("the PCCS {}: no answer within 50 ms", mock.url()));
     mock.answer(Answer::Right);
     assert!(sgx(&cache, NOW + 5).await.is_ok());
 }
@@ -314,6 +314,28 @@ async fn a_bundle_stands_in_for_a_pccs_that_is_down_and_the_pccs_is_asked_again(
     let refreshed = cache.refresh(NOW + 15).await;
     assert_eq!(refreshed.iter().map(|one| one.outcome.clone()).collect::<Vec<_>>(), [Ok(())]);
     assert!(cache.refresh(NOW + 15 + 600).await.is_empty());
+}
+
+//
+#[tokio::test]
+async fn a_pccs_that_hangs_takes_neither_time_nor_turns_from_the_bundle() {
+    let (mock, _) = started().await;
+    mock.answer(Answer::Wait);
+    let (_folder, path) = bundle(&[samples::sgx()]);
+    let limits = Limits { fetches: 1, fetch: Duration::from_millis(50), ..Limits::default() };
+    let source = source(&mock).with_bundle(path.clone());
+    let cache = Arc::new(CollateralCache::new(source, Root::INTEL, limits));
+    let first = Arc::clone(&cache);
+    let first = tokio::spawn(async move { of(&first, unknown(1), NOW).await });
+    while mock.fetches() < 1 {
+        tokio::task::yield_now().await;
+    }
+    // The only turn is taken.
+    assert!(sgx(&cache, NOW).await.is_ok());
+    let error = first.await.unwrap().unwrap_err();
+    let pccs = format!("the PCCS {}: no answer within 50 ms", mock.url());
+    let expected = format!("{pccs}; the bundle {}: it has none for this platform", path.display());
+    assert_eq!(cause(&error), expected);
 }
 
 #[tokio::test]
