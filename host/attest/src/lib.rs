@@ -75,6 +75,11 @@ pub enum OpenError {
          give the folder to the service's user"
     )]
     ReportsDenied,
+    /// configfs-tsm, which does not work; with what the system said.
+    #[error(
+        "configfs-tsm was found, but not which TEE is behind it: {0}; mount configfs for writing and look into the kernel's log"
+    )]
+    Reports(String),
     /// A TEE of another kind.
     #[error(
         "a TEE was found whose reports this version does not know: {0:?}; Intel TDX and AMD SEV-SNP are known"

@@ -13,6 +13,9 @@ use occlum_dcap::REPORT_DATA_BYTES;
 use super::{IssueError, read_at_most, write};
 use crate::OpenError;
 
+/// ENXIO, for which `ErrorKind` has no name.
+const NO_DRIVER: i32 = rustix::io::Errno::NXIO.raw_os_error();
+
 /// The kernel's own limit for a report or its certificates (TSM_OUTBLOB_MAX) was 32 KiB, and grew.
 const MAX_BLOB_BYTES: usize = 64 << 10;
 const MAX_WORD_BYTES: usize = 64;
@@ -74,19 +77,27 @@ pub(super) struct Report {
 }
 
 /// The name of the TEE's driver; none where the kernel has no such interface or no driver.
+///
+/// # Errors
+/// Whether there is a driver cannot be seen: that is no reason to look for something else.
 pub(super) fn provider(entries: &dyn Entries) -> Result<Option<String>, OpenError> {
     if !entries.root().is_dir() {
         return Ok(None);
     }
-    let entry = match Entry::make(entries) {
-        Ok(entry) => entry,
+    let said = Entry::make(entries).and_then(|entry| entry.word("provider"));
+    match said {
+        Ok(provider) => Ok(Some(provider)),
         Err(IssueError::File { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
-            return Err(OpenError::ReportsDenied);
+            Err(OpenError::ReportsDenied)
         }
-        // Without a driver no entry can be made (ENXIO).
-        Err(_) => return Ok(None),
-    };
-    Ok(entry.word("provider").ok())
+        // Without a driver no entry can be made (ENXIO), and without the kernel's interface it stays empty.
+        Err(IssueError::File { source, .. })
+            if source.kind() == ErrorKind::NotFound || source.raw_os_error() == Some(NO_DRIVER) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(OpenError::Reports(error.chain())),
+    }
 }
 
 /// Asks for a report over the report data.

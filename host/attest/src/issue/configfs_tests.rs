@@ -116,6 +116,51 @@ fn the_provider_is_what_the_driver_says() {
     assert_eq!(privilege_floor(&kernel.with_floor(Some(1))).unwrap(), Some(1));
 }
 
+/// A driver that lets nobody make an entry.
+#[derive(Debug)]
+struct Refusing(i32);
+
+impl Entries for Refusing {
+    fn root(&self) -> &Path {
+        Path::new("/")
+    }
+
+    fn make(&self, _: &str) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(self.0))
+    }
+
+    fn write(&self, _: &str, _: &str, _: &[u8]) -> io::Result<()> {
+        Err(missing())
+    }
+
+    fn read(&self, _: &str, _: &str, _: usize) -> io::Result<Vec<u8>> {
+        Err(missing())
+    }
+
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Err(missing())
+    }
+}
+
+//
+#[test]
+fn only_where_there_is_no_driver_it_is_looked_for_something_else() {
+    use rustix::io::Errno;
+    let refused = |errno: Errno| provider(&Refusing(errno.raw_os_error()));
+    assert_eq!(refused(Errno::NXIO), Ok(None));
+    for errno in [Errno::ACCESS, Errno::PERM] {
+        let error = refused(errno).unwrap_err();
+        assert_eq!(error, OpenError::ReportsDenied);
+        assert!(error.to_string().contains("run as root, or let root give the folder"), "{error}");
+    }
+    for (errno, words) in [(Errno::IO, "Input/output error"), (Errno::ROFS, "Read-only file system")] {
+        let text = refused(errno).unwrap_err().to_string();
+        let start = "configfs-tsm was found, but not which TEE is behind it: making /carrara-";
+        assert!(text.starts_with(start) && text.contains(words) && text.contains("mount configfs"), "{text}");
+    }
+    assert_eq!(provider(&echo()), Ok(Some("tdx_guest".to_owned())));
+}
+
 #[test]
 fn a_report_beyond_all_bounds_is_refused() {
     let sized = |bytes: usize| Kernel::new("tdx_guest", move |_| (vec![0; bytes], None));
