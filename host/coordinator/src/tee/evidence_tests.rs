@@ -44,7 +44,7 @@ impl Entropy for Random {
     }
 }
 
-/// A coordinator with the real parts, but a store in memory, in the TEE of a chain. Its verifier takes the chains' roots for
+/// A coordinator with the real parts, mostly with a store in memory, in the TEE of a chain. Its verifier takes the chains' roots for
 /// Intel's and AMD's, and has Intel's collateral from a bundle.
 struct World {
     coordinator: Coordinator,
@@ -54,6 +54,10 @@ struct World {
 
 impl World {
     async fn start(chain: &Arc<Chain>, snp: &SnpChain) -> Self {
+        Self::start_on(Backend::Memory, chain, snp).await
+    }
+
+    async fn start_on(backend: Backend, chain: &Arc<Chain>, snp: &SnpChain) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(BUNDLE);
         let mut bundle = Bundle::default();
@@ -67,7 +71,7 @@ impl World {
         let tee = Arc::new(Tee::new(Attestation::Tee(platform).verifying(verification), &Random));
         let (clock, entropy, decisions) =
             (Arc::new(Then), Arc::new(Random), Arc::new(DecisionRing::default()));
-        let options = Options { backend: Backend::Memory, sealing: tee.clone(), entropy: entropy.clone() };
+        let options = Options { backend, sealing: tee.clone(), entropy: entropy.clone() };
         let policies = Engine::start(EngineLimits::default(), decisions.clone(), clock.clone()).unwrap();
         let ports = Ports {
             store: carrara_store::open(options).await.unwrap(),
@@ -88,8 +92,12 @@ impl World {
 
     async fn with_manifest(chain: &Arc<Chain>, snp: &SnpChain, manifest: &Value) -> Self {
         let world = Self::start(chain, snp).await;
-        world.coordinator.set_manifest(None, manifest.to_string().as_bytes(), Vec::new()).await.unwrap();
+        world.set(manifest).await;
         world
+    }
+
+    async fn set(&self, manifest: &Value) {
+        self.coordinator.set_manifest(None, manifest.to_string().as_bytes(), Vec::new()).await.unwrap();
     }
 
     /// The arguments that a Marble of this package is given, or why it is refused.
@@ -433,6 +441,22 @@ async fn the_coordinators_own_quote_verifies_and_is_over_its_root_certificate() 
         let root = root.replace("-----END CERTIFICATE-----", "").replace('\n', "");
         let expected = digest(&SHA256, &STANDARD.decode(root).unwrap());
         assert_eq!(claims.report_data[..32], *expected.as_ref());
+    }
+}
+
+// L-16, L-35
+#[tokio::test]
+async fn a_restart_opens_the_state_of_an_enclave_and_is_a_recovery_in_a_trust_domain() {
+    for (chain, state) in [(sgx(), 3), (tdx(), 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = || Backend::Redb { dir: folder.path().join("data"), cache_bytes: 1 << 20 };
+        let first = World::start_on(disk(), &chain, &snp()).await;
+        assert_eq!(first.coordinator.status().code, 2);
+        first.set(&manifest(&[("any", unique("ab"))])).await;
+        assert_eq!(first.coordinator.status().code, 3);
+        drop(first);
+        let next = World::start_on(disk(), &chain, &snp()).await;
+        assert_eq!(next.coordinator.status().code, state, "{}", next.tee.attestation.name());
     }
 }
 
