@@ -95,12 +95,16 @@ async fn refresh(cache: Arc<CollateralCache>, clock: Arc<dyn Clock>, told_to: Co
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        for fetch in cache.refresh(clock.now().unix_timestamp()).await {
-            told(&fetch);
-        }
-        let figures = cache.figures();
-        told_to.set(figures.fetches, figures.failures, figures.kept, figures.first_expiry);
+        refresh_once(&cache, clock.now(), &told_to).await;
     }
+}
+
+async fn refresh_once(cache: &CollateralCache, now: OffsetDateTime, told_to: &CollateralFigures) {
+    for fetch in cache.refresh(now.unix_timestamp()).await {
+        told(&fetch);
+    }
+    let figures = cache.figures();
+    told_to.set(figures.fetches, figures.failures, figures.kept, figures.first_expiry);
 }
 
 fn told(fetch: &Fetch) {
@@ -120,7 +124,10 @@ fn told(fetch: &Fetch) {
 
 #[cfg(test)]
 mod tests {
+    use carrara_attest::collateral::mock::{Answer, MockPccs, samples};
+
     use super::*;
+    use crate::tee::tests::logged;
 
     #[test]
     fn the_files_of_certificates_that_are_no_such_files_end_the_start() {
@@ -169,13 +176,64 @@ mod tests {
         }
     }
 
+    fn figures() -> CollateralFigures {
+        let build = carrara_server::Build { version: "", commit: "" };
+        carrara_server::Metrics::new(build, Arc::new(At(0))).unwrap().tell_collateral().unwrap()
+    }
+
+    const DAY: i64 = 24 * 3600;
+
+    /// A cache with collateral of [`samples::NOW`], and its PCCS.
+    async fn filled() -> (MockPccs, Arc<CollateralCache>) {
+        let mock = MockPccs::start().await;
+        mock.serve(&samples::sgx());
+        let source = Source::default().with_pccs(Pccs::new(mock.url(), PccsTrust::nobody().unwrap()));
+        let cache = Arc::new(CollateralCache::new(source, Root::INTEL, Limits::default()));
+        let key = samples::sgx().key();
+        cache.get(key.fmspc, key.ca, key.tee, samples::NOW).await.unwrap();
+        // What was fetched for those who asked is told by the next one.
+        refresh_once(&cache, At(samples::NOW).now(), &figures()).await;
+        (mock, cache)
+    }
+
+    // X-17
+    #[test]
+    fn collateral_is_fetched_again_long_before_it_ends_and_the_log_says_how_that_went() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (mock, cache) = runtime.block_on(filled());
+        let refreshed_at = |now| logged(|| runtime.block_on(refresh_once(&cache, At(now).now(), &figures())));
+        assert_eq!(refreshed_at(samples::NOW + DAY - 1), "");
+        let fetched = refreshed_at(samples::NOW + DAY);
+        let platform = format!("platform={} valid_until=\"20", samples::sgx().key());
+        let said = " INFO carrara_coordinator::collateral: collateral fetched ";
+        assert!(fetched.starts_with(&format!("{said}{platform}")), "{fetched}");
+        mock.answer(Answer::Status(500));
+        let failed = refreshed_at(samples::NOW + 2 * DAY);
+        let text = "collateral could not be fetched; what is there is used until it expires ";
+        let said = format!(" WARN carrara_coordinator::collateral: {text}{platform}");
+        assert!(failed.starts_with(&said) && failed.contains("it answered with 500"), "{failed}");
+        assert_eq!((cache.figures().fetches, cache.figures().failures), (3, 1));
+    }
+
+    #[tokio::test]
+    async fn the_task_fetches_what_is_due_without_being_asked() {
+        let (_mock, cache) = filled().await;
+        let then = Arc::new(At(samples::NOW + DAY));
+        let refreshing = Refreshing::start(Arc::clone(&cache), then, figures());
+        let fetched = async {
+            while cache.figures().fetches < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        // Only a hang takes so long.
+        tokio::time::timeout(2 * EVERY, fetched).await.unwrap();
+        refreshing.end().await;
+    }
+
     #[tokio::test]
     async fn the_task_ends_when_it_is_told_to() {
         let cache = cache(&CollateralSource::default()).unwrap();
-        let build = carrara_server::Build { version: "", commit: "" };
-        let metrics = carrara_server::Metrics::new(build, Arc::new(At(0))).unwrap();
-        let figures = metrics.tell_collateral().unwrap();
-        let refreshing = Refreshing::start(Arc::clone(&cache), Arc::new(At(0)), figures);
+        let refreshing = Refreshing::start(Arc::clone(&cache), Arc::new(At(0)), figures());
         tokio::task::yield_now().await;
         refreshing.end().await;
         assert_eq!(Arc::strong_count(&cache), 1);

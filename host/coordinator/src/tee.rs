@@ -114,7 +114,7 @@ impl Sealing for Tee {
 #[cfg(test)]
 mod evidence_tests;
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::{Read as _, Seek as _};
     use std::path::Path;
 
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     /// What is written to the log meanwhile.
-    pub(super) fn logged(work: impl FnOnce()) -> String {
+    pub(crate) fn logged(work: impl FnOnce()) -> String {
         let file = Arc::new(tempfile::tempfile().unwrap());
         let lines = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(Arc::clone(&file));
         tracing::subscriber::with_default(lines.finish(), work);

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use super::*;
 use crate::chain::snp::{SnpChain, SnpSettings};
@@ -65,6 +66,17 @@ async fn without_collateral_the_error_says_so() {
     let error = verification.verify(&chain.sgx_quote(&Enclave::default()), NOW).await.unwrap_err();
     assert!(matches!(error, EvidenceError::Collateral(_)), "{error}");
     assert!(error.to_string().starts_with("there is no valid collateral for "), "{error}");
+}
+
+// What is computed is computed off the threads that answer: here there is but one of those.
+#[tokio::test]
+async fn computing_holds_no_thread_of_the_runtime() {
+    let (_mock, verification) = service(&sgx()).await;
+    let (go, gone) = std::sync::mpsc::channel();
+    // Only a hang takes so long.
+    let computing = verification.compute(move |_| Ok(gone.recv_timeout(Duration::from_secs(10)).is_ok()));
+    let (went, ()) = tokio::join!(computing, async { go.send(()).unwrap() });
+    assert!(went.unwrap(), "the rest of the runtime waited for it");
 }
 
 // One slow quote delays no other.
