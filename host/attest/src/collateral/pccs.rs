@@ -20,8 +20,8 @@ pub use url::{PccsUrl, UrlError};
 
 use super::facts::{Malformed, malformed};
 use super::key::Key;
-use http::Asking;
 pub use http::PccsError;
+use http::{Asking, Times};
 
 /// Intel's header in which TCB information of either TEE names its issuers, and the one of older services.
 const TCB_ISSUERS: [&str; 2] = ["tcb-info-issuer-chain", "sgx-tcb-info-issuer-chain"];
@@ -38,7 +38,7 @@ impl Pccs {
     /// Connects nowhere yet.
     #[must_use]
     pub fn new(url: PccsUrl, trust: PccsTrust) -> Self {
-        Self { asking: Asking { url, trust, answer_bytes: http::ANSWER_BYTES } }
+        Self { asking: Asking { url, trust, answer_bytes: http::ANSWER_BYTES, times: Times::default() } }
     }
 
     /// Takes answers of no more than this.
@@ -46,6 +46,12 @@ impl Pccs {
     #[must_use]
     pub fn with_answer_bytes(mut self, most: usize) -> Self {
         self.asking.answer_bytes = most;
+        self
+    }
+
+    #[cfg(test)]
+    fn with_times(mut self, times: Times) -> Self {
+        self.asking.times = times;
         self
     }
 

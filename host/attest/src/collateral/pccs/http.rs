@@ -75,13 +75,28 @@ pub(super) struct Asking {
     pub(super) url: PccsUrl,
     pub(super) trust: PccsTrust,
     pub(super) answer_bytes: usize,
+    pub(super) times: Times,
+}
+
+/// How long a PCCS is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub(super) connect: Duration,
+    pub(super) answer: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { connect: CONNECT, answer: ANSWER }
+    }
 }
 
 impl Asking {
     /// Asks for a path below the configured one.
     pub(super) async fn get(&self, path: &str) -> Result<(HeaderMap, Bytes), PccsError> {
-        let stream = tokio::time::timeout(CONNECT, self.connect()).await;
-        let late = |_| PccsError::Connect(format!("nobody answered within {} s", CONNECT.as_secs()));
+        let Times { connect, answer } = self.times;
+        let stream = tokio::time::timeout(connect, self.connect()).await;
+        let late = |_| PccsError::Connect(format!("nobody answered within {connect:?}"));
         let stream = stream.map_err(late)??;
         let (mut requests, connection) = http1::Builder::new()
             .max_buf_size(HEADER_BYTES)
@@ -100,8 +115,8 @@ impl Asking {
                 _ = &mut connection => exchange.await,
             }
         };
-        let late = |_| PccsError::Http(format!("there was no answer within {} s", ANSWER.as_secs()));
-        tokio::time::timeout(ANSWER, answered).await.map_err(late)?
+        let late = |_| PccsError::Http(format!("there was no answer within {answer:?}"));
+        tokio::time::timeout(answer, answered).await.map_err(late)?
     }
 
     async fn exchange(

@@ -1,5 +1,7 @@
 //! Against a PCCS on a real socket.
 
+use std::time::Duration;
+
 use super::*;
 use crate::collateral::mock::{Answer, MockPccs, samples};
 use crate::collateral::{Collateral, Root};
@@ -163,4 +165,22 @@ fn a_revocation_list_is_der_or_hex_or_pem() {
         // An empty list is read as one, and refused as a revocation list.
         assert!(crl(wrong, "list").map_or(true, |bytes| bytes.is_empty()));
     }
+}
+
+// a PCCS that does not answer ends in time, and says how long it was waited for
+#[tokio::test]
+async fn who_neither_shakes_hands_nor_answers_is_not_waited_for() {
+    let (short, long) = (Duration::from_millis(20), Duration::from_secs(60));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let pccs = Pccs::new(silent, PccsTrust::nobody().unwrap());
+    let pccs = pccs.with_times(Times { connect: short, answer: long });
+    let error = pccs.fetch(samples::sgx().key()).await.unwrap_err();
+    assert_eq!(error, PccsError::Connect("nobody answered within 20ms".to_owned()));
+
+    let mock = MockPccs::start().await;
+    mock.answer(Answer::Wait);
+    let pccs = asking(&mock).with_times(Times { connect: long, answer: short });
+    let error = pccs.fetch(samples::sgx().key()).await.unwrap_err();
+    assert_eq!(error, PccsError::Http("there was no answer within 20ms".to_owned()));
 }
