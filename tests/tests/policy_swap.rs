@@ -22,6 +22,9 @@ const READERS: usize = 2;
 const STARTERS: usize = 2;
 /// What each client does at least between two swaps.
 const STEPS: u64 = 3;
+/// How many more steps than the slowest a client may have done: reads are far quicker than starts, and the coordinator keeps 4,096
+/// records, which are gathered between two swaps.
+const AHEAD: u64 = 200;
 
 const NO_READS: &str = "nobody reads by day";
 const NO_STARTS: &str = "nobody starts by night";
@@ -95,6 +98,14 @@ impl Load {
         self.changed.notify_all();
     }
 
+    /// Until this client is not too far ahead of the others, or one has failed.
+    fn keep_pace(&self, client: usize) {
+        let mut steps = self.steps.lock().unwrap();
+        while self.goes_on() && steps.iter().any(|slower| steps[client] > slower + AHEAD) {
+            steps = self.changed.wait(steps).unwrap();
+        }
+    }
+
     /// Until each client has done something more, or one has failed.
     fn wait(&self) {
         let mut steps = self.steps.lock().unwrap();
@@ -122,6 +133,7 @@ fn read(coordinator: &Coordinator, alice: &User, load: &Load, client: usize) {
     let refusal =
         format!("user alice is not allowed to read one or more secrets of: [key]: gate: {NO_READS}");
     while load.goes_on() {
+        load.keep_pace(client);
         let answer = connection.get("/api/v2/secrets?s=key");
         let allowed = answer.status == 200;
         assert!(allowed || (answer.status, answer.message()) == (500, refusal.clone()), "{}", answer.body);
