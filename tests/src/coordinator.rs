@@ -25,15 +25,11 @@ const ADDRESS_SPACE: &str = "CARRARA_LIMIT_AS";
 /// That it gets no executable memory but what is mapped so from a file.
 const NOT_EXECUTABLE: &str = "CARRARA_NO_EXECUTABLE_MEMORY";
 
-/// Starts a program where no memory becomes executable that was not mapped so from a file: `PR_SET_MDWE` with
-/// `PR_MDWE_REFUSE_EXEC_GAIN` (prctl(2), Linux 6.3), which holds over `exec`. It ends with an error where the kernel knows none.
-const WITHOUT_EXECUTABLE_MEMORY: [&str; 3] = [
-    "python3",
-    "-c",
-    "import ctypes, os, sys
-if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0): sys.exit('Linux 6.3 or newer is needed, whose prctl knows PR_SET_MDWE')
-os.execv(sys.argv[1], sys.argv[1:])",
-];
+/// The command that starts a program so; `cargo xtask test --interpreted` uses the script, too.
+fn without_executable_memory() -> [String; 2] {
+    let script = crate::root().join("tests/src/without_executable_memory.py");
+    ["python3".to_owned(), script.display().to_string()]
+}
 
 /// What to start.
 #[derive(Debug)]
@@ -198,9 +194,9 @@ impl Launch {
     fn command(&self) -> Command {
         let limit =
             self.address_space.iter().flat_map(|bytes| ["prlimit".to_owned(), format!("--as={bytes}")]);
-        let not_executable = WITHOUT_EXECUTABLE_MEMORY.into_iter().filter(|_| !self.executable_memory);
+        let not_executable = without_executable_memory().into_iter().filter(|_| !self.executable_memory);
         // Last, because a wrapper may need what it forbids.
-        let mut words = limit.chain(self.wrapper.iter().cloned()).chain(not_executable.map(str::to_owned));
+        let mut words = limit.chain(self.wrapper.iter().cloned()).chain(not_executable);
         let mut command = match words.next() {
             Some(first) => {
                 let mut command = Command::new(first);
@@ -233,8 +229,8 @@ impl Launch {
 /// If there is no python3.
 #[must_use]
 pub fn executable_memory_can_be_forbidden() -> bool {
-    let [python, option, program] = WITHOUT_EXECUTABLE_MEMORY;
-    crate::run(Command::new(python).args([option, program, "/bin/true"])).status.success()
+    let [python, script] = without_executable_memory();
+    crate::run(Command::new(python).args([&script, "/bin/true"])).status.success()
 }
 
 /// A running coordinator.

@@ -261,3 +261,28 @@ fn a_changed_root_is_refused_with_the_command_that_verifies_the_new_one() {
     assert_eq!(stage.run(&["status", &host]).text(), "3: running\n");
     stage.run(&["status", &stage.host]).error();
 }
+
+// cli.md, `certificate`: what is written is what was verified before
+#[test]
+fn a_certificate_is_written_only_of_the_coordinator_whose_root_was_saved() {
+    let stage = Stage::right();
+    let written = stage.path().join("root.pem");
+    let get = |host: &str| {
+        stage.run(&["certificate", "root", host, "--collateral", "collateral.json", "-o", "root.pem"])
+    };
+    let nothing = get(&stage.host).error();
+    assert!(nothing.contains("saved certificates; run `carrara manifest verify`"), "{nothing}");
+    assert!(!written.exists());
+
+    stage.verify(&[]).text();
+    assert_eq!(get(&stage.host).text(), "Root certificate written to root.pem\n");
+    let root = std::fs::read_to_string(&written).unwrap();
+    assert!(stage.server.chain_pem.ends_with(&root), "{root}");
+    std::fs::remove_file(&written).unwrap();
+
+    let other = serving(&stage.platform, Enclave::default(), "");
+    let changed = get(&other.address.to_string()).error();
+    let text = "differs from the saved one; run `carrara manifest verify` to check what it runs";
+    assert!(changed.contains(text), "{changed}");
+    assert!(!written.exists());
+}

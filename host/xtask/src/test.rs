@@ -4,8 +4,9 @@
 //! A test that needs a system package which is not there reports itself in the file that `CARRARA_SKIPS` names, one
 //! line `test<TAB>install command` each; such a test counts as skipped, and `--no-skips` makes it a failure.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -74,19 +75,19 @@ struct ForEnclaves {
     place: &'static str,
     /// How the tests find it.
     variable: &'static str,
-    /// What the tests start all coordinators with when it is the one that is tested.
-    surroundings: &'static [(&'static str, &'static str)],
+    /// Whether its memory may become executable when it is the one that is tested.
+    executable_memory: bool,
 }
 
-/// The address space of such a coordinator: what examples/occlum gives it.
-const ADDRESS_SPACE: (&str, &str) = ("CARRARA_LIMIT_AS", "536870912");
+/// The address space of such a coordinator, in bytes: what examples/occlum gives it.
+const ADDRESS_SPACE: &str = "536870912";
 
 const ENCLAVE: ForEnclaves = ForEnclaves {
     name: "coordinator for enclaves",
     features: "carrara-coordinator/failpoints,carrara-coordinator/enclave,carrara-fuzz/targets,carrara-cli/testing",
     place: "target/enclave/carrara-coordinator",
     variable: "CARRARA_ENCLAVE_COORDINATOR",
-    surroundings: &[ADDRESS_SPACE],
+    executable_memory: true,
 };
 
 const INTERPRETED: ForEnclaves = ForEnclaves {
@@ -94,14 +95,19 @@ const INTERPRETED: ForEnclaves = ForEnclaves {
     features: "carrara-coordinator/failpoints,carrara-coordinator/interpreted,carrara-fuzz/targets,carrara-cli/testing",
     place: "target/enclave/interpreted/carrara-coordinator",
     variable: "CARRARA_INTERPRETED_COORDINATOR",
-    surroundings: &[ADDRESS_SPACE, ("CARRARA_NO_EXECUTABLE_MEMORY", "1")],
+    executable_memory: false,
 };
 
 /// Tests that start no coordinator: they ask policies in their own process. There the engine for enclaves answers, without limits.
-const WITHOUT_COORDINATOR: [&str; 2] = ["policy_library", "sdk_contract"];
+const WITHOUT_COORDINATOR: [&str; 3] = ["hostile_policies", "policy_library", "sdk_contract"];
 
-/// What such tests leave out: a debug build takes minutes for each component of these languages with checked accesses.
-const LEFT_OUT: [&str; 3] = ["_in_python_", "_in_javascript_", "_in_go_"];
+/// Tests of programs and scripts, which start the coordinator that lies beside them.
+const STARTED_BY_OTHERS: [&str; 7] =
+    ["bench_smoke", "examples", "flood", "hostile_components", "newcomer", "soak", "torture"];
+
+/// What tests in an enclave leave out: components of these languages are megabytes. A debug build takes minutes for each with checked
+/// accesses, and compiling them needs more than the address space (host/docs/enclave.md).
+const LEFT_OUT: [&str; 3] = ["in_python", "in_javascript", "in_go"];
 
 /// The `carrara-premain` of library OSes.
 const STATIC_PREMAIN: &str = "target/premain/static/carrara-premain";
@@ -257,6 +263,40 @@ impl ForEnclaves {
         std::fs::copy(built, &place).with_context(|| format!("writing {}", place.display()))?;
         Ok(true)
     }
+
+    /// How the tests start all coordinators.
+    fn surroundings(&self) -> Vec<(&'static str, &'static str)> {
+        let forbidden = ("CARRARA_NO_EXECUTABLE_MEMORY", "1");
+        let mut all = vec![("CARRARA_LIMIT_AS", ADDRESS_SPACE)];
+        all.extend((!self.executable_memory).then_some(forbidden));
+        all
+    }
+
+    /// A folder with all programs of the tests, and in the ordinary coordinator's place a script that becomes this one in its
+    /// surroundings.
+    fn beside_the_others(&self, root: &Path) -> anyhow::Result<tempfile::TempDir> {
+        let folder = tempfile::tempdir_in(root.join("target")).context("making a folder below target")?;
+        for entry in std::fs::read_dir(root.join("target/debug")).context("reading target/debug")? {
+            let path = entry.context("reading target/debug")?.path();
+            if let (true, Some(name)) = (path.is_file(), path.file_name()) {
+                symlink(&path, folder.path().join(name)).context("linking a program")?;
+            }
+        }
+        let script = folder.path().join("carrara-coordinator");
+        // The name is the link's, and what it links to must stay.
+        std::fs::remove_file(&script).context("removing a link")?;
+        std::fs::write(&script, self.script(root)).context("writing a script")?;
+        std::fs::set_permissions(&script, Permissions::from_mode(0o755)).context("writing a script")?;
+        Ok(folder)
+    }
+
+    fn script(&self, root: &Path) -> String {
+        let forbidding = root.join("tests/src/without_executable_memory.py");
+        let forbidding = format!("python3 '{}' ", forbidding.display());
+        let forbidding = if self.executable_memory { "" } else { &forbidding };
+        let program = root.join(self.place);
+        format!("#!/bin/sh\nexec prlimit --as={ADDRESS_SPACE} {forbidding}'{}' \"$@\"\n", program.display())
+    }
 }
 
 /// The names of the tests of `tests/`, as cargo finds them: `NAME.rs`, and folders with a `main.rs`.
@@ -298,11 +338,22 @@ fn run_inside(
     let all = black_box_tests(root)?;
     let (alone, others): (Vec<_>, Vec<_>) =
         all.iter().partition(|name| WITHOUT_COORDINATOR.contains(&name.as_str()));
+    let (by_others, by_tests): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|name| STARTED_BY_OTHERS.contains(&name.as_str()));
     println!("== tests with the {}", inside.name);
     let mut limited = tests(root, TESTED, skips)?;
-    limited.env("CARRARA_COORDINATOR", root.join(inside.place)).envs(inside.surroundings.iter().copied());
-    limited.args(others.iter().flat_map(|name| ["--test", name]));
+    limited.env("CARRARA_COORDINATOR", root.join(inside.place)).envs(inside.surroundings());
+    limited.args(by_tests.iter().flat_map(|name| ["--test", name]));
     run_one(limited, arguments, &[], counts)?;
+    println!(
+        "== tests of programs that start it, but for those whose name contains one of {}",
+        LEFT_OUT.join(", ")
+    );
+    let folder = inside.beside_the_others(root)?;
+    let mut limited = tests(root, TESTED, skips)?;
+    limited.env("CARRARA_BIN_DIR", folder.path());
+    limited.args(by_others.iter().flat_map(|name| ["--test", name]));
+    run_one(limited, arguments, &LEFT_OUT, counts)?;
     println!(
         "== tests in its engine and its own, but for those whose name contains one of {}",
         LEFT_OUT.join(", ")
@@ -401,11 +452,19 @@ mod tests {
     }
 
     #[test]
-    fn tests_in_an_enclave_are_those_of_the_workspace_and_all_but_two_start_a_coordinator() {
-        let names = black_box_tests(&guests::workspace()).unwrap();
+    fn who_starts_the_coordinator_is_said_of_every_test_that_runs_a_program_which_does() {
+        let root = guests::workspace();
+        let names = black_box_tests(&root).unwrap();
         for name in ["enclave", "custom_policies"].iter().chain(&WITHOUT_COORDINATOR) {
             assert!(names.iter().any(|found| found == name), "{name}");
         }
+        let source = |name: &String| root.join("tests/tests").join(format!("{name}.rs"));
+        let tells_where = |name: &&String| {
+            // Such a program is told where the others are.
+            std::fs::read_to_string(source(name)).is_ok_and(|text| text.contains("\"CARRARA_BIN_DIR\""))
+        };
+        let found: Vec<&String> = names.iter().filter(tells_where).collect();
+        assert_eq!(found, STARTED_BY_OTHERS.iter().collect::<Vec<_>>());
         assert!(!names.iter().any(|name| name.starts_with("packaging_")), "{names:?}");
     }
 }
