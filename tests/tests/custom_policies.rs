@@ -44,13 +44,16 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::launched(Launch::new())
+    }
+
+    fn launched(launch: Launch) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let alice = User::new(folder.path(), "alice");
         let mut manifest = manifests::with_updaters(&[("alice", &alice)], 1, 0);
         manifest["Secrets"] = json!({ "key": { "Type": "symmetric-key", "Size": 128, "Shared": true } });
         manifests::grant(&mut manifest, "alice", "reader", "Secrets", &["key"], &["ReadSecret"]);
         manifests::grant(&mut manifest, "alice", "auditor", "Manifest", &[], &["ReadDecisions"]);
-        let launch = Launch::new();
         let coordinator = launch.start();
         Self { launch, coordinator, folder, alice, manifest }
     }
@@ -422,6 +425,39 @@ fn while_a_policy_is_compiled_after_a_restart_the_answer_is_503_and_then_it_deci
     assert_eq!(first.message(), "policy \"slow\" is being compiled; try again");
     assert_eq!(api::get(&stage.coordinator, "/api/v2/manifest").status, 200, "others are served");
     before_the_deadline("the policy is compiled", || (stage.read().status == 200).then_some(()));
+}
+
+// P-22: where memory ends while a policy is compiled, the process would
+#[test]
+fn a_policy_that_takes_more_memory_to_compile_than_it_may_is_refused_and_denies_after_a_restart() {
+    let calls = "(call $nothing)".repeat(4000);
+    let large = component(
+        "role-authorization",
+        &format!(
+            "(func (export \"carrara:policy/role-authorizer@1.0.0#authorize\") (param i32) (result i32) {ALLOW})
+             (func $nothing) (func {calls})"
+        ),
+    );
+    let policies: [(&str, Value, &[u8]); 1] = [("large", entry(&large), &large)];
+    let told = "compiling the component takes about 29 MiB of memory; at most 16 MiB are allowed here: make it smaller, or raise \
+                `compiling-mib` of the coordinator where it has the memory";
+    let limit = ["--compiling-mib", "16"];
+    let limited = |launch: Launch| limit.into_iter().fold(launch, Launch::argument);
+
+    let stage = Stage::launched(limited(Launch::new()));
+    let refused = stage.set(&stage.naming(&policies), &policies);
+    assert!(!refused.status.success() && stderr(&refused).contains(told), "{}", stderr(&refused));
+    assert!(stage.set(&stage.naming(&[]), &[]).status.success(), "nothing was set");
+
+    let mut stage = Stage::with(&policies);
+    assert_eq!(stage.read().status, 200);
+    stage.launch = limited(std::mem::replace(&mut stage.launch, Launch::new()));
+    stage.restart();
+    let denied =
+        before_the_deadline("it was tried", || Some(stage.read()).filter(|answer| answer.status != 503));
+    assert_eq!(denied.status, 500, "{}", denied.body);
+    assert_eq!(denied.message(), "policy \"large\" is unavailable");
+    stage.coordinator.wait_for_log(|log| log.contains(told));
 }
 
 #[test]

@@ -63,9 +63,16 @@ fn a_new_policy_is_built_checked_inspected_and_asked_and_says_what_was_written_a
     assert_eq!((checked["digest"].as_str(), &checked["world"]), (Some(digest), &json!("role-authorization")));
     let limits: Vec<&str> =
         checked["limits"].as_array().unwrap().iter().map(|limit| limit["what"].as_str().unwrap()).collect();
-    for what in
-        ["size", "memory at the start", "instances", "functions", "depth of blocks", "squares of branches"]
-    {
+    for what in [
+        "size",
+        "memory at the start",
+        "instances",
+        "functions",
+        "depth of blocks",
+        "squares of branches",
+        "initializers",
+        "memory to compile",
+    ] {
         assert!(limits.contains(&what), "{what}: {limits:?}");
     }
     for limit in checked["limits"].as_array().unwrap() {

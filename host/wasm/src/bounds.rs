@@ -5,7 +5,9 @@ use wasmparser::{
     ComponentTypeRef, CompositeInnerType, Encoding, FunctionBody, Instance, Payload, TypeSectionReader,
 };
 
+use crate::data::Seen;
 use crate::effort::Effort;
+use crate::initializers::Initializers;
 use crate::limits::{
     MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_FUNCTIONS, MAX_INSTANTIATIONS, MAX_NESTED_MODULES,
     MAX_RESULTS,
@@ -46,6 +48,7 @@ pub(crate) struct Bounds {
     /// Of the whole component, when it was read.
     instantiations: usize,
     effort: Effort,
+    initializers: Initializers,
     /// The modules and components that are being read, the outermost first.
     open: Vec<Part>,
 }
@@ -59,6 +62,8 @@ struct Part {
     instantiations: usize,
     /// The same for each component that it names, by index.
     components: Vec<usize>,
+    /// Of a module.
+    seen: Seen,
 }
 
 impl Bounds {
@@ -95,7 +100,18 @@ impl Bounds {
             }
             other => self.name_components(other)?,
         }
-        Ok(())
+        self.initialize(payload)
+    }
+
+    fn initialize(&mut self, payload: &Payload<'_>) -> Result<(), LoadError> {
+        let Some(part) = self.open.last_mut() else { return Ok(()) };
+        part.seen.see(payload).map_err(malformed)?;
+        self.initializers.take(payload, &part.seen)
+    }
+
+    /// About how many bytes compiling takes.
+    pub(crate) fn footprint(&self) -> u64 {
+        self.effort.footprint(self.initializers.count() as u64)
     }
 
     /// How far the limits are taken.
@@ -112,6 +128,7 @@ impl Bounds {
             },
         ];
         taken.extend(self.effort.taken());
+        taken.push(self.initializers.taken());
         taken
     }
 
@@ -352,10 +369,15 @@ mod tests {
         let found: Vec<_> = surface.taken.iter().map(|taken| (taken.what, taken.found)).collect();
         assert_eq!(found[..3], [("modules and components", 2), ("instances", 2), ("functions", 2)]);
         assert_eq!(found[4..6], [("locals of one function", 2), ("depth of blocks", 2)]);
-        // Two blocks and a branch, squared; times two locals.
+        // Two blocks and a branch, squared; with an access, times two locals.
         assert_eq!(
             found[6..],
-            [("squares of branches", 9), ("squares of accesses of memory", 1), ("branches times locals", 6),]
+            [
+                ("squares of branches", 9),
+                ("squares of accesses of memory", 1),
+                ("branches and accesses times locals", 8),
+                ("initializers", 0)
+            ]
         );
         assert!(surface.taken.iter().all(|taken| taken.found <= taken.limit));
     }

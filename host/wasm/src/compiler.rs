@@ -18,8 +18,8 @@ use crate::engine::{Surroundings, engine};
 use crate::inspect::Surface;
 use crate::loader::{compile, digest};
 
-/// Compiled components that are kept though no set uses them: CPython's is 31 MiB.
-const KEPT: usize = 4;
+/// Compiled components that are kept though no set uses them: CPython's is 31 MiB, in an enclave 50.
+const KEPT: usize = if cfg!(feature = "enclave") { 1 } else { 4 };
 
 /// The stack of the thread that compiles: deeply nested code needs some of it.
 const STACK_BYTES: usize = 8 << 20;
@@ -117,6 +117,8 @@ pub(crate) struct Compiler(Arc<Workshop>);
 
 struct Workshop {
     surroundings: Surroundings,
+    /// Bytes that compiling a component may take.
+    memory: u64,
     /// Started with the first component: a coordinator without policies of its own needs no clock for them.
     /// What keeps it from starting may pass, such as a lack of threads: it is tried again for the next one.
     runtime: Mutex<Option<Arc<Runtime>>>,
@@ -132,8 +134,9 @@ struct Shelf {
 }
 
 impl Compiler {
-    pub(crate) fn new(surroundings: Surroundings) -> Self {
-        Self(Arc::new(Workshop { surroundings, runtime: Mutex::default(), shelf: Mutex::default() }))
+    /// `memory`: bytes that compiling a component may take; one that would take more cannot be used.
+    pub(crate) fn new(surroundings: Surroundings, memory: u64) -> Self {
+        Self(Arc::new(Workshop { surroundings, memory, runtime: Mutex::default(), shelf: Mutex::default() }))
     }
 
     /// The component of that digest. What was not to be had before is tried again: its bytes may be there now.
@@ -232,6 +235,7 @@ impl Workshop {
 
     fn code(&self, bytes: &[u8]) -> Result<Code, String> {
         let surface = Surface::read(bytes).map_err(|error| error.to_string())?;
+        surface.compiles_within(self.memory).map_err(|error| error.to_string())?;
         let runtime = self.runtime()?;
         let component = compile(runtime.engine(), bytes).map_err(|error| error.to_string())?;
         Ok(Code { component, runtime, surface: Some(surface) })
@@ -319,7 +323,7 @@ mod tests {
     async fn a_store_that_fails_does_not_end_the_compiler() {
         let component = wat::parse_str("(component)").unwrap();
         let named = Digest(digest(&component));
-        let compiler = Compiler::new(Surroundings::of_this_build());
+        let compiler = Compiler::new(Surroundings::of_this_build(), u64::MAX);
         let (failing, store): (Arc<dyn Components>, Arc<dyn Components>) =
             (Arc::new(Failing), Arc::new(Store(component)));
         let failed = compiler.want(named, &failing).settled().await;
@@ -327,6 +331,23 @@ mod tests {
         assert!(matches!(compiler.want(named, &store).settled().await, State::Ready(_)));
         let both = Compiled::with(named, State::Compiling, vec![failing, store]);
         assert!(bytes(&both).is_ok(), "the next source is asked");
+    }
+
+    // P-22
+    #[tokio::test]
+    async fn what_takes_more_memory_to_compile_than_there_may_be_is_not_compiled() {
+        let component = wat::parse_str("(component (core module (func)))").unwrap();
+        let footprint = Surface::read(&component).unwrap().footprint;
+        let store: Arc<dyn Components> = Arc::new(Store(component.clone()));
+        let settled = async |memory| {
+            let compiler = Compiler::new(Surroundings::of_this_build(), memory);
+            compiler.want(Digest(digest(&component)), &store).settled().await
+        };
+        assert!(matches!(settled(footprint).await, State::Ready(_)));
+        let State::Unavailable(reason) = settled(footprint - 1).await else { panic!("it was compiled") };
+        let expected = "compiling the component takes about 5 MiB of memory; at most 4 MiB are allowed here: make it smaller, or raise \
+                        `compiling-mib` of the coordinator where it has the memory";
+        assert_eq!(*reason, *expected);
     }
 
     // What was sent along with a proposal is as large as 32 MiB.

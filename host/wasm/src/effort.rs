@@ -9,6 +9,7 @@
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
 use crate::bounds::Taken;
+use crate::footprint;
 use crate::limits::{MAX_ACCESS_EFFORT, MAX_BLOCK_DEPTH, MAX_BRANCH_EFFORT, MAX_LOCAL_EFFORT};
 use crate::loader::LoadError;
 use crate::text::clean;
@@ -27,6 +28,10 @@ pub(crate) struct Effort {
     locals: u64,
     /// Of the most deeply nested function.
     depth: usize,
+    /// Of all functions.
+    bytes: u64,
+    /// What the function takes that takes the most.
+    largest: u64,
 }
 
 /// Of one function.
@@ -34,6 +39,8 @@ pub(crate) struct Effort {
 struct Counted {
     branches: u64,
     accesses: u64,
+    /// What the instructions take in memory.
+    instructions: u64,
     depth: usize,
     deepest: usize,
 }
@@ -41,14 +48,19 @@ struct Counted {
 impl Effort {
     /// How far the limits are taken.
     pub(crate) fn taken(&self) -> [Taken; 4] {
-        let Self { branches, accesses, locals, depth } = *self;
+        let Self { branches, accesses, locals, depth, .. } = *self;
         let effort = |what, found, limit| Taken { what, found, limit };
         [
             Taken::new("depth of blocks", depth, MAX_BLOCK_DEPTH),
             effort("squares of branches", branches, MAX_BRANCH_EFFORT),
             effort("squares of accesses of memory", accesses, MAX_ACCESS_EFFORT),
-            effort("branches times locals", locals, MAX_LOCAL_EFFORT),
+            effort("branches and accesses times locals", locals, MAX_LOCAL_EFFORT),
         ]
+    }
+
+    /// Bytes that compiling takes, with so many initializers.
+    pub(crate) fn footprint(&self, initializers: u64) -> u64 {
+        footprint::of_component(self.bytes, self.largest, initializers)
     }
 
     /// Reads one more function, which has so many locals.
@@ -56,12 +68,23 @@ impl Effort {
     /// # Errors
     /// [`LoadError`] for the first limit that is exceeded.
     pub(crate) fn add(&mut self, body: &FunctionBody<'_>, locals: u32) -> Result<(), LoadError> {
-        let Counted { branches, accesses, deepest, .. } = count(body)?;
+        let Counted { branches, accesses, deepest, instructions, .. } = count(body)?;
         self.depth = self.depth.max(deepest);
+        let (bytes, locals) = (body.range().len() as u64, u64::from(locals));
+        self.bytes = self.bytes.saturating_add(bytes);
+        let function = footprint::Function { bytes, locals, branches, accesses, instructions };
+        self.largest = self.largest.max(footprint::of_function(function));
+        let blocks = branches.saturating_add(accesses);
         for (sum, one, other, what, limit) in [
             (&mut self.branches, branches, branches, "branches", MAX_BRANCH_EFFORT),
             (&mut self.accesses, accesses, accesses, "accesses of memory", MAX_ACCESS_EFFORT),
-            (&mut self.locals, branches, u64::from(locals), "locals with many branches", MAX_LOCAL_EFFORT),
+            (
+                &mut self.locals,
+                blocks,
+                locals,
+                "locals with many branches or accesses of memory",
+                MAX_LOCAL_EFFORT,
+            ),
         ] {
             *sum = sum.saturating_add(one.saturating_mul(other));
             if *sum > limit {
@@ -100,6 +123,7 @@ fn count(body: &FunctionBody<'_>) -> Result<Counted, LoadError> {
 impl Counted {
     /// The instruction that these bytes begin with.
     fn take(&mut self, code: &[u8]) {
+        self.instructions = self.instructions.saturating_add(footprint::of_instruction(code));
         match code {
             // loop; calls by a table or a reference; memory.grow.
             [0x03 | 0x11 | 0x13..=0x15 | 0x40, ..] => self.branches += COSTLY,
@@ -204,6 +228,14 @@ mod tests {
         assert!(read(1, branches * 2).is_ok());
         let error = read(2000, branches + 1).unwrap_err();
         assert!(error.to_string().contains("too many locals with many branches"), "{error}");
+        let accesses = |accesses: u64| {
+            let locals = "i32 ".repeat(2000);
+            let code = "local.get 0 i32.load drop ".repeat(usize::try_from(accesses).unwrap());
+            let module = format!("(memory 1) (func (local {locals}) {code})");
+            Surface::read(&wat::parse_str(format!("(component (core module {module}))")).unwrap())
+        };
+        assert!(accesses(branches).is_ok(), "in an enclave each is a branch");
+        assert!(accesses(branches + 1).unwrap_err().to_string().contains("or accesses of memory"));
     }
 
     // P-22

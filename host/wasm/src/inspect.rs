@@ -30,6 +30,8 @@ pub struct Surface {
     pub exports: Vec<String>,
     /// How far it takes the limits that keep compiling it bounded.
     pub taken: Vec<Taken>,
+    /// About how many bytes compiling it takes in an enclave; elsewhere it is less.
+    pub footprint: u64,
     /// The functions of each import.
     wanted: BTreeMap<String, Shape>,
     /// The functions of each export.
@@ -109,6 +111,18 @@ impl Surface {
         Ok(())
     }
 
+    /// Whether compiling it takes no more memory than so many bytes, as far as can be told.
+    ///
+    /// # Errors
+    /// [`LoadError::TooMuchMemoryToCompile`].
+    pub fn compiles_within(&self, bytes: u64) -> Result<(), LoadError> {
+        let mebibytes = self.footprint.div_ceil(1 << 20);
+        if self.footprint > bytes {
+            return Err(LoadError::TooMuchMemoryToCompile { mebibytes, limit: bytes >> 20 });
+        }
+        Ok(())
+    }
+
     fn offers(&self, interface: &str, world: World) -> Result<(), LoadError> {
         let wanted = format!("{PACKAGE}/{interface}");
         let mut other = None;
@@ -178,6 +192,7 @@ impl Surface {
             }
         }
         surface.taken = bounds.taken();
+        surface.footprint = bounds.footprint();
         surface.imports.iter().try_for_each(|import| allowed(import))?;
         if let Some(types) = types {
             surface.read_shapes(&types)?;

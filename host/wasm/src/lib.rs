@@ -23,9 +23,15 @@ mod clock;
 #[cfg(feature = "host")]
 mod compiler;
 #[cfg(feature = "host")]
+mod data;
+#[cfg(feature = "host")]
 mod effort;
 #[cfg(feature = "host")]
+mod footprint;
+#[cfg(feature = "host")]
 mod host;
+#[cfg(feature = "host")]
+mod initializers;
 #[cfg(feature = "host")]
 mod inspect;
 #[cfg(feature = "host")]

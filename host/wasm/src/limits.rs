@@ -31,9 +31,9 @@ pub const MAX_BLOCK_DEPTH: usize = 3_200;
 /// together; others have at most 40 million.
 pub const MAX_BRANCH_EFFORT: u64 = 800_000_000;
 
-/// The sum over all functions of their branches times their locals, at most: what lives across branches is looked at in
-/// each. Compiling what has so much takes about 10 s where the compiler is built with opt-level 1. CPython's functions
-/// have 4 million together, others at most 1 million.
+/// The sum over all functions of their branches and accesses of memory, which are branches in an enclave, times their locals, at most: what
+/// lives across branches is looked at in each. Compiling what has so much takes about 10 s where the compiler is built with
+/// opt-level 1. CPython's functions have 9 million together, others at most 3 million.
 pub const MAX_LOCAL_EFFORT: u64 = 20_000_000;
 
 /// The sum of the squares of accesses of memory, each of which is a branch in an enclave: what is accepted outside of one can be
@@ -43,6 +43,14 @@ pub const MAX_ACCESS_EFFORT: u64 = 2_000_000_000;
 /// The most functions of all modules together: each costs the compiler, an empty one of three bytes as well. CPython with
 /// its libraries has 13,500, Cedar 8,600, others at most 5,000.
 pub const MAX_FUNCTIONS: usize = 40_000;
+
+/// The most that instantiating does before any code runs, in all modules together: segments of data that cannot be joined, elements,
+/// globals that are computed. The engine makes one function of those of a module: each takes 45 to 75 KB while it is compiled, and time
+/// grows with the square of their number. CPython's component has 170, others at most 30.
+pub const MAX_INITIALIZERS: usize = 2_000;
+
+/// The memory in bytes that compiling a component may take, by an estimate: twice what CPython's takes.
+pub const COMPILING: u64 = 2 << 30;
 
 /// The most instances of core modules and components that a component makes, those that its components make included,
 /// each time: the compiler follows all of them. CPython's makes 41, QuickJS's 36, those of Rust at most 7.
@@ -161,6 +169,8 @@ pub struct EngineLimits {
     pub calls: usize,
     /// Bytes of linear memory that those calls may have together, each counted with its limit.
     pub memory: usize,
+    /// Bytes that compiling a policy may take, by an estimate (`crate::Surface::footprint`).
+    pub compiling: u64,
     /// Questions that wait for shadow policies; more are dropped. They are answered one after the other.
     pub waiting_shadows: usize,
 }
@@ -174,13 +184,14 @@ impl Default for EngineLimits {
 
 impl EngineLimits {
     /// For an enclave, whose memory is fixed when it is signed: all calls of policies of manifests together have 128 MiB,
-    /// and so the largest one has.
+    /// and so the largest one has. What compiling takes is enough for policies in Rust, Go and JavaScript, and for Cedar.
     fn enclave() -> Self {
         let process = Self::process();
         Self {
             validation: Limits { memory: 128 << 20, ..process.validation },
             calls: 8,
             memory: 128 << 20,
+            compiling: 256 << 20,
             ..process
         }
     }
@@ -195,6 +206,7 @@ impl EngineLimits {
             calls: 32,
             // Four policies have all their turns, and 16 authorizers or admitters have one.
             memory: 1 << 30,
+            compiling: COMPILING,
             waiting_shadows: 256,
         }
     }

@@ -7,6 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use crate::call::{CallState, Prepared};
+use crate::data::joined;
 use crate::inspect::Surface;
 use crate::text::clean;
 use crate::world::{VERSION, World};
@@ -86,6 +87,28 @@ pub enum LoadError {
         functions: usize,
         /// Allowed.
         limit: usize,
+    },
+    /// Too much that instantiating does before any code runs.
+    #[error(
+        "the component has {found} initializers or more (data segments, elements, computed globals); at most {limit} are \
+         allowed: build it with fewer segments of data, at constant places of a memory of its own"
+    )]
+    TooManyInitializers {
+        /// Found so far.
+        found: usize,
+        /// Allowed.
+        limit: usize,
+    },
+    /// More memory than the operator lets compiling have.
+    #[error(
+        "compiling the component takes about {mebibytes} MiB of memory; at most {limit} MiB are allowed here: make it smaller, or \
+         raise `compiling-mib` of the coordinator where it has the memory"
+    )]
+    TooMuchMemoryToCompile {
+        /// Estimated.
+        mebibytes: u64,
+        /// Allowed.
+        limit: u64,
     },
     /// Instances of what makes instances, or of a component that is not known before it runs.
     #[error(
@@ -252,8 +275,9 @@ impl Loaded {
 
 /// Compiles a component whose surface was read. Slow: never on a request's path.
 pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    Component::from_binary(engine, bytes)
-        .map_err(|error| LoadError::Compile(clean(&format!("{error:#}"), MAX_EXPLANATION_BYTES)))
+    let failed = |why: String| LoadError::Compile(clean(&why, MAX_EXPLANATION_BYTES));
+    let bytes = joined(bytes).map_err(|error| failed(error.to_string()))?;
+    Component::from_binary(engine, &bytes).map_err(|error| failed(format!("{error:#}")))
 }
 
 /// Links a component for a world without secrets.

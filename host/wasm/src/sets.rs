@@ -54,7 +54,7 @@ impl Engine {
     pub fn bare(limits: EngineLimits, observer: Arc<dyn PolicyObserver>, clock: Arc<dyn Clock>) -> Self {
         Self {
             watch: Watch { observer, clock },
-            compiler: Compiler::new(Surroundings::of_this_build()),
+            compiler: Compiler::new(Surroundings::of_this_build(), limits.compiling),
             shares: Arc::new(Shares::new(limits.calls, limits.memory)),
             shadows: Arc::new(Shadows::new(limits.waiting_shadows, WAITING_SHADOW_BYTES)),
             limits,

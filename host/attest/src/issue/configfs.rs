@@ -81,16 +81,13 @@ pub(super) struct Report {
 /// # Errors
 /// Whether there is a driver cannot be seen: that is no reason to look for something else.
 pub(super) fn provider(entries: &dyn Entries) -> Result<Option<String>, OpenError> {
-    if !entries.root().is_dir() {
-        return Ok(None);
-    }
     let said = Entry::make(entries).and_then(|entry| entry.word("provider"));
     match said {
         Ok(provider) => Ok(Some(provider)),
         Err(IssueError::File { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
             Err(OpenError::ReportsDenied)
         }
-        // Without a driver no entry can be made (ENXIO), and without the kernel's interface it stays empty.
+        // Without a driver no entry can be made (ENXIO); without the kernel's interface it stays empty, or there is no folder for it.
         Err(IssueError::File { source, .. })
             if source.kind() == ErrorKind::NotFound || source.raw_os_error() == Some(NO_DRIVER) =>
         {

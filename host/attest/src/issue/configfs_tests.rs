@@ -110,7 +110,7 @@ fn whoever_writes_to_our_entry_meanwhile_is_noticed() {
 }
 
 #[test]
-fn the_provider_is_what_the_driver_says() {
+fn the_lowest_privilege_level_is_what_the_driver_says() {
     let kernel = echo();
     assert!(privilege_floor(&kernel).unwrap().is_none());
     assert_eq!(privilege_floor(&kernel.with_floor(Some(1))).unwrap(), Some(1));
@@ -140,6 +140,16 @@ impl Entries for Refusing {
     fn remove(&self, _: &str) -> io::Result<()> {
         Err(missing())
     }
+}
+
+//
+#[test]
+fn a_kernel_without_the_interface_has_no_driver() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(provider(&Folder(folder.path().join("report"))), Ok(None));
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let odd = provider(&Folder(folder.path().join("file"))).unwrap_err();
+    assert!(matches!(&odd, OpenError::Reports(cause) if cause.contains("file")), "{odd}");
 }
 
 //

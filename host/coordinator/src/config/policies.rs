@@ -102,6 +102,9 @@ options! {
     /// Memory of all those calls together [EDG_COORDINATOR_POLICY_CALLS_MIB; default 1024]
     policy_calls_mib "EDG_COORDINATOR_POLICY_CALLS_MIB" 16..65_536 "MIB"
         |limits, value| limits.engine.memory = mib(value);
+    /// Memory to compile a policy [EDG_COORDINATOR_COMPILING_MIB; default 2048]
+    compiling_mib "EDG_COORDINATOR_COMPILING_MIB" 16..65_536 "MIB"
+        |limits, value| limits.engine.compiling = value << 20;
     /// Questions that wait for shadow policies [EDG_COORDINATOR_WAITING_SHADOWS; default 256]
     waiting_shadows "EDG_COORDINATOR_WAITING_SHADOWS" 1..65_536 "NUMBER"
         |limits, value| limits.engine.waiting_shadows = size(value);

@@ -38,6 +38,7 @@ pub(super) fn run(command: &Check, output: &mut Output) -> Result<()> {
         Error::new(Ending::new(ExitCode::Findings, format!("{}: {error:#}", source.path.display())))
     };
     let surface = Surface::read(&source.component).map_err(|error| refused(error.into()))?;
+    surface.compiles_within(limits::COMPILING).map_err(|error| refused(error.into()))?;
     let world = source.world(command.world).map_err(refused)?;
     let inspection = inspect(&source.component).map_err(|error| refused(error.into()))?;
     let policy = PolicySource::new(source.name(), world, source.component.clone());
@@ -74,7 +75,7 @@ pub(super) fn run(command: &Check, output: &mut Output) -> Result<()> {
 }
 
 /// Limits in bytes, which are shown in the unit that people read.
-const SIZES: [&str; 2] = ["size", "memory at the start"];
+const SIZES: [&str; 3] = ["size", "memory at the start", "memory to compile"];
 
 /// What a coordinator bounds before a call; the loader has refused what is beyond.
 fn taken(inspection: &Inspection, surface: &Surface, allowed: &Limits) -> Vec<Taken> {
@@ -86,5 +87,6 @@ fn taken(inspection: &Inspection, surface: &Surface, allowed: &Limits) -> Vec<Ta
         Taken { what: "memory at the start", found: memory, limit: allowed.memory as u64 },
     ];
     taken.extend(&surface.taken);
+    taken.push(Taken { what: "memory to compile", found: surface.footprint, limit: limits::COMPILING });
     taken
 }
