@@ -255,6 +255,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// For a connection that makes room for another one, to end what it has begun meanwhile.
 pub(crate) const MAKING_ROOM: Duration = Duration::from_millis(250);
 
+/// A connection that was answered within this time is in use: it makes room only after those that are not.
+pub(crate) const IN_USE: Duration = Duration::from_millis(250);
+
 /// Long readings of the update log at once; more wait. Each line is opened by itself, and anybody may ask for all of them: one
 /// reading leaves the other processors to everybody else.
 pub(crate) const LOG_READINGS: usize = 1;

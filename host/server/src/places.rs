@@ -1,9 +1,10 @@
 //! Places that all peers of a port share: connections, bodies that are being read, long answers that are being sent.
 //!
 //! Where there is no room, nobody is kept waiting: places at rest are taken back, first from an address that holds more
-//! than its part, then from whoever has been at rest the longest. Where that is not enough, an address that holds more than
-//! its part gives up for another one also what moves; an address within its part never does. What is under way is never
-//! taken back. Only where nothing can be taken back a newcomer is refused, at once.
+//! than its part, then from whoever has been at rest the longest; from who was answered a moment ago only after all others.
+//! Where that is not enough, an address that holds more than its part gives up for another one also what moves; an address
+//! within its part never does. What is under way is never taken back. Only where nothing can be taken back a newcomer is
+//! refused, at once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::limits::{ABANDONED, UNDER_WAY_AT_ONCE};
+use crate::limits::{ABANDONED, IN_USE, UNDER_WAY_AT_ONCE};
 
 /// An address that holds more than this part of all places gives up its own first. Everybody behind one proxy has one
 /// address, hence not less.
@@ -36,6 +37,8 @@ struct Shared {
     limit: usize,
     /// Who has moved within this time is not at rest but moves.
     patience: Duration,
+    /// Who was answered within this time is in use.
+    in_use: Duration,
     begun: Instant,
     register: Mutex<Register>,
 }
@@ -102,7 +105,13 @@ pub(crate) struct UnderWay {
 impl Places {
     /// So many; a holder that has not moved for as long as `patience` is at rest.
     pub(crate) fn new(limit: usize, patience: Duration) -> Self {
-        Self(Arc::new(Shared { limit, patience, begun: Instant::now(), register: Mutex::default() }))
+        Self(Arc::new(Shared {
+            limit,
+            patience,
+            in_use: IN_USE,
+            begun: Instant::now(),
+            register: Mutex::default(),
+        }))
     }
 
     /// Takes a place of this weight.
@@ -185,10 +194,15 @@ impl Register {
         Ok(())
     }
 
-    /// What is at rest, those of greedy addresses first, then the longest; and what moves, the longest held first.
+    /// What is at rest, those of greedy addresses first, then what is not in use, then the longest; and what moves, the longest held
+    /// first.
     fn first_to_go(&self, shared: &Shared, newcomer: Option<Newcomer>) -> (Going, Going) {
         // Just begun: nobody can have been at rest for so long.
-        let latest = elapsed_ms(shared.begun).checked_sub(milliseconds(shared.patience));
+        let now = elapsed_ms(shared.begun);
+        let latest = now.checked_sub(milliseconds(shared.patience));
+        let in_use = |holder: &Holder, since: u64| {
+            holder.held.was_answered() && now.saturating_sub(since) < milliseconds(shared.in_use)
+        };
         let (mut at_rest, mut moving) = (Vec::new(), Vec::new());
         for (id, holder) in &self.holders {
             let since = holder.held.at_rest_since.load(Ordering::Relaxed);
@@ -201,12 +215,12 @@ impl Register {
                 continue;
             }
             let within_its_part = self.held_by(holder.source) <= shared.part();
-            at_rest.push((within_its_part, since, *id, holder.weight));
+            at_rest.push((within_its_part, in_use(holder, since), since, *id, holder.weight));
         }
         at_rest.sort_unstable();
         // Numbers are given in order.
         moving.sort_unstable();
-        (at_rest.into_iter().map(|(_, _, id, weight)| (id, weight)).collect(), moving)
+        (at_rest.into_iter().map(|(.., id, weight)| (id, weight)).collect(), moving)
     }
 
     /// Of what moves so much as is missing, from addresses that hold more than their part, and more than the newcomer's
@@ -310,6 +324,11 @@ impl Held {
     /// The holder moved: it is not at rest.
     pub(crate) fn moved(&self) {
         self.at_rest_since.store(elapsed_ms(self.begun), Ordering::Relaxed);
+    }
+
+    /// Whether any of its requests was. Many who come at once and never were do not push out who was a moment ago.
+    fn was_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed) > 0
     }
 
     /// Since when it has been at rest, in milliseconds.

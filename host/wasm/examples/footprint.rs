@@ -1,5 +1,5 @@
-//! Prints what compiling a component takes in memory, estimated and measured, and how many bytes of code it becomes. One component for each run: peaks
-//! are those of the whole process. For an enclave: `--features enclave`, and `MALLOC_ARENA_MAX=2` as there.
+//! Prints what compiling a component takes in memory, estimated and measured. One component for each run: peaks are those of the
+//! whole process. For an enclave: `--features enclave`, and `MALLOC_ARENA_MAX=2` as there.
 
 #![allow(clippy::print_stdout)] // its purpose
 

@@ -10,11 +10,12 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::limits::MAX_INITIALIZERS;
 use wasm_encoder::{ConstExpr, DataCountSection, DataSection, RawSection, Section};
 use wasmparser::{
     BinaryReaderError, Data, DataKind, DataSectionReader, FunctionBody, Operator, Parser, Payload, TypeRef,
 };
+
+use crate::limits::MAX_INITIALIZERS;
 
 /// The most zeros that are written between two segments that are joined: CPython's lie up to that far apart.
 const MAX_GAP: u64 = 1024;
@@ -118,8 +119,8 @@ impl Seen {
     }
 }
 
-/// How many bytes lie between the last segment and the place where another one begins, if they are few and no segment wrote any of them: they
-/// are zeros.
+/// How many bytes lie between the last segment and the place where another one begins, if they are few and no segment wrote
+/// any of them: they are zeros.
 fn zeros_to(start: u64, segments: &[Segment<'_>]) -> Option<u64> {
     let Some(Segment::Joined { end: last, .. }) = segments.last() else { return None };
     let zeros = start.checked_sub(*last).filter(|zeros| *zeros <= MAX_GAP)?;

@@ -2,8 +2,8 @@
 //! compiling ends the process, and in an enclave there is little of it.
 //!
 //! Measured with `VmPeak` of a process that compiles for an enclave (wasmtime 48), on functions of 300 KB to 1 MiB that hold one kind of
-//! instruction, and rounded up: 0.95 to 1.5 times the address space, and 0.9 to 1.8 times the memory (`examples/footprint.rs`), that real components take
-//! there. Elsewhere compiling takes less: accesses of memory cost nothing.
+//! instruction, and rounded up: 0.95 to 1.5 times the address space, and 0.9 to 1.8 times the memory
+//! (`examples/footprint.rs`), that real components take there. Elsewhere compiling takes less: accesses of memory cost nothing.
 
 /// Where there is nothing to compile.
 const LEAST: u64 = 4 << 20;

@@ -17,7 +17,8 @@ fn places(limit: usize) -> Places {
 
 fn patient_places(limit: usize, patience: Duration) -> Places {
     let begun = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
-    Places(Arc::new(Shared { limit, patience, begun, register: Mutex::default() }))
+    let in_use = Duration::from_secs(30);
+    Places(Arc::new(Shared { limit, patience, in_use, begun, register: Mutex::default() }))
 }
 
 /// As if the holder had been at rest since that time.
@@ -43,6 +44,33 @@ fn as_many_as_the_limit_stay_and_one_more_takes_the_place_of_the_longest_at_rest
     assert_eq!(places.taken(), 3);
     drop((held, newcomer));
     assert_eq!(places.taken(), 0);
+}
+
+// else as many newcomers as there are places, all at once, push out everybody who keeps a connection
+#[test]
+fn who_was_answered_a_moment_ago_goes_after_all_others_at_rest() {
+    let places = places(3);
+    let [kept, idle, new] = [(); 3].map(|()| places.enter(A, 1).unwrap());
+    let gone = || [&kept, &idle, &new].map(is_gone);
+    for place in [&kept, &idle] {
+        place.held().begin().answered();
+    }
+    // The places are a minute old, and 30 seconds are what keeps one in use.
+    let moment = |number: u64| 50_000 + number;
+    at_rest(&idle, 0);
+    at_rest(&kept, moment(0));
+    at_rest(&new, moment(1));
+    let first = places.enter(A, 1).unwrap();
+    assert_eq!(gone(), [false, true, false], "the longest at rest of those that are not in use");
+    at_rest(&first, moment(2));
+    let second = places.enter(A, 1).unwrap();
+    assert_eq!(gone(), [false, false, true], "never answered, though it came later");
+    for place in [&first, &second] {
+        place.held().begin().answered();
+        at_rest(place, moment(3));
+    }
+    let _third = places.enter(A, 1).unwrap();
+    assert_eq!(gone(), [true, false, false], "where all are in use, the longest at rest");
 }
 
 #[test]
