@@ -5,9 +5,8 @@ use wasmparser::{
     ComponentTypeRef, CompositeInnerType, Encoding, FunctionBody, Instance, Payload, TypeSectionReader,
 };
 
-use crate::data::Seen;
 use crate::effort::Effort;
-use crate::initializers::Initializers;
+use crate::initializers::{Initializers, Module};
 use crate::limits::{
     MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_FUNCTIONS, MAX_INSTANTIATIONS, MAX_NESTED_MODULES,
     MAX_RESULTS,
@@ -62,8 +61,8 @@ struct Part {
     instantiations: usize,
     /// The same for each component that it names, by index.
     components: Vec<usize>,
-    /// Of a module.
-    seen: Seen,
+    /// What is known of it where it is a module.
+    module: Module,
 }
 
 impl Bounds {
@@ -105,13 +104,13 @@ impl Bounds {
 
     fn initialize(&mut self, payload: &Payload<'_>) -> Result<(), LoadError> {
         let Some(part) = self.open.last_mut() else { return Ok(()) };
-        part.seen.see(payload).map_err(malformed)?;
-        self.initializers.take(payload, &part.seen)
+        self.initializers.take(payload, &mut part.module)
     }
 
     /// About how many bytes compiling takes.
     pub(crate) fn footprint(&self) -> u64 {
-        self.effort.footprint(self.initializers.count() as u64)
+        let (all, most) = self.initializers.counts();
+        self.effort.footprint(all, most)
     }
 
     /// How far the limits are taken.
@@ -128,7 +127,7 @@ impl Bounds {
             },
         ];
         taken.extend(self.effort.taken());
-        taken.push(self.initializers.taken());
+        taken.extend(self.initializers.taken());
         taken
     }
 
@@ -376,7 +375,9 @@ mod tests {
                 ("squares of branches", 9),
                 ("squares of accesses of memory", 1),
                 ("branches and accesses times locals", 8),
-                ("initializers", 0)
+                ("initializers", 0),
+                ("memories of all modules", 1),
+                ("elements of their tables at the start", 0),
             ]
         );
         assert!(surface.taken.iter().all(|taken| taken.found <= taken.limit));

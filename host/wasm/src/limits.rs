@@ -44,10 +44,19 @@ pub const MAX_ACCESS_EFFORT: u64 = 2_000_000_000;
 /// its libraries has 13,500, Cedar 8,600, others at most 5,000.
 pub const MAX_FUNCTIONS: usize = 40_000;
 
-/// The most that instantiating does before any code runs, in all modules together: segments of data that cannot be joined, elements,
-/// globals that are computed. The engine makes one function of those of a module: each takes 45 to 75 KB while it is compiled, and time
-/// grows with the square of their number. CPython's component has 170, others at most 30.
-pub const MAX_INITIALIZERS: usize = 2_000;
+/// The most that instantiating does before any code runs, in all modules together: elements that are written into tables, segments
+/// of data that cannot be joined (four each), instructions that compute values and places. The engine makes one function of those
+/// of a module: each takes up to 19 KB while it is compiled, and time grows with the square of their number. CPython's component
+/// has 7,000, QuickJS's 900, others at most 30.
+pub const MAX_INITIALIZERS: usize = 16_000;
+
+/// The most memories of all modules together; a call may have fewer. While it compiles, the engine makes an image of each, of 1 MiB or as
+/// much as there is data.
+pub const MAX_MEMORIES: usize = 16;
+
+/// The most elements that all tables of all modules have at first; a call may have fewer. While it compiles, the engine makes an image of
+/// each. CPython's have 6,000, Cedar's 1,600.
+pub const MAX_TABLE_ELEMENTS: u64 = 1_000_000;
 
 /// The memory in bytes that compiling a component may take, by an estimate: twice what CPython's takes.
 pub const COMPILING: u64 = 2 << 30;

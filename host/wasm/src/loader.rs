@@ -90,8 +90,9 @@ pub enum LoadError {
     },
     /// Too much that instantiating does before any code runs.
     #[error(
-        "the component has {found} initializers or more (data segments, elements, computed globals); at most {limit} are \
-         allowed: build it with fewer segments of data, at constant places of a memory of its own"
+        "instantiating the component takes {found} steps or more (data segments, elements of tables, computed globals); at most \
+         {limit} are allowed: build it with fewer segments of data, and its data and elements at constant places of memories and \
+         tables of its own"
     )]
     TooManyInitializers {
         /// Found so far.
@@ -99,6 +100,12 @@ pub enum LoadError {
         /// Allowed.
         limit: usize,
     },
+    /// Memories that are costly to prepare.
+    #[error("the modules of the component have more than {0} memories")]
+    TooManyMemories(usize),
+    /// Tables that are costly to prepare.
+    #[error("the tables of the component have more than {0} elements at the start")]
+    TablesTooLarge(u64),
     /// More memory than the operator lets compiling have.
     #[error(
         "compiling the component takes about {mebibytes} MiB of memory; at most {limit} MiB are allowed here: make it smaller, or \

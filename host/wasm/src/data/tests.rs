@@ -3,8 +3,6 @@ use std::fmt::Write as _;
 use wasmtime::{Engine, Instance, Module, Store};
 
 use super::*;
-use crate::inspect::Surface;
-use crate::loader::LoadError;
 
 /// A component with a module of this content.
 fn component(module: &str) -> Vec<u8> {
@@ -191,45 +189,4 @@ fn a_component_gets_so_many_zeros_and_no_more() {
 #[test]
 fn what_is_no_component_is_told() {
     assert!(joined(b"\0asm\x0d\0\x01\0\x01\x7f").is_err());
-}
-
-/// What a module initializes, by what `carrara policy check` shows.
-fn initializers(module: &str) -> Result<u64, LoadError> {
-    let surface = Surface::read(&component(module))?;
-    Ok(surface.taken.iter().find(|taken| taken.what == "initializers").unwrap().found)
-}
-
-// P-22
-#[test]
-fn what_instantiating_does_is_counted() {
-    let two = data(&[(0, "a"), (2, "b")]);
-    for (module, expected) in [
-        (format!("{MEMORY} {two}"), 1),
-        (format!("{MEMORY} {} (data \"passive\")", data(&[(0, "a"), (9000, "b")])), 2),
-        (format!("(import \"m\" \"m\" (memory 1)) {two}"), 2),
-        ("(global i32 (i32.const 1)) (global f64 (f64.const 1)) (global funcref (ref.null func))".to_owned(), 0),
-        ("(global $g i32 (i32.const 1)) (global i32 (global.get $g)) (global i32 (i32.add (i32.const 1) (i32.const 1)))".to_owned(), 2),
-        ("(table 9 funcref) (func $f) (elem (i32.const 0) $f $f $f)".to_owned(), 1),
-        ("(table 9 funcref) (func $f) (elem (i32.const 0) funcref (ref.func $f) (ref.null func))".to_owned(), 3),
-        ("(func $f) (table 9 (ref func) (ref.func $f)) (elem declare func $f)".to_owned(), 2),
-    ] {
-        assert_eq!(initializers(&module).unwrap(), expected, "{module}");
-    }
-}
-
-// P-22
-#[test]
-fn initializers_of_all_modules_are_limited_together() {
-    let apart = |count: usize| {
-        let places: Vec<(u64, &str)> = (0..count as u64).map(|at| (at * 2 * MAX_GAP, "a")).collect();
-        format!("(core module (memory 64) {})", data(&places))
-    };
-    let read = |first: usize, second: usize| {
-        let text = format!("(component {} (component {}))", apart(first), apart(second));
-        Surface::read(&wat::parse_str(text).unwrap())
-    };
-    assert!(read(MAX_INITIALIZERS - 5, 5).is_ok());
-    let error = read(MAX_INITIALIZERS - 5, 6).unwrap_err();
-    assert!(matches!(error, LoadError::TooManyInitializers { found, .. } if found == MAX_INITIALIZERS + 1));
-    assert!(error.to_string().contains("fewer segments of data"), "{error}");
 }
