@@ -1,8 +1,8 @@
 //! Whether compiling a component is bounded: what is counted while it is read, each in one pass.
 
 use wasmparser::{
-    BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
-    ComponentTypeRef, CompositeInnerType, Encoding, FunctionBody, Instance, Payload, TypeSectionReader,
+    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef,
+    CompositeInnerType, Encoding, FunctionBody, Instance, Payload, TypeSectionReader,
 };
 
 use crate::effort::Effort;
@@ -11,11 +11,7 @@ use crate::limits::{
     MAX_FUNCTION_BYTES, MAX_FUNCTION_LOCALS, MAX_FUNCTIONS, MAX_INSTANTIATIONS, MAX_NESTED_MODULES,
     MAX_RESULTS,
 };
-use crate::loader::LoadError;
-use crate::text::clean;
-
-/// Errors of the reader are cut here.
-const SHOWN_ERROR_BYTES: usize = 128;
+use crate::loader::{LoadError, malformed};
 
 /// Instantiating what is not known.
 const UNKNOWN: usize = usize::MAX;
@@ -245,10 +241,6 @@ fn types(types: TypeSectionReader<'_>) -> Result<(), LoadError> {
         }
     }
     Ok(())
-}
-
-fn malformed(error: BinaryReaderError) -> LoadError {
-    LoadError::Malformed(clean(&error.to_string(), SHOWN_ERROR_BYTES))
 }
 
 #[cfg(test)]

@@ -6,16 +6,12 @@
 //!
 //! Instructions are told by their first byte: what a later version of the reader knows is counted by its prefix.
 
-use wasmparser::{BinaryReaderError, FunctionBody, Operator};
+use wasmparser::{FunctionBody, Operator};
 
 use crate::bounds::Taken;
 use crate::footprint;
 use crate::limits::{MAX_ACCESS_EFFORT, MAX_BLOCK_DEPTH, MAX_BRANCH_EFFORT, MAX_LOCAL_EFFORT};
-use crate::loader::LoadError;
-use crate::text::clean;
-
-/// Errors of the reader are cut here.
-const SHOWN_ERROR_BYTES: usize = 128;
+use crate::loader::{LoadError, malformed};
 
 /// What an instruction counts that makes several blocks, or a call that may end the guest.
 const COSTLY: u64 = 4;
@@ -142,10 +138,6 @@ impl Counted {
             _ => {}
         }
     }
-}
-
-fn malformed(error: BinaryReaderError) -> LoadError {
-    LoadError::Malformed(clean(&error.to_string(), SHOWN_ERROR_BYTES))
 }
 
 #[cfg(test)]

@@ -9,11 +9,7 @@ use wasmparser::{
 use crate::bounds::Taken;
 use crate::data::{Room, Seen, Segment};
 use crate::limits::{MAX_INITIALIZERS, MAX_MEMORIES, MAX_TABLE_ELEMENTS};
-use crate::loader::LoadError;
-use crate::text::clean;
-
-/// Errors of the reader are cut here.
-const SHOWN_ERROR_BYTES: usize = 128;
+use crate::loader::{LoadError, malformed};
 
 /// What a data segment counts; an element of a table, and an instruction that computes a place or a value, count one.
 const SEGMENT: usize = 4;
@@ -199,10 +195,6 @@ fn constant(expression: &ConstExpr<'_>) -> Result<Option<u64>, BinaryReaderError
         Operator::I64Const { value } => Some(value.cast_unsigned()),
         _ => None,
     })
-}
-
-fn malformed(error: BinaryReaderError) -> LoadError {
-    LoadError::Malformed(clean(&error.to_string(), SHOWN_ERROR_BYTES))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload, ValidPayload,
 
 use crate::bounds::{Bounds, Taken};
 use crate::limits::MAX_COMPONENT_BYTES;
-use crate::loader::LoadError;
+use crate::loader::{LoadError, malformed};
 use crate::shape::{Room, Shape, difference, offered, shape};
 use crate::text::clean;
 use crate::world::{VERSION, World};
@@ -272,10 +272,6 @@ fn split(name: &str) -> (&str, &str) {
 fn compatible(version: &str) -> bool {
     let major = |version: &str| version.split_once('.').map(|(major, _)| major.to_owned());
     !version.contains('-') && major(version) == major(VERSION)
-}
-
-fn malformed(error: wasmparser::BinaryReaderError) -> LoadError {
-    LoadError::Malformed(clean(&error.to_string(), SHOWN_NAME_BYTES))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest as _, Sha256};
+use wasmparser::BinaryReaderError;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
@@ -16,6 +17,9 @@ use crate::worlds::{rendering, words};
 
 /// The engine's explanation of a mismatch, cut here.
 const MAX_EXPLANATION_BYTES: usize = 512;
+
+/// Errors of the reader are cut here.
+const SHOWN_ERROR_BYTES: usize = 128;
 
 /// Why bytes are no policy of a world. `Display` names the place and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -311,6 +315,11 @@ pub(crate) fn link_renderer(component: &Component) -> Result<Prepared<SecretDesk
 #[must_use]
 pub fn digest(component: &[u8]) -> [u8; 32] {
     Sha256::digest(component).into()
+}
+
+/// What keeps a component from being read.
+pub(crate) fn malformed(error: BinaryReaderError) -> LoadError {
+    LoadError::Malformed(clean(&error.to_string(), SHOWN_ERROR_BYTES))
 }
 
 pub(crate) fn unsuitable(world: World, error: &wasmtime::Error) -> LoadError {
