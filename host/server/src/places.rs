@@ -1,7 +1,7 @@
 //! Places that all peers of a port share: connections, bodies that are being read, long answers that are being sent.
 //!
 //! Where there is no room, nobody is kept waiting: places at rest are taken back, first from an address that holds more
-//! than its part, then from whoever has been at rest the longest; from who was answered a moment ago only after all others.
+//! than its part, then from whoever has been at rest the longest; from who was answered a moment ago only after all others, unless those are many.
 //! Where that is not enough, an address that holds more than its part gives up for another one also what moves; an address
 //! within its part never does. What is under way is never taken back. Only where nothing can be taken back a newcomer is
 //! refused, at once.
@@ -24,6 +24,9 @@ const PART_OF_ONE_ADDRESS: usize = 4;
 /// At least this part of all places is taken back at once: looking for them costs a look at all places, and a flood makes
 /// many newcomers.
 const PART_TAKEN_BACK: usize = 64;
+
+/// At most this part of all places goes last because they are in use.
+const PART_IN_USE: usize = 2;
 
 /// There is no room, and nothing can be taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +88,8 @@ pub(crate) struct Held {
     taken_back: Notify,
     content: Mutex<Option<Bytes>>,
     answered: AtomicUsize,
+    /// Milliseconds after `begun`; 0 if no request was answered yet.
+    answered_at: AtomicU64,
     abandoned: AtomicUsize,
     calls_too_much_back: AtomicBool,
 }
@@ -127,6 +132,7 @@ impl Places {
             taken_back: Notify::new(),
             content: Mutex::new(None),
             answered: AtomicUsize::new(0),
+            answered_at: AtomicU64::new(0),
             abandoned: AtomicUsize::new(0),
             calls_too_much_back: AtomicBool::new(false),
         });
@@ -200,8 +206,9 @@ impl Register {
         // Just begun: nobody can have been at rest for so long.
         let now = elapsed_ms(shared.begun);
         let latest = now.checked_sub(milliseconds(shared.patience));
-        let in_use = |holder: &Holder, since: u64| {
-            holder.held.was_answered() && now.saturating_sub(since) < milliseconds(shared.in_use)
+        let in_use = |holder: &Holder| {
+            let answered = holder.held.answered_at.load(Ordering::Relaxed);
+            answered > 0 && now.saturating_sub(answered) < milliseconds(shared.in_use)
         };
         let (mut at_rest, mut moving) = (Vec::new(), Vec::new());
         for (id, holder) in &self.holders {
@@ -215,7 +222,11 @@ impl Register {
                 continue;
             }
             let within_its_part = self.held_by(holder.source) <= shared.part();
-            at_rest.push((within_its_part, in_use(holder, since), since, *id, holder.weight));
+            at_rest.push((within_its_part, in_use(holder), since, *id, holder.weight));
+        }
+        // Where they are so many, those who come would have to go themselves, in the middle of their handshakes.
+        if at_rest.iter().filter(|(_, in_use, ..)| *in_use).count() > shared.limit / PART_IN_USE {
+            at_rest.iter_mut().for_each(|(_, in_use, ..)| *in_use = false);
         }
         at_rest.sort_unstable();
         // Numbers are given in order.
@@ -326,11 +337,6 @@ impl Held {
         self.at_rest_since.store(elapsed_ms(self.begun), Ordering::Relaxed);
     }
 
-    /// Whether any of its requests was. Many who come at once and never were do not push out who was a moment ago.
-    fn was_answered(&self) -> bool {
-        self.answered.load(Ordering::Relaxed) > 0
-    }
-
     /// Since when it has been at rest, in milliseconds.
     #[cfg(test)]
     pub(crate) fn at_rest_since(&self) -> &AtomicU64 {
@@ -385,6 +391,7 @@ impl UnderWay {
     pub(crate) fn answered(mut self) {
         self.answered = true;
         self.held.answered.fetch_add(1, Ordering::Relaxed);
+        self.held.answered_at.store(elapsed_ms(self.held.begun).max(1), Ordering::Relaxed);
     }
 }
 

@@ -34,8 +34,9 @@ impl Taken {
 }
 
 /// What was counted so far.
-#[derive(Default)]
 pub(crate) struct Bounds {
+    /// Of the component.
+    bytes: usize,
     modules: usize,
     functions: usize,
     largest_function: usize,
@@ -62,6 +63,21 @@ struct Part {
 }
 
 impl Bounds {
+    /// Of a component of so many bytes.
+    pub(crate) fn of(bytes: usize) -> Self {
+        Self {
+            bytes,
+            modules: 0,
+            functions: 0,
+            largest_function: 0,
+            most_locals: 0,
+            instantiations: 0,
+            effort: Effort::default(),
+            initializers: Initializers::of_component(bytes),
+            open: Vec::new(),
+        }
+    }
+
     /// Counts what a valid payload adds.
     ///
     /// # Errors
@@ -106,7 +122,7 @@ impl Bounds {
     /// About how many bytes compiling takes.
     pub(crate) fn footprint(&self) -> u64 {
         let (all, most) = self.initializers.counts();
-        self.effort.footprint(all, most)
+        self.effort.footprint(self.bytes as u64, all, most)
     }
 
     /// How far the limits are taken.

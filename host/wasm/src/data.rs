@@ -1,7 +1,7 @@
 //! Joins the data segments of modules before they are compiled.
 //!
 //! Where memories are not made of images, so in an enclave, the engine compiles one call for each segment, all of them in one
-//! function: the 38,000 that Go's linker makes of one program took 2.8 GB and minutes. Joined, they are five.
+//! function: the 38,000 that Go's linker makes of one program took 1.7 GB and minutes. Joined, they are five.
 //!
 //! A segment is joined to the one before it where nothing can tell the difference: both lie in the module's own memory, which is
 //! all zeros at first, at places that are known, the second above the first, with few bytes between them that no other wrote; and no
@@ -15,6 +15,7 @@ use wasmparser::{
     BinaryReaderError, Data, DataKind, DataSectionReader, FunctionBody, Operator, Parser, Payload, TypeRef,
 };
 
+use crate::initializers::SEGMENT;
 use crate::limits::MAX_INITIALIZERS;
 
 /// The most zeros that are written between two segments that are joined: CPython's lie up to that far apart.
@@ -32,9 +33,10 @@ const COMPONENT_SECTION: u8 = 4;
 /// How many zeros may still be written between segments of a component.
 pub(crate) struct Room(u64);
 
-impl Default for Room {
-    fn default() -> Self {
-        Self(MAX_ZEROS)
+impl Room {
+    /// Of a component of so many bytes: joined it is at most twice as large.
+    pub(crate) fn of(component: usize) -> Self {
+        Self(MAX_ZEROS.min(component as u64))
     }
 }
 
@@ -87,7 +89,7 @@ impl Seen {
         section: &DataSectionReader<'a>,
         room: &mut Room,
     ) -> Result<Vec<Segment<'a>>, BinaryReaderError> {
-        let mut segments = Vec::<Segment<'a>>::new();
+        let (mut segments, mut written) = (Vec::<Segment<'a>>::new(), Written::default());
         for data in section.clone() {
             let Data { kind, data, range } = data?;
             let offset = match &kind {
@@ -96,19 +98,28 @@ impl Seen {
             };
             let Some(offset) = offset else {
                 let active = matches!(kind, DataKind::Active { .. });
+                written.anywhere |= active;
                 segments.push(Segment::Kept { at: range, active });
                 continue;
             };
             let start = u64::from(offset);
             let end = start + data.len() as u64;
-            let zeros = zeros_to(start, &segments).filter(|zeros| *zeros <= room.0);
-            match (segments.last_mut(), zeros) {
-                (Some(Segment::Joined { end: last, parts, .. }), Some(zeros)) => {
+            let last = match segments.last_mut() {
+                Some(Segment::Joined { end, parts, .. }) => Some((end, parts)),
+                _ => None,
+            };
+            let zeros = last.as_ref().and_then(|(last, _)| written.zeros_between(**last, start));
+            match (last, zeros.filter(|zeros| *zeros <= room.0)) {
+                (Some((last, parts)), Some(zeros)) => {
                     room.0 -= zeros;
                     parts.push((zeros, data));
                     *last = end;
+                    written.grow(end);
                 }
-                _ => segments.push(Segment::Joined { offset, end, parts: vec![(0, data)] }),
+                _ => {
+                    segments.push(Segment::Joined { offset, end, parts: vec![(0, data)] });
+                    written.runs.push((start, end));
+                }
             }
         }
         Ok(segments)
@@ -119,19 +130,30 @@ impl Seen {
     }
 }
 
-/// How many bytes lie between the last segment and the place where another one begins, if they are few and no segment wrote
-/// any of them: they are zeros.
-fn zeros_to(start: u64, segments: &[Segment<'_>]) -> Option<u64> {
-    let Some(Segment::Joined { end: last, .. }) = segments.last() else { return None };
-    let zeros = start.checked_sub(*last).filter(|zeros| *zeros <= MAX_GAP)?;
-    let untouched = |segment: &Segment<'_>| match segment {
-        Segment::Joined { offset, end, .. } => *end <= *last || u64::from(*offset) >= start,
-        // Who knows where.
-        Segment::Kept { active, .. } => !active,
-    };
-    // Each segment is held against all before it; with so many the component is refused.
-    let few = segments.len() <= MAX_INITIALIZERS;
-    (zeros == 0 || few && segments.iter().all(untouched)).then_some(zeros)
+/// What the segments so far write.
+#[derive(Default)]
+struct Written {
+    /// Where each that was joined begins and ends.
+    runs: Vec<(u64, u64)>,
+    /// Who knows where.
+    anywhere: bool,
+}
+
+impl Written {
+    /// How many bytes lie between two places, if they are few and no segment wrote any of them: they are zeros.
+    fn zeros_between(&self, last: u64, start: u64) -> Option<u64> {
+        let zeros = start.checked_sub(last).filter(|zeros| *zeros <= MAX_GAP)?;
+        // Each segment is held against all before it; with so many the component is refused.
+        let few = self.runs.len() <= MAX_INITIALIZERS / SEGMENT;
+        let untouched = |(offset, end): &(u64, u64)| *end <= last || *offset >= start;
+        (zeros == 0 || !self.anywhere && few && self.runs.iter().all(untouched)).then_some(zeros)
+    }
+
+    fn grow(&mut self, end: u64) {
+        if let Some((_, last)) = self.runs.last_mut() {
+            *last = end;
+        }
+    }
 }
 
 /// Whether the body copies a segment or drops one.
@@ -166,7 +188,7 @@ fn constant(expression: &wasmparser::ConstExpr<'_>) -> Result<Option<u32>, Binar
 /// # Errors
 /// What keeps it from being read.
 pub(crate) fn joined(component: &[u8]) -> Result<Cow<'_, [u8]>, BinaryReaderError> {
-    let (mut open, mut room, mut fewer) = (Vec::<Part>::new(), Room::default(), false);
+    let (mut open, mut room, mut fewer) = (Vec::<Part>::new(), Room::of(component.len()), false);
     for payload in Parser::new(0).parse_all(component) {
         let payload = payload?;
         if let Some(part) = open.last_mut() {

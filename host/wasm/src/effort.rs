@@ -54,9 +54,10 @@ impl Effort {
         ]
     }
 
-    /// Bytes that compiling takes, with so many initializers in all modules, and in the one that has the most.
-    pub(crate) fn footprint(&self, all: u64, most: u64) -> u64 {
-        footprint::of_component(self.bytes, self.largest, all, most)
+    /// Bytes that compiling a component of so many takes, with so many initializers in all modules, and in the one that has the
+    /// most.
+    pub(crate) fn footprint(&self, component: u64, all: u64, most: u64) -> u64 {
+        footprint::of_component(component, self.bytes, self.largest, all, most)
     }
 
     /// Reads one more function, which has so many locals.

@@ -12,10 +12,9 @@ use crate::limits::{MAX_INITIALIZERS, MAX_MEMORIES, MAX_TABLE_ELEMENTS};
 use crate::loader::{LoadError, malformed};
 
 /// What a data segment counts; an element of a table, and an instruction that computes a place or a value, count one.
-const SEGMENT: usize = 4;
+pub(crate) const SEGMENT: usize = 4;
 
 /// Of all modules of a component so far.
-#[derive(Default)]
 pub(crate) struct Initializers {
     count: usize,
     /// Of the module that has the most.
@@ -43,6 +42,11 @@ struct Table {
 }
 
 impl Initializers {
+    /// Of a component of so many bytes.
+    pub(crate) fn of_component(bytes: usize) -> Self {
+        Self { count: 0, most: 0, room: Room::of(bytes), memories: 0, table_elements: 0 }
+    }
+
     /// How far the limits are taken.
     pub(crate) fn taken(&self) -> [Taken; 3] {
         [
@@ -160,7 +164,7 @@ impl Module {
     }
 }
 
-/// How many instructions compute a value; none where it is one number, or one reference to nothing.
+/// How many instructions compute a value; none where it is one number. (The engine computes references to nothing, too.)
 fn computed(expression: &ConstExpr<'_>) -> Result<usize, BinaryReaderError> {
     let literal = matches!(
         expression.get_operators_reader().read()?,
@@ -169,7 +173,6 @@ fn computed(expression: &ConstExpr<'_>) -> Result<usize, BinaryReaderError> {
             | Operator::F32Const { .. }
             | Operator::F64Const { .. }
             | Operator::V128Const { .. }
-            | Operator::RefNull { .. }
     );
     let count = operators(expression)?;
     Ok(if literal && count == 1 { 0 } else { count })
@@ -221,17 +224,17 @@ mod tests {
     #[test]
     fn what_instantiating_does_is_counted() {
         let two = data([0, 2]);
-        let computed = "(global $g i32 (i32.const 1)) (global i32 (global.get $g))
+        let computed = "(import \"m\" \"g\" (global $g i32)) (global i32 (global.get $g))
             (global i32 (i32.add (i32.const 1) (i32.const 1)))";
         let declared = "(func $f) (table 9 (ref func) (ref.func $f)) (elem declare func $f)";
-        let literals =
-            "(global i32 (i32.const 1)) (global f64 (f64.const 1)) (global funcref (ref.null func))";
+        let literals = "(global i32 (i32.const 1)) (global f64 (f64.const 1))";
         for (module, expected) in [
             (format!("(memory 1) {two}"), 4),
             (format!("(memory 1) {} (data \"passive\")", data([0, 9000])), 8),
             (format!("(import \"m\" \"m\" (memory 1)) {two}"), 8),
-            ("(memory 1) (global $g i32 (i32.const 1)) (data (global.get $g) \"a\")".to_owned(), 5),
+            ("(import \"m\" \"g\" (global $g i32)) (memory 1) (data (global.get $g) \"a\")".to_owned(), 5),
             (literals.to_owned(), 0),
+            ("(global funcref (ref.null func))".to_owned(), 1),
             (computed.to_owned(), 4),
             (declared.to_owned(), 1),
         ] {
@@ -243,7 +246,7 @@ mod tests {
     #[test]
     fn elements_count_unless_they_are_part_of_a_tables_image() {
         let elements = |before: &str, elements: &str| {
-            count(&format!("{before} (global $g i32 (i32.const 0)) (func $f) {elements}"))
+            count(&format!("(import \"m\" \"g\" (global $g i32)) {before} (func $f) {elements}"))
         };
         let own = "(table 9 funcref)";
         assert_eq!(elements(own, "(elem (i32.const 0) $f $f $f)"), 0);

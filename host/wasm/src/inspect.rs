@@ -157,8 +157,10 @@ impl Surface {
 
     /// The surface, if it imports nothing that no policy may: only then types are looked at.
     pub(crate) fn parse(component: &[u8]) -> Result<Self, LoadError> {
-        let (mut surface, mut depth, mut bounds) = (Self::default(), 0_usize, Bounds::default());
-        let mut validator = Validator::new_with_features(WasmFeatures::all());
+        let (mut surface, mut depth, mut bounds) = (Self::default(), 0_usize, Bounds::of(component.len()));
+        // A few bytes of garbage collection are thousands of stores, and no language of policies needs it.
+        let features = WasmFeatures::all().difference(WasmFeatures::GC);
+        let mut validator = Validator::new_with_features(features);
         let mut types = None;
         for payload in Parser::new(0).parse_all(component) {
             let payload = payload.map_err(malformed)?;
@@ -312,6 +314,8 @@ mod tests {
             assert_eq!(told, expected);
         }
         assert!(matches!(Surface::read(b"\0asm\x01\0\0\0"), Err(LoadError::CoreModule)));
+        let collected = wat::parse_str("(component (core module (type (struct (field i32)))))").unwrap();
+        assert!(matches!(Surface::read(&collected), Err(LoadError::Malformed(_))), "no garbage collection");
         let large = vec![0; MAX_COMPONENT_BYTES + 1];
         assert!(matches!(Surface::read(&large), Err(LoadError::TooLarge { .. })));
     }

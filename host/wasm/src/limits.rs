@@ -54,9 +54,9 @@ pub const MAX_INITIALIZERS: usize = 16_000;
 /// much as there is data.
 pub const MAX_MEMORIES: usize = 16;
 
-/// The most elements that all tables of all modules have at first; a call may have fewer. While it compiles, the engine makes an image of
-/// each. CPython's have 6,000, Cedar's 1,600.
-pub const MAX_TABLE_ELEMENTS: u64 = 1_000_000;
+/// The most elements that all tables of all modules have at first, as many as a call may have. While it compiles, the engine makes an
+/// image of each. CPython's have 6,000, Cedar's 1,600.
+pub const MAX_TABLE_ELEMENTS: u64 = 100_000;
 
 /// The memory in bytes that compiling a component may take, by an estimate: twice what CPython's takes.
 pub const COMPILING: u64 = 2 << 30;

@@ -4,9 +4,10 @@ use wasmtime::{Engine, Instance, Module, Store};
 
 use super::*;
 
-/// A component with a module of this content.
+/// A component with a module of this content, and of at least so many bytes as the most zeros between two segments.
 fn component(module: &str) -> Vec<u8> {
-    wat::parse_str(format!("(component (core module {module}))")).unwrap()
+    let padding = "x".repeat(8 * MAX_GAP as usize);
+    wat::parse_str(format!("(component (core module {module}) (@custom \"padding\" \"{padding}\"))")).unwrap()
 }
 
 /// The modules of a component and of those in it.
@@ -177,13 +178,24 @@ fn modules_of_components_in_the_component_are_joined_and_all_else_stays() {
 }
 
 #[test]
-fn a_component_gets_so_many_zeros_and_no_more() {
-    let gaps = MAX_ZEROS / MAX_GAP;
-    let places: Vec<(u64, &str)> = (0..=gaps + 1).map(|at| (at * (MAX_GAP + 1), "a")).collect();
+fn a_component_gets_as_many_zeros_as_it_has_bytes() {
+    let places: Vec<(u64, &str)> = (0..1000).map(|at| (at * (MAX_GAP + 1), "a")).collect();
     let before = component(&format!("(memory 70) {}", data(&places)));
     let after = joined(&before).unwrap();
-    assert_eq!(segments(&after), [2]);
-    assert!(after.len() as u64 <= before.len() as u64 + MAX_ZEROS);
+    let joined = before.len() as u64 / MAX_GAP;
+    assert_eq!(u64::from(segments(&after)[0]), 1000 - joined);
+    assert!(after.len() <= 2 * before.len());
+    assert_eq!(Room::of(usize::MAX).0, MAX_ZEROS);
+}
+
+// However many passive ones stand before: each active one is held only against those that were written.
+#[test]
+fn passive_segments_are_not_in_the_way() {
+    let passive = "(data \"\")".repeat(2000);
+    let before = component(&format!("{MEMORY} {passive} {}", data(&[(0, "a"), (3, "b"), (9, "c")])));
+    let after = joined(&before).unwrap();
+    assert_eq!(segments(&after), [2001]);
+    assert_eq!(memory(&before), memory(&after));
 }
 
 #[test]

@@ -1,5 +1,0 @@
-;; Declares a table of 100 million elements.
-;; prelude: authorizer
-;; ends: refused: the tables of the component have more than 1000000 elements
-(table 100000000 funcref)
-(func $misbehave (result i32) (i32.const 2048))
