@@ -130,6 +130,13 @@ pub(crate) async fn accept(
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
+        // Each of those that make room has its file until it is closed, and that takes no longer than `MAKING_ROOM`.
+        if connections.len() >= port.limits.open_connections() {
+            tokio::select! {
+                _ = connections.join_next() => continue,
+                _ = stop.changed() => return connections,
+            }
+        }
         let accepted = tokio::select! {
             accepted = next(&port, &listener) => accepted,
             _ = stop.changed() => return connections,

@@ -141,6 +141,12 @@ fn mib(value: u64) -> usize {
 }
 
 impl Limits {
+    /// The most connections of a port that have a file: those that may be open, and some that are being closed to make room.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.connections.saturating_add(self.connections / MAKING_ROOM_PART).saturating_add(1)
+    }
+
     /// Sets one limit by its option's name.
     ///
     /// # Errors
@@ -254,6 +260,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// For a connection that makes room for another one, to end what it has begun meanwhile.
 pub(crate) const MAKING_ROOM: Duration = Duration::from_millis(250);
+
+/// So many at once, as a part of all connections; a newcomer waits until one of them is closed.
+pub(crate) const MAKING_ROOM_PART: usize = 8;
 
 /// A connection that was answered within this time is in use: it makes room only after those that are not.
 pub(crate) const IN_USE: Duration = Duration::from_millis(250);

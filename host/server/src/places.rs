@@ -1,8 +1,8 @@
 //! Places that all peers of a port share: connections, bodies that are being read, long answers that are being sent.
 //!
 //! Where there is no room, nobody is kept waiting: places at rest are taken back, first from an address that holds more
-//! than its part, then from whoever has been at rest the longest; from who was answered a moment ago only after all others, unless those are many.
-//! Where that is not enough, an address that holds more than its part gives up for another one also what moves; an address
+//! than its part, then from whoever has been at rest the longest; from who was answered a moment ago only after all others,
+//! unless those are many. Where that is not enough, an address that holds more than its part gives up for another one also what moves; an address
 //! within its part never does. What is under way is never taken back. Only where nothing can be taken back a newcomer is
 //! refused, at once.
 

@@ -64,6 +64,8 @@ pub(crate) fn load(engine: &Engine, name: &'static str) -> Result<Loaded, LoadEr
         let words = format!("{error:#}");
         if words.contains(NOT_EXECUTABLE) { LoadError::NotExecutable } else { failed(clean(&words, 512)) }
     })?;
+    // Else the first call makes it, and fails where no file is free for it.
+    code.initialize_copy_on_write_image().map_err(|error| failed(clean(&format!("{error:#}"), 512)))?;
     Ok(Loaded::new(code, Cow::Borrowed(embedded.component)))
 }
 

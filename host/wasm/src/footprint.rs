@@ -88,8 +88,8 @@ pub(crate) fn of_function(function: Function) -> u64 {
     .fold(0, u64::saturating_add)
 }
 
-/// Bytes for a component of so many, with functions of so many `bytes` together, of which the largest takes `largest`, with so many initializers in
-/// all modules, and in the one that has the most.
+/// Bytes for a component of so many, with functions of so many `bytes` together, of which the largest takes `largest`, with so
+/// many initializers in all modules, and in the one that has the most.
 pub(crate) fn of_component(component: u64, bytes: u64, largest: u64, initializers: u64, most: u64) -> u64 {
     let code = bytes.saturating_mul(CODE).saturating_add(initializers.saturating_mul(INITIALIZER_CODE));
     let one = largest.max(most.saturating_mul(INITIALIZER));

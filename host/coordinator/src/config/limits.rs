@@ -115,12 +115,12 @@ const OTHER_FILES: u64 = 256;
 /// out of files in the middle of a commit would be worse.
 pub(crate) fn within_open_files(limits: &Limits) -> Limits {
     let allowed = getrlimit(Resource::Nofile);
-    let needed = OTHER_FILES + 2 * u64::try_from(limits.connections).unwrap_or(u64::MAX / 4);
+    let needed = OTHER_FILES + files_of(limits, limits.connections);
     let most = allowed.maximum.unwrap_or(u64::MAX);
     let wanted = needed.min(most).max(allowed.current.unwrap_or(u64::MAX));
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: allowed.maximum });
     let files = if raised.is_ok() { wanted } else { allowed.current.unwrap_or(u64::MAX) };
-    let connections = connections_within(files, limits.connections);
+    let connections = connections_within(files, limits);
     if connections < limits.connections {
         warn!(
             files,
@@ -134,11 +134,17 @@ pub(crate) fn within_open_files(limits: &Limits) -> Limits {
     Limits { connections, ..limits.clone() }
 }
 
+/// Files of both ports with so many connections each.
+fn files_of(limits: &Limits, connections: usize) -> u64 {
+    let open = Limits { connections, ..limits.clone() }.open_connections();
+    2 * u64::try_from(open).unwrap_or(u64::MAX / 4)
+}
+
 /// How many connections a port may have with so many files: a quarter of few files is left to everything else.
-fn connections_within(files: u64, configured: usize) -> usize {
-    let others = OTHER_FILES.min(files / 4);
-    let fit = usize::try_from((files - others) / 2).unwrap_or(usize::MAX);
-    configured.min(fit).max(1)
+fn connections_within(files: u64, limits: &Limits) -> usize {
+    let room = files - OTHER_FILES.min(files / 4);
+    let fits = |connections: &usize| files_of(limits, *connections) <= room;
+    (1..=limits.connections).rev().find(fits).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -147,11 +153,14 @@ mod tests {
 
     #[test]
     fn connections_take_the_files_that_nothing_else_needs() {
-        assert_eq!(connections_within(1 << 20, 2048), 2048);
-        assert_eq!(connections_within(OTHER_FILES + 4096, 2048), 2048);
-        assert_eq!(connections_within(OTHER_FILES + 4094, 2048), 2047);
-        assert_eq!(connections_within(64, 2048), 24);
-        assert_eq!(connections_within(0, 2048), 1);
+        let limits = Limits { connections: 2048, ..Limits::default() };
+        let within = |files| connections_within(files, &limits);
+        // 2048, 256 that make room, and one.
+        assert_eq!(within(1 << 20), 2048);
+        assert_eq!(within(OTHER_FILES + 2 * 2305), 2048);
+        assert_eq!(within(OTHER_FILES + 2 * 2305 - 1), 2047);
+        assert_eq!(within(64), 21);
+        assert_eq!(within(0), 1);
     }
 
     #[test]
